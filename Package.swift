@@ -1,0 +1,89 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// One set of rules for all of our own code: Swift 6 mode, warnings are errors, every unsafe construct is marked.
+let strict: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .strictMemorySafety(),
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+]
+// Test macros expand to code that strict memory safety flags; everything else holds for tests too.
+let testing: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+func test(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+  .testTarget(name: name, dependencies: dependencies, path: "Tests/\(name)", swiftSettings: testing)
+}
+
+let package = Package(
+  name: "parley",
+  platforms: [.macOS(.v26)],  // Linux is the platform; this only raises the API floor for the Swift tools.
+  products: [
+    .executable(name: "parley", targets: ["parley"]),
+    .executable(name: "parley-bench", targets: ["parley-bench"]),
+    .library(name: "ParleyRuntime", targets: ["ParleyRuntime"]),
+    .library(name: "ParleySQLite", targets: ["ParleySQLite"]),
+    .library(name: "ParleyConformance", targets: ["ParleyConformance"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2")
+  ],
+  targets: [
+    .systemLibrary(name: "CLinux", path: "Sources/CLinux"),
+    .systemLibrary(name: "CSQLite", path: "Sources/CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+    .systemLibrary(name: "CYaml", path: "Sources/CYaml", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+
+    .target(name: "ParleyRuntime", dependencies: ["CLinux"], path: "Sources/Runtime", swiftSettings: strict),
+    .target(
+      name: "ParleySQLite", dependencies: ["ParleyRuntime", "CSQLite", "CLinux"], path: "Sources/Plugins/SQLite",
+      swiftSettings: strict),
+    .target(
+      name: "ParleyCoordination", dependencies: ["ParleyRuntime"], path: "Sources/Coordination", swiftSettings: strict),
+    .target(
+      name: "ParleyConfiguration", dependencies: ["ParleyRuntime", "CYaml", "CLinux"], path: "Sources/Configuration",
+      swiftSettings: strict),
+    .target(
+      name: "ParleyMCP", dependencies: ["ParleyRuntime", "ParleyCoordination"], path: "Sources/MCP",
+      swiftSettings: strict),
+    .target(
+      name: "ParleyCommands",
+      dependencies: [
+        "ParleyRuntime", "ParleyCoordination", "ParleyConfiguration", "ParleyMCP", "CLinux",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      path: "Sources/Commands", swiftSettings: strict),
+    .executableTarget(
+      name: "parley", dependencies: ["ParleyCommands", "ParleySQLite"], path: "Sources/CLI/parley",
+      swiftSettings: strict),
+
+    .target(
+      name: "ParleyConformance", dependencies: ["ParleyRuntime"], path: "Sources/Conformance", swiftSettings: strict),
+    .target(
+      name: "ParleyTestKit", dependencies: ["ParleyRuntime", "CLinux"], path: "Sources/TestKit", swiftSettings: strict),
+    .target(
+      name: "CFloors", path: "Sources/Bench/Floors",
+      cSettings: [.unsafeFlags(["-O2", "-Wall", "-Werror"])],
+      linkerSettings: [.linkedLibrary("sqlite3")]),
+    .executableTarget(
+      name: "parley-bench",
+      dependencies: [
+        "ParleyRuntime", "ParleyConformance", "ParleyTestKit", "CFloors", "CLinux",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ],
+      path: "Sources/Bench", exclude: ["Floors"], swiftSettings: strict),
+
+    test("RuntimeTests", ["ParleyRuntime", "ParleyTestKit"]),
+    test("ConfigurationTests", ["ParleyConfiguration", "ParleyTestKit"]),
+    test("ConformanceTests", ["ParleyConformance", "ParleyRuntime", "ParleyTestKit"]),
+    test("SQLiteTests", ["ParleySQLite", "ParleyConformance", "ParleyRuntime", "ParleyTestKit", "CSQLite"]),
+    test("CoordinationTests", ["ParleyCoordination", "ParleyRuntime", "ParleyTestKit"]),
+    test("MCPTests", ["ParleyMCP", "ParleyCoordination", "ParleyRuntime", "ParleyConformance", "ParleyTestKit"]),
+    test("ProcessTests", ["ParleyRuntime", "ParleyConformance", "ParleyTestKit", "CSQLite"]),
+  ]
+)
