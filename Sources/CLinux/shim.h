@@ -31,11 +31,35 @@ static inline int parley_epoll_modify(int ep, int fd, uint32_t events, uint64_t 
 }
 static inline int parley_epoll_remove(int ep, int fd) { return epoll_ctl(ep, EPOLL_CTL_DEL, fd, 0); }
 
-// epoll_pwait2 (Linux 5.11) has nanosecond time-outs. Returns -ENOSYS where the kernel is older.
-static inline int parley_epoll_wait(int ep, struct epoll_event *out, int max, const struct timespec *timeout) {
-  long n = syscall(SYS_epoll_pwait2, ep, out, max, timeout, (void *)0, (size_t)0);
+// One ready descriptor, without epoll_event's union (which Swift sees as unsafe for its pointer).
+struct parley_ready {
+  uint32_t events;
+  uint64_t token;
+};
+
+// Waits `nanoseconds` (< 0: for ever) and fills at most 128 entries. Returns their number, or -errno.
+// epoll_pwait2 (Linux 5.11) has nanosecond time-outs; where it is missing the wait is rounded up to milliseconds.
+static inline int parley_epoll_wait(int ep, struct parley_ready *out, int max, int64_t nanoseconds) {
+  struct epoll_event events[128];
+  if (max > 128) max = 128;
+  struct timespec time = {.tv_sec = nanoseconds / 1000000000, .tv_nsec = nanoseconds % 1000000000};
+  long n = syscall(SYS_epoll_pwait2, ep, events, max, nanoseconds < 0 ? (void *)0 : &time, (void *)0, (size_t)0);
+  if (n < 0 && errno == ENOSYS) n = epoll_wait(ep, events, max, nanoseconds < 0 ? -1 : (int)((nanoseconds + 999999) / 1000000));
+  for (long i = 0; i < n; i++) {
+    out[i].events = events[i].events;
+    out[i].token = events[i].data.u64;
+  }
   return n < 0 ? -errno : (int)n;
 }
+
+static inline uint32_t parley_epoll_bits(int read, int write) { return (read ? EPOLLIN : 0) | (write ? EPOLLOUT : 0); }
+static inline int parley_epoll_is_read(uint32_t bits) { return (bits & EPOLLIN) != 0; }
+static inline int parley_epoll_is_write(uint32_t bits) { return (bits & EPOLLOUT) != 0; }
+static inline int parley_epoll_is_hang_up(uint32_t bits) { return (bits & (EPOLLHUP | EPOLLERR)) != 0; }
+
+static inline int parley_epoll_create(void) { return epoll_create1(EPOLL_CLOEXEC); }
+static inline int parley_eventfd(void) { return eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); }
+static inline void parley_thread_name(const char *name) { prctl(PR_SET_NAME, name, 0, 0, 0); }
 
 static inline int parley_open(const char *path, int flags, mode_t mode) { return open(path, flags, mode); }
 static inline int parley_pidfd_open(pid_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0u); }
