@@ -6,7 +6,7 @@ import Testing
 @testable import ParleySQLite
 
 /// A folder of its own for each test, removed with all that is in it.
-final class TestFolder {
+final class TestFolder: Sendable {
   let path: String
 
   init(in parent: String = "/tmp") throws {
@@ -32,7 +32,7 @@ final class TestFolder {
 }
 
 /// Another program's connection, by plain calls of the library.
-final class OtherProgram {
+final class OtherProgram: @unchecked Sendable {  // one thread at a time
   private let handle: OpaquePointer
 
   init(_ path: String) throws {
