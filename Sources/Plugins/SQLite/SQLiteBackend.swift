@@ -5,14 +5,6 @@ import ParleyRuntime
 /// The actor admits and answers; two threads do what may block: a writer (group commit) and a reader (fetch, push).
 /// Neither is ever waited for without a bound: a call that no thread has taken at its deadline is withdrawn.
 public actor SQLiteBackend: Backend {
-  /// What exists between `connect` and `disconnect` or loss.
-  private struct Session {
-    let writer: SQLiteWriter
-    let reader: SQLiteReader
-    let generation: String
-    let lost: @Sendable (SeamError) -> Void
-  }
-
   private struct Subscription {
     let topic: Topic
     let sink: Sink
@@ -22,7 +14,7 @@ public actor SQLiteBackend: Backend {
 
   public nonisolated let loop: EventLoop
   let options: SQLiteOptions
-  private var session: Session?
+  private var session: SQLiteSession?
   /// Counts sessions, so that word of an earlier one is not taken for this one's.
   private var epoch: UInt64 = 0
   private var note: String?
@@ -50,11 +42,6 @@ public actor SQLiteBackend: Backend {
   public init(loop: EventLoop, options: SQLiteOptions) {
     self.loop = loop
     self.options = options
-  }
-
-  isolated deinit {
-    // The backstop for a backend that was never disconnected.
-    if let session { Self.close(session) }
   }
 
   public var traits: BackendTraits {
@@ -100,7 +87,7 @@ public actor SQLiteBackend: Backend {
       guard epoch == self.epoch else {
         throw SeamError(.unavailable, operation: operation, cause: "disconnected while connecting")
       }
-      session = Session(writer: writer, reader: reader, generation: facts.generation, lost: lost)
+      session = SQLiteSession(writer: writer, reader: reader, generation: facts.generation, lost: lost)
     } catch {
       await writer.close()
       await reader.close()
@@ -116,26 +103,13 @@ public actor SQLiteBackend: Backend {
     // Bounded: the writer's thread may sit in a lock that another process holds; it closes when it comes back.
     await withCheckedContinuation { continuation in
       let closing = Closing(continuation, parts: 2)
-      let part: @Sendable () -> Void = { [loop] in loop.execute { closing.partDone() } }
-      session.writer.loop.execute {
-        session.writer.assumeIsolated { $0.close() }
-        part()
-      }
-      session.reader.loop.execute {
-        session.reader.assumeIsolated { $0.close() }
-        part()
-      }
+      session.close { [loop] in loop.execute { closing.partDone() } }
       loop.schedule(after: .seconds(1)) { closing.giveUp() }
     }
   }
 
-  private static func close(_ session: Session) {
-    session.writer.loop.execute { session.writer.assumeIsolated { $0.close() } }
-    session.reader.loop.execute { session.reader.assumeIsolated { $0.close() } }
-  }
-
   /// Forgets the session; what no thread has taken is not stored, what one has is still answered by it.
-  private func endSession(_ error: SeamError) -> Session? {
+  private func endSession(_ error: SeamError) -> SQLiteSession? {
     guard let ended = session else { return nil }
     session = nil
     note = nil
@@ -149,11 +123,11 @@ public actor SQLiteBackend: Backend {
   private func lose(_ error: SeamError) {
     guard let ended = endSession(error) else { return }
     epoch += 1
-    Self.close(ended)
+    ended.close()
     ended.lost(error)
   }
 
-  private func connected(_ operation: String) throws(SeamError) -> Session {
+  private func connected(_ operation: String) throws(SeamError) -> SQLiteSession {
     guard let session else { throw SeamError(.unavailable, operation: operation, cause: "not connected") }
     return session
   }
@@ -360,28 +334,6 @@ public actor SQLiteBackend: Backend {
   func openStatements() async -> Int {
     guard let session else { return 0 }
     return await session.writer.openStatements + session.reader.openStatements
-  }
-}
-
-/// Waits for the parts of a session to close; confined to the backend's loop.
-// @unchecked: only touched by actions on one loop.
-private final class Closing: @unchecked Sendable {
-  private var continuation: CheckedContinuation<Void, Never>?
-  private var parts: Int
-
-  init(_ continuation: CheckedContinuation<Void, Never>, parts: Int) {
-    self.continuation = continuation
-    self.parts = parts
-  }
-
-  func partDone() {
-    parts -= 1
-    if parts == 0 { giveUp() }
-  }
-
-  func giveUp() {
-    continuation?.resume()
-    continuation = nil
   }
 }
 
