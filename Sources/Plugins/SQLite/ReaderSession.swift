@@ -1,0 +1,281 @@
+import ParleyRuntime
+
+/// An open file as the reader sees it: connection and statements. Every read is one snapshot.
+struct ReaderSession: ~Copyable {
+  /// A fetch whose cursor has been judged.
+  struct Request: Sendable {
+    enum Position: Sendable {
+      case latest
+      case after(LogPlace, Cursor)
+      case before(LogPlace, Cursor, storedSince: Int64?)
+    }
+
+    let topic: Topic
+    let position: Position
+    let limit: Int
+  }
+
+  /// A message and its row number.
+  struct Row {
+    let id: Int64
+    let message: Message
+  }
+
+  /// The next part of one topic.
+  struct CatchUp {
+    var gap: Gap?
+    var rows: [Row] = []
+    /// Everything up to here has been read.
+    var position: Int64
+    /// The topic's highest deleted id.
+    var deleted: Int64
+    var hasMore = false
+  }
+
+  /// The next part of the whole log.
+  struct Stretch {
+    var rows: [Row] = []
+    /// Everything up to here has been read.
+    var position: Int64
+    var hasMore = false
+    /// The highest deleted id of each topic that lost a message in this stretch.
+    var deleted: [ExactText: Int64] = [:]
+  }
+
+  private let facts: Schema.Facts
+  private let connection: SQLiteConnection
+  private let begin: SQLiteStatement
+  private let end: SQLiteStatement
+  private let state: SQLiteStatement
+  private let following: SQLiteStatement
+  private let preceding: SQLiteStatement
+  private let all: SQLiteStatement
+  private let deletions: SQLiteStatement
+  private let version: SQLiteStatement
+
+  /// A page ends here even when more messages were asked for.
+  private static let pageBytes = 1 << 20
+  /// At most this many rows in one stretch.
+  private static let stretchRows: Int64 = 512
+
+  init(path: String, facts: Schema.Facts) throws(SQLiteFailure) {
+    let connection = try SQLiteConnection(path: path, create: false)
+    connection.waitForLocks(upTo: .seconds(1))
+    try connection.execute("PRAGMA query_only=1; PRAGMA cache_size=-2048; PRAGMA journal_size_limit=4194304")
+    let begin = try connection.prepare("BEGIN")
+    let end = try connection.prepare("COMMIT")
+    let state = try connection.prepare(
+      """
+      SELECT (SELECT seq FROM sqlite_sequence WHERE name = 'messages'), (SELECT id FROM parley_deleted WHERE topic = ?1)
+      """)
+    let columns = "id, topic, sender, content, ts, in_reply_to, stored_at, instance, recipient, attributes"
+    let following = try connection.prepare(
+      "SELECT \(columns) FROM messages WHERE topic = ?1 AND id > ?2 ORDER BY id LIMIT ?3")
+    let preceding = try connection.prepare(
+      "SELECT \(columns) FROM messages WHERE topic = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3")
+    let all = try connection.prepare("SELECT \(columns) FROM messages WHERE id > ?1 ORDER BY id LIMIT ?2")
+    let deletions = try connection.prepare("SELECT topic, id FROM parley_deleted WHERE id > ?1 AND id <= ?2")
+    let version = try connection.prepare("PRAGMA data_version")
+    self.facts = facts
+    self.connection = connection
+    self.begin = begin
+    self.end = end
+    self.state = state
+    self.following = following
+    self.preceding = preceding
+    self.all = all
+    self.deletions = deletions
+    self.version = version
+  }
+
+  var openStatements: Int { connection.openStatements }
+
+  var hasMoved: Bool { connection.hasMoved }
+
+  /// Changes whenever another connection has committed.
+  func dataVersion() throws(SQLiteFailure) -> Int64 {
+    defer { version.reset() }
+    return try version.step() ? version.integer(0) ?? 0 : 0
+  }
+
+  /// Moves WAL pages into the database: without waiting, or (given patience) until the WAL can start over.
+  func checkpoint(restartWithin patience: Duration?) throws(SQLiteFailure) -> (pages: Int, done: Int) {
+    connection.waitForLocks(upTo: patience ?? .zero)
+    defer { connection.waitForLocks(upTo: .seconds(1)) }
+    return try connection.checkpoint(restart: patience != nil)
+  }
+
+  // MARK: Reading
+
+  /// Reads one page.
+  func page(_ request: Request) throws(SQLiteFailure) -> Page {
+    switch request.position {
+    case .latest:
+      return try backwards(request.topic, from: nil, since: nil, limit: request.limit)
+    case .before(let place, let cursor, let since):
+      return try backwards(request.topic, from: (place, cursor), since: since, limit: request.limit)
+    case .after(let place, let cursor):
+      let read = try catchUp(request.topic, from: place, cursor: cursor, told: 0, limit: request.limit)
+      var stood = read.position
+      if case .after(let id) = place { stood = id }
+      return Page(
+        messages: read.rows.map(\.message), next: read.rows.last?.message.cursor ?? read.gap?.to ?? self.cursor(stood),
+        hasMore: read.hasMore, gap: read.gap)
+    }
+  }
+
+  /// Reads what follows a place of one topic, with the gap before it unless the reader was told of it (`told` is the
+  /// highest deleted id it knows).
+  func catchUp(
+    _ topic: Topic, from place: LogPlace, cursor: Cursor, told: Int64, limit: Int
+  ) throws(SQLiteFailure) -> CatchUp {
+    try begin.run()
+    defer { try? end.run() }
+    let (last, deleted) = try state(of: topic)
+    var start: Int64 = 0
+    var loss: (reason: String, isCertain: Bool)?
+    switch place {
+    case .elsewhere:
+      loss = ("the cursor is from another file: this one was replaced", false)
+    case .after(let id) where id > last:
+      loss = ("the cursor is ahead of the log: the file went back to an earlier state", false)
+    case .after(let id):
+      start = id
+      if deleted > max(id, told) {
+        loss = ("messages after the cursor were deleted", true)
+      } else if id < facts.trackedFrom {
+        loss = ("messages may have been deleted before deletions were recorded", false)
+      }
+    }
+    var read = CatchUp(position: last, deleted: deleted)
+    following.bind(topic.name, at: 1)
+    following.bind(start, at: 2)
+    following.bind(Int64(limit) + 1, at: 3)
+    defer { following.reset() }
+    var bytes = 0
+    while try following.step() {
+      bytes += following.byteCount(3)
+      if read.rows.count == limit || (bytes > Self.pageBytes && !read.rows.isEmpty) {
+        read.hasMore = true
+        break
+      }
+      read.rows.append(row(following))
+    }
+    if read.hasMore, let newest = read.rows.last { read.position = newest.id }
+    read.gap = loss.map { loss in
+      Gap(
+        topic: topic, from: cursor, to: self.cursor(read.rows.first.map { $0.id - 1 } ?? last), reason: loss.reason,
+        isCertain: loss.isCertain)
+    }
+    return read
+  }
+
+  private func backwards(
+    _ topic: Topic, from: (place: LogPlace, cursor: Cursor)?, since: Int64?, limit: Int
+  ) throws(SQLiteFailure) -> Page {
+    try begin.run()
+    defer { try? end.run() }
+    let (last, _) = try state(of: topic)
+    var end = Int64.max
+    var gap: Gap?
+    if let from {
+      if case .after(let id) = from.place, id <= last {
+        end = id
+      } else {
+        gap = Gap(
+          topic: topic, from: from.cursor, to: cursor(last),
+          reason: "the cursor names no place of this file: it was replaced, or went back to an earlier state",
+          isCertain: false)
+      }
+    }
+    preceding.bind(topic.name, at: 1)
+    preceding.bind(end, at: 2)
+    preceding.bind(Int64(limit) + 1, at: 3)
+    defer { preceding.reset() }
+    var rows: [Row] = []
+    var bytes = 0
+    var hasOlder = false
+    while try preceding.step() {
+      bytes += preceding.byteCount(3)
+      if rows.count == limit || (bytes > Self.pageBytes && !rows.isEmpty) {
+        hasOlder = true
+        break
+      }
+      let row = row(preceding)
+      if let since, row.message.storedAt < since { break }
+      rows.append(row)
+    }
+    rows.reverse()
+    let stood = end == .max ? last : end
+    return Page(
+      messages: rows.map(\.message), next: rows.last?.message.cursor ?? cursor(stood),
+      previous: hasOlder ? rows.first?.message.cursor : nil, hasMore: hasOlder && from != nil, gap: gap)
+  }
+
+  /// Reads what follows a place of the whole log, of the topics that are wanted.
+  ///
+  /// Ids are given without holes, so a hole is a deletion: only then the table of deletions is asked.
+  func stretch(after start: Int64, isWanted: (ExactText) -> Bool) throws(SQLiteFailure) -> Stretch {
+    try begin.run()
+    defer { try? end.run() }
+    var read = Stretch(position: start)
+    all.bind(start, at: 1)
+    all.bind(Self.stretchRows, at: 2)
+    var count: Int64 = 0
+    var bytes = 0
+    var hasHole = false
+    do {
+      defer { all.reset() }
+      while try all.step() {
+        let id = all.integer(0) ?? 0
+        hasHole = hasHole || id != read.position + 1
+        read.position = id
+        count += 1
+        if isWanted(ExactText(all.text(1))) {
+          bytes += all.byteCount(3)
+          read.rows.append(row(all))
+        }
+        if bytes > Self.pageBytes { break }
+      }
+    }
+    read.hasMore = count == Self.stretchRows || bytes > Self.pageBytes
+    if !read.hasMore {
+      let (last, _) = try state(of: Topic(""))
+      hasHole = hasHole || last > read.position
+      // A log that went back to an earlier state is read on from where it is now.
+      read.position = last
+    }
+    if hasHole {
+      deletions.bind(start, at: 1)
+      deletions.bind(read.position, at: 2)
+      defer { deletions.reset() }
+      while try deletions.step() {
+        if let topic = deletions.text(0), let id = deletions.integer(1) { read.deleted[ExactText(topic)] = id }
+      }
+    }
+    return read
+  }
+
+  /// The cursor for the place after a row.
+  func cursor(_ id: Int64) -> Cursor { LogPlace.cursor(facts.generation, id) }
+
+  /// The highest id ever given, and the topic's highest deleted one, 0 for none.
+  private func state(of topic: Topic) throws(SQLiteFailure) -> (last: Int64, deleted: Int64) {
+    state.bind(topic.name, at: 1)
+    defer { state.reset() }
+    guard try state.step() else { return (0, 0) }
+    return (state.integer(0) ?? 0, state.integer(1) ?? 0)
+  }
+
+  private func row(_ statement: borrowing SQLiteStatement) -> Row {
+    let id = statement.integer(0) ?? 0
+    let timestamp = statement.text(4) ?? ""
+    let message = Message(
+      topic: Topic(statement.text(1) ?? ""), sender: Handle(statement.text(2) ?? ""), instance: statement.text(7),
+      content: statement.text(3) ?? "", timestamp: timestamp,
+      storedAt: statement.integer(6) ?? Timestamp.milliseconds(timestamp) ?? 0, id: MessageID(String(id)),
+      cursor: cursor(id), inReplyTo: statement.text(5).map(MessageID.init), to: statement.text(8).map(Handle.init),
+      attributes: AttributeText.decode(statement.text(9)))
+    return Row(id: id, message: message)
+  }
+}

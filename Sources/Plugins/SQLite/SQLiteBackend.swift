@@ -1,0 +1,348 @@
+import ParleyRuntime
+
+/// A parley in one SQLite file, shared by any number of processes on one machine, the TypeScript Parley among them.
+///
+/// The actor admits and answers; two threads do what may block: a writer (group commit) and a reader (fetch, push).
+/// Neither is ever waited for without a bound: a call that no thread has taken at its deadline is withdrawn.
+public actor SQLiteBackend: Backend {
+  private struct Subscription {
+    let topic: Topic
+    let sink: Sink
+    /// Where its sink paused it; nil while it takes deliveries.
+    var pausedAt: Int64?
+  }
+
+  public nonisolated let loop: EventLoop
+  let options: SQLiteOptions
+  private var session: SQLiteSession?
+  /// Counts sessions, so that word of an earlier one is not taken for this one's.
+  private var epoch: UInt64 = 0
+  private var note: String?
+
+  private var calls: [UInt64: any OpenCall] = [:]
+  private var lastNumber: UInt64 = 0
+  private var sweepTimer: (timer: LoopTimer, at: LoopInstant)?
+
+  private var queue: [PostCall] = []
+  private var isCommitting = false
+  private var isFlushScheduled = false
+
+  private var subscriptions: [SubscriptionID: Subscription] = [:]
+  private var isDelivering = false
+  /// Resumed by a sink in the middle of a hand-over: sent after the reader knows that they were paused.
+  private var resumedMeanwhile: [(SubscriptionID, Int64)] = []
+
+  /// At most this many posts wait; more are refused as `unavailable`.
+  static let queueLimit = 16_384
+  private static let batchLimit = 1024
+  /// How long a post that is being committed at its deadline may take before its outcome is called unknown.
+  private static let commitGrace = Duration.seconds(2)
+
+  /// Makes a backend on `loop`; nothing is opened before `connect`.
+  public init(loop: EventLoop, options: SQLiteOptions) {
+    self.loop = loop
+    self.options = options
+  }
+
+  public var traits: BackendTraits {
+    BackendTraits(
+      name: "sqlite", location: options.path, durability: options.durability == .full ? .synced : .written,
+      keyWindow: .always, notes: note.map { [$0] } ?? [])
+  }
+
+  // MARK: Session
+
+  public func connect(lost: @escaping @Sendable (SeamError) -> Void) async throws(SeamError) {
+    let operation = "open \(options.path)"
+    guard session == nil else {
+      throw SeamError(.invalidRequest, operation: operation, cause: "it is connected already")
+    }
+    guard !options.path.isEmpty, options.path != ":memory:", !options.path.contains("\0") else {
+      throw SeamError(
+        .unsupported, operation: operation, cause: "a file is needed: two connections and other processes share it")
+    }
+    epoch += 1
+    let epoch = epoch
+    let loops: (writer: EventLoop, reader: EventLoop)
+    do throws(SystemError) {
+      let writer = try EventLoop.thread(named: "sqlite-writer")
+      do throws(SystemError) { loops = (writer, try EventLoop.thread(named: "sqlite-reader")) } catch {
+        writer.stop()
+        throw error
+      }
+    } catch {
+      throw SeamError(.unavailable, native: Int(error.code), operation: operation, cause: error.description)
+    }
+    let writer = SQLiteWriter(loop: loops.writer, options: options) { [weak self] report in
+      guard let self else { return }
+      loop.execute { self.assumeIsolated { $0.take(report, epoch: epoch) } }
+    }
+    let reader = SQLiteReader(loop: loops.reader, options: options) { [weak self] report in
+      guard let self else { return }
+      loop.execute { self.assumeIsolated { $0.take(report, epoch: epoch) } }
+    }
+    do throws(SeamError) {
+      let facts = try await writer.open()
+      try await reader.open(facts: facts)
+      guard epoch == self.epoch else {
+        throw SeamError(.unavailable, operation: operation, cause: "disconnected while connecting")
+      }
+      session = SQLiteSession(writer: writer, reader: reader, generation: facts.generation, lost: lost)
+    } catch {
+      await writer.close()
+      await reader.close()
+      throw error
+    }
+  }
+
+  public func disconnect() async {
+    epoch += 1
+    guard let session = endSession(SeamError(.unavailable, operation: "disconnect", cause: "disconnected")) else {
+      return
+    }
+    // Bounded: the writer's thread may sit in a lock that another process holds; it closes when it comes back.
+    await withCheckedContinuation { continuation in
+      let closing = Closing(continuation, parts: 2)
+      session.close { [loop] in loop.execute { closing.partDone() } }
+      loop.schedule(after: .seconds(1)) { closing.giveUp() }
+    }
+  }
+
+  /// Forgets the session; what no thread has taken is not stored, what one has is still answered by it.
+  private func endSession(_ error: SeamError) -> SQLiteSession? {
+    guard let ended = session else { return nil }
+    session = nil
+    note = nil
+    queue = []
+    isCommitting = false
+    subscriptions = [:]
+    for (number, call) in calls where call.withdraw(error) { calls[number] = nil }
+    return ended
+  }
+
+  private func lose(_ error: SeamError) {
+    guard let ended = endSession(error) else { return }
+    epoch += 1
+    ended.close()
+    ended.lost(error)
+  }
+
+  private func connected(_ operation: String) throws(SeamError) -> SQLiteSession {
+    guard let session else { throw SeamError(.unavailable, operation: operation, cause: "not connected") }
+    return session
+  }
+
+  // MARK: Calls
+
+  /// Files a call, waits for its answer, and sees to its deadline and its cancellation.
+  private func call<Request: Sendable, Reply: Sendable>(
+    _ request: Request, deadline: LoopInstant, operation: String, _ start: (Call<Request, Reply>) -> Void
+  ) async throws(SeamError) -> Reply {
+    lastNumber += 1
+    let number = lastNumber
+    defer { calls[number] = nil }
+    let result: Result<Reply, SeamError> = await withTaskCancellationHandler {
+      await withCheckedContinuation { continuation in
+        let call = Call(request, deadline: deadline, continuation: continuation)
+        calls[number] = call
+        scheduleSweep(at: deadline)
+        start(call)
+      }
+    } onCancel: {
+      // On the canceller's thread: the loop decides.
+      loop.execute { [weak self] in self?.assumeIsolated { $0.cancel(number, operation: operation) } }
+    }
+    return try result.get()
+  }
+
+  private func cancel(_ number: UInt64, operation: String) {
+    _ = calls[number]?.withdraw(SeamError(.cancelled, operation: operation, cause: "the caller cancelled"))
+  }
+
+  /// One timer for all deadlines: the earliest.
+  private func scheduleSweep(at deadline: LoopInstant) {
+    if let sweepTimer {
+      if sweepTimer.at <= deadline { return }
+      loop.cancel(sweepTimer.timer)
+    }
+    let timer = loop.schedule(after: max(loop.now.duration(to: deadline), .zero)) { [weak self] in
+      self?.assumeIsolated { $0.sweep() }
+    }
+    sweepTimer = (timer, deadline)
+  }
+
+  private func sweep() {
+    sweepTimer = nil
+    let now = loop.now
+    var next: LoopInstant?
+    for call in calls.values {
+      var due = call.deadline
+      if due <= now {
+        if call.withdraw(
+          SeamError(.timedOut, operation: "wait for \(options.path)", cause: "the deadline passed, nothing was done"))
+        {
+          continue
+        }
+        due = due.advanced(by: Self.commitGrace)
+        if due <= now {
+          call.abandon(
+            SeamError(
+              .outcomeUnknown, operation: "wait for \(options.path)",
+              cause: "the disk has not answered; a retry with the same key is safe"))
+          continue
+        }
+      }
+      next = min(next ?? due, due)
+    }
+    queue.removeAll { $0.isOver }
+    if let next { scheduleSweep(at: next) }
+  }
+
+  // MARK: Posts
+
+  public func post(_ draft: Draft, deadline: LoopInstant) async throws(SeamError) -> Receipt {
+    _ = try connected("post")
+    guard !draft.hasNUL else {
+      throw SeamError(.invalidRequest, operation: "post", cause: "text with NUL cannot be stored")
+    }
+    guard queue.count < Self.queueLimit else {
+      throw SeamError(.unavailable, operation: "post", cause: "\(Self.queueLimit) posts are waiting already")
+    }
+    return try await call(draft, deadline: deadline, operation: "post") { call in
+      queue.append(call)
+      scheduleFlush()
+    }
+  }
+
+  /// Posts of one turn leave together; those that come during a commit form the next batch.
+  private func scheduleFlush() {
+    guard !isFlushScheduled, !isCommitting else { return }
+    isFlushScheduled = true
+    loop.atEndOfTurn { [weak self] in self?.assumeIsolated { $0.flush() } }
+  }
+
+  private func flush() {
+    isFlushScheduled = false
+    guard let session, !isCommitting, !queue.isEmpty else { return }
+    isCommitting = true
+    let batch = Array(queue.prefix(Self.batchLimit))
+    queue.removeFirst(batch.count)
+    session.writer.loop.execute { session.writer.assumeIsolated { $0.post(batch) } }
+  }
+
+  private func take(_ report: SQLiteWriter.Report, epoch: UInt64) {
+    switch report {
+    case .posted(let outcomes):
+      for (call, result) in outcomes { call.answer(result) }
+    case .batchDone(let walPages):
+      guard epoch == self.epoch, let session else { return }
+      isCommitting = false
+      if !queue.isEmpty { scheduleFlush() }
+      if walPages > 0 {
+        session.reader.loop.execute { session.reader.assumeIsolated { $0.walGrew(to: walPages) } }
+      }
+    case .lost(let error):
+      if epoch == self.epoch { lose(error) }
+    }
+  }
+
+  // MARK: Reads
+
+  public func fetch(_ request: FetchRequest, deadline: LoopInstant) async throws(SeamError) -> Page {
+    let session = try connected("fetch")
+    guard (1...1000).contains(request.limit) else {
+      throw SeamError(.invalidRequest, operation: "fetch", cause: "limit \(request.limit) is not in 1 to 1000")
+    }
+    let position: ReaderSession.Request.Position
+    switch request.position {
+    case .latest: position = .latest
+    case .after(let cursor): position = .after(try LogPlace(cursor, generation: session.generation), cursor)
+    case .before(let cursor, let since):
+      position = .before(try LogPlace(cursor, generation: session.generation), cursor, storedSince: since)
+    }
+    let resolved = ReaderSession.Request(topic: request.topic, position: position, limit: request.limit)
+    return try await call(resolved, deadline: deadline, operation: "fetch") { call in
+      session.reader.loop.execute { session.reader.assumeIsolated { $0.fetch(call) } }
+    }
+  }
+
+  public func resolveIdentity(_ handle: Handle) async throws(SeamError) -> ResolvedIdentity { .unknown }
+
+  // MARK: Subscriptions
+
+  public func subscribe(
+    _ topic: Topic, after cursor: Cursor, sink: @escaping Sink
+  ) async throws(SeamError) -> SubscriptionID {
+    let session = try connected("subscribe")
+    let place = try LogPlace(cursor, generation: session.generation)
+    lastNumber += 1
+    let id = SubscriptionID(lastNumber)
+    subscriptions[id] = Subscription(topic: topic, sink: sink)
+    session.reader.loop.execute {
+      session.reader.assumeIsolated { $0.subscribe(id, topic: topic, from: place, cursor: cursor) }
+    }
+    return id
+  }
+
+  public func resume(_ subscription: SubscriptionID) {
+    guard let position = subscriptions[subscription]?.pausedAt else { return }
+    subscriptions[subscription]?.pausedAt = nil
+    if isDelivering { resumedMeanwhile.append((subscription, position)) } else { resume(subscription, from: position) }
+  }
+
+  private func resume(_ id: SubscriptionID, from position: Int64) {
+    guard let reader = session?.reader else { return }
+    reader.loop.execute { reader.assumeIsolated { $0.resume(id, from: position) } }
+  }
+
+  public func unsubscribe(_ subscription: SubscriptionID) {
+    guard subscriptions.removeValue(forKey: subscription) != nil, let reader = session?.reader else { return }
+    reader.loop.execute { reader.assumeIsolated { $0.unsubscribe(subscription) } }
+  }
+
+  private func take(_ report: SQLiteReader.Report, epoch: UInt64) {
+    switch report {
+    case .fetched(let call, let result): call.answer(result)
+    case .deliver(let handOver): if epoch == self.epoch { deliver(handOver) }
+    case .lost(let error): if epoch == self.epoch { lose(error) }
+    case .polling(let reason): if epoch == self.epoch { note = reason }
+    }
+  }
+
+  private func deliver(_ handOver: SQLiteReader.HandOver) {
+    isDelivering = true
+    var paused: Set<SubscriptionID> = []
+    for item in handOver.items {
+      // What follows a pause in this hand-over is dropped; the reader reads it again after `resume`.
+      guard !paused.contains(item.subscription), let subscription = subscriptions[item.subscription] else { continue }
+      if subscription.sink(item.delivery) == .pause, subscriptions[item.subscription] != nil {
+        subscriptions[item.subscription]?.pausedAt = item.position
+        paused.insert(item.subscription)
+      }
+    }
+    isDelivering = false
+    guard let reader = session?.reader else { return }
+    let ids = Array(paused)
+    reader.loop.execute { reader.assumeIsolated { $0.handedOver(paused: ids) } }
+    for (id, position) in resumedMeanwhile { resume(id, from: position) }
+    resumedMeanwhile = []
+  }
+
+  // MARK: For tests
+
+  /// Statements of both connections that are open now; none may be between two operations.
+  func openStatements() async -> Int {
+    guard let session else { return 0 }
+    return await session.writer.openStatements + session.reader.openStatements
+  }
+}
+
+extension Draft {
+  /// Some text has U+0000, which SQLite's own tools cut off.
+  fileprivate var hasNUL: Bool {
+    func bad(_ text: String) -> Bool { text.utf8.contains(0) }
+    return bad(topic.name) || bad(content) || bad(author.handle.name) || bad(author.instance) || bad(author.keyScope)
+      || bad(key.text) || inReplyTo.map { bad($0.text) } == true || to.map { bad($0.name) } == true
+      || attributes.contains { bad($0.key) || bad($0.value) }
+  }
+}

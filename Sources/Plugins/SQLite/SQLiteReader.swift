@@ -1,0 +1,368 @@
+import Glibc
+import ParleyRuntime
+
+/// The one reading connection, on a thread of its own: fetches, the push stream, checkpoints.
+///
+/// Every subscription is either catching up by pages of its own topic, or carried by one stream over the whole log, or
+/// paused. One hand-over is on its way at a time, so a slow loop stops the reading instead of filling memory.
+actor SQLiteReader: LoopActor {
+  /// Deliveries for the backend's loop, in order.
+  struct HandOver: Sendable {
+    struct Item: Sendable {
+      let subscription: SubscriptionID
+      /// Where the subscription stands after this delivery.
+      let position: Int64
+      let delivery: Delivery
+    }
+
+    var items: [Item] = []
+  }
+
+  /// What the reader tells the backend; called on the reader's thread.
+  enum Report: Sendable {
+    case fetched(FetchCall, Result<Page, SeamError>)
+    case deliver(HandOver)
+    case lost(SeamError)
+    /// Push works by polling only, for this reason; nil when it is event-driven.
+    case polling(String?)
+  }
+
+  private enum Stage {
+    case catchingUp(LogPlace, Cursor)
+    /// Carried by the stream; rows up to the position have been delivered.
+    case live(position: Int64)
+    case paused
+  }
+
+  private struct Subscription {
+    let topic: Topic
+    var stage: Stage
+    /// The highest deleted id that it has been told of.
+    var told: Int64 = 0
+  }
+
+  nonisolated let loop: EventLoop
+  private let options: SQLiteOptions
+  private let report: @Sendable (Report) -> Void
+  private var session: ReaderSession?
+  private var subscriptions: [SubscriptionID: Subscription] = [:]
+  private var topics: [ExactText: [SubscriptionID]] = [:]
+  /// Subscriptions that catch up, first come first served.
+  private var behind: [SubscriptionID] = []
+  /// Everything up to here has been read by the stream.
+  private var streamPosition: Int64 = 0
+  private var liveCount = 0
+  /// There may be rows after `streamPosition`.
+  private var isStale = false
+  private var isHandingOver = false
+  private var dataVersion: Int64 = 0
+
+  private var sidecarWatch: SidecarWatch?
+  private var watch: Watch?
+  private var pollTimer: LoopTimer?
+  private var checkpointTimer: LoopTimer?
+  /// Reads between which a hand-over is filled; see `pump`.
+  private static let itemsPerHandOver = 512
+
+  init(loop: EventLoop, options: SQLiteOptions, report: @escaping @Sendable (Report) -> Void) {
+    self.loop = loop
+    self.options = options
+    self.report = report
+  }
+
+  /// Opens the file that the writer has made ready.
+  func open(facts: Schema.Facts) throws(SeamError) {
+    do throws(SQLiteFailure) {
+      session = try ReaderSession(path: options.path, facts: facts)
+    } catch {
+      throw error.seamError("open \(options.path)")
+    }
+  }
+
+  /// Closes the file and ends the thread.
+  func close() {
+    stopWatching()
+    if let checkpointTimer { loop.cancel(checkpointTimer) }
+    subscriptions = [:]
+    session = nil
+    loop.stop()
+  }
+
+  /// Statements left open, which must be none between two turns.
+  var openStatements: Int { session?.openStatements ?? 0 }
+
+  // MARK: Fetch
+
+  /// Reads a page, unless the call was withdrawn meanwhile.
+  func fetch(_ call: FetchCall) {
+    guard call.take() else { return }
+    do throws(SQLiteFailure) {
+      guard let page = try session?.page(call.request) else {
+        report(.fetched(call, .failure(SeamError(.unavailable, operation: "fetch", cause: "the file is closed"))))
+        return
+      }
+      report(.fetched(call, .success(page)))
+    } catch {
+      report(.fetched(call, .failure(error.seamError("fetch"))))
+    }
+  }
+
+  // MARK: Subscriptions
+
+  /// Starts a subscription at a place.
+  func subscribe(_ id: SubscriptionID, topic: Topic, from place: LogPlace, cursor: Cursor) {
+    guard session != nil else { return }
+    // Watching starts before the first read, so that nothing falls between them.
+    if subscriptions.isEmpty { startWatching() }
+    subscriptions[id] = Subscription(topic: topic, stage: .catchingUp(place, cursor))
+    topics[ExactText(topic.name), default: []].append(id)
+    behind.append(id)
+    pump()
+  }
+
+  /// Goes on with a paused subscription after the last delivery that its sink took.
+  func resume(_ id: SubscriptionID, from position: Int64) {
+    guard let session = subscriptions[id] else { return }
+    leaveStream(session)
+    catchUp(id, from: position)
+    pump()
+  }
+
+  /// Ends a subscription.
+  func unsubscribe(_ id: SubscriptionID) {
+    guard let subscription = subscriptions.removeValue(forKey: id) else { return }
+    leaveStream(subscription)
+    let key = ExactText(subscription.topic.name)
+    topics[key]?.removeAll { $0 == id }
+    if topics[key]?.isEmpty == true { topics[key] = nil }
+    behind.removeAll { $0 == id }
+    if subscriptions.isEmpty { stopWatching() }
+  }
+
+  /// The loop has taken a hand-over; these subscriptions want no more for now.
+  func handedOver(paused: [SubscriptionID]) {
+    isHandingOver = false
+    for id in paused {
+      guard let subscription = subscriptions[id] else { continue }
+      leaveStream(subscription)
+      behind.removeAll { $0 == id }
+      subscriptions[id]?.stage = .paused
+    }
+    pump()
+  }
+
+  private func leaveStream(_ subscription: Subscription) {
+    if case .live = subscription.stage { liveCount -= 1 }
+  }
+
+  private func catchUp(_ id: SubscriptionID, from position: Int64) {
+    guard let cursor = session?.cursor(position) else { return }
+    subscriptions[id]?.stage = .catchingUp(.after(position), cursor)
+    behind.append(id)
+  }
+
+  // MARK: The stream
+
+  /// Reads what is there into one hand-over, the stream first, then those that catch up.
+  private func pump() {
+    guard !isHandingOver, session != nil else { return }
+    var handOver = HandOver()
+    do throws(SQLiteFailure) {
+      repeat {
+        if isStale, liveCount > 0 { try readStream(into: &handOver) }
+        var turns = behind.count
+        while turns > 0, handOver.items.count < Self.itemsPerHandOver {
+          turns -= 1
+          try readBehind(into: &handOver)
+        }
+      } while handOver.items.isEmpty && (!behind.isEmpty || (isStale && liveCount > 0))
+    } catch {
+      // A lock passes: what was not read is read at the next poll. Anything else ends the session.
+      guard error.isBusy else {
+        lose(error.seamError("read \(options.path)"))
+        return
+      }
+      isStale = true
+    }
+    guard !handOver.items.isEmpty else { return }
+    isHandingOver = true
+    report(.deliver(handOver))
+  }
+
+  private func readStream(into handOver: inout HandOver) throws(SQLiteFailure) {
+    guard let stretch = try session?.stretch(after: streamPosition, isWanted: { topics[$0] != nil }) else { return }
+    isStale = stretch.hasMore
+    streamPosition = stretch.position
+    var starts: [SubscriptionID: Int64] = [:]
+    if !stretch.deleted.isEmpty {
+      for (id, subscription) in subscriptions {
+        if case .live(let position) = subscription.stage { starts[id] = position }
+      }
+    }
+    for row in stretch.rows {
+      for id in topics[ExactText(row.message.topic.name)] ?? [] {
+        guard let subscription = subscriptions[id], case .live(let position) = subscription.stage, row.id > position
+        else { continue }
+        if let deleted = stretch.deleted[ExactText(subscription.topic.name)], deleted < row.id {
+          tellDeletion(deleted, to: id, from: starts[id] ?? position, next: row.id - 1, into: &handOver)
+        }
+        subscriptions[id]?.stage = .live(position: row.id)
+        handOver.items.append(HandOver.Item(subscription: id, position: row.id, delivery: .message(row.message)))
+      }
+    }
+    for (topic, deleted) in stretch.deleted {
+      for id in topics[topic] ?? [] {
+        tellDeletion(deleted, to: id, from: starts[id] ?? deleted, next: deleted, into: &handOver)
+      }
+    }
+  }
+
+  /// Delivers the gap that ends at `next`, unless the subscription knows of it.
+  private func tellDeletion(
+    _ deleted: Int64, to id: SubscriptionID, from position: Int64, next: Int64, into handOver: inout HandOver
+  ) {
+    guard let subscription = subscriptions[id], case .live(let reached) = subscription.stage,
+      deleted > max(position, subscription.told), let from = session?.cursor(position), let to = session?.cursor(next)
+    else { return }
+    subscriptions[id]?.told = deleted
+    subscriptions[id]?.stage = .live(position: max(reached, next))
+    let gap = Gap(
+      topic: subscription.topic, from: from, to: to, reason: "messages were deleted before they were delivered",
+      isCertain: true)
+    handOver.items.append(HandOver.Item(subscription: id, position: max(reached, next), delivery: .gap(gap)))
+  }
+
+  /// Reads one page for the first of those that catch up.
+  private func readBehind(into handOver: inout HandOver) throws(SQLiteFailure) {
+    guard let id = behind.first, let subscription = subscriptions[id],
+      case .catchingUp(let place, let cursor) = subscription.stage
+    else {
+      if !behind.isEmpty { behind.removeFirst() }
+      return
+    }
+    let read = try session?.catchUp(
+      subscription.topic, from: place, cursor: cursor, told: subscription.told, limit: Self.itemsPerHandOver)
+    guard let read else { return }
+    behind.removeFirst()
+    subscriptions[id]?.told = read.deleted
+    if let gap = read.gap {
+      let position = read.rows.first.map { $0.id - 1 } ?? read.position
+      handOver.items.append(HandOver.Item(subscription: id, position: position, delivery: .gap(gap)))
+    }
+    for row in read.rows {
+      handOver.items.append(HandOver.Item(subscription: id, position: row.id, delivery: .message(row.message)))
+    }
+    guard !read.hasMore else {
+      catchUp(id, from: read.position)
+      return
+    }
+    // It has everything up to this snapshot's end; the stream, which may be behind, skips what it has.
+    if liveCount == 0 {
+      streamPosition = read.position
+      isStale = true
+    }
+    liveCount += 1
+    subscriptions[id]?.stage = .live(position: read.position)
+  }
+
+  private func lose(_ error: SeamError) {
+    stopWatching()
+    subscriptions = [:]
+    topics = [:]
+    behind = []
+    liveCount = 0
+    session = nil
+    report(.lost(error))
+  }
+
+  // MARK: Waking
+
+  private func startWatching() {
+    do throws(SystemError) {
+      let sidecarWatch = try SidecarWatch(database: options.path)
+      watch = try loop.watch(sidecarWatch.descriptor, for: .read) { [weak self] _ in
+        self?.assumeIsolated { $0.sidecarTouched() }
+      }
+      self.sidecarWatch = consume sidecarWatch
+      report(.polling(nil))
+    } catch {
+      report(.polling("push by polling every \(pollInterval.milliseconds) ms: \(error.description)"))
+    }
+    schedulePoll()
+  }
+
+  private func stopWatching() {
+    if let watch { loop.unwatch(watch) }
+    watch = nil
+    sidecarWatch = nil
+    if let pollTimer { loop.cancel(pollTimer) }
+    pollTimer = nil
+  }
+
+  private func sidecarTouched() {
+    let isSuspect = sidecarWatch?.drain() ?? false
+    // No look at data_version first: it costs as much as the read that it would save.
+    isStale = true
+    pump()
+    if isSuspect { rewatch() }
+  }
+
+  /// The sidecar was removed or moved: watches the one that bears its name now, from the next poll on if there is none.
+  private func rewatch() {
+    stopWatching()
+    startWatching()
+    isStale = true
+    pump()
+  }
+
+  private var pollInterval: Duration {
+    let interval = max(options.pollInterval, .milliseconds(10))
+    return watch == nil ? min(interval, .milliseconds(25)) : interval
+  }
+
+  private func schedulePoll() {
+    pollTimer = loop.schedule(after: pollInterval) { [weak self] in self?.assumeIsolated { $0.poll() } }
+  }
+
+  /// Looks for commits of programs that do not touch the sidecar, and whether the file is still the one that is open.
+  private func poll() {
+    guard let moved = session?.hasMoved else { return }
+    guard !moved else {
+      lose(
+        SeamError(
+          .unavailable, operation: "read \(options.path)",
+          cause: "the file was deleted or replaced while it was open"))
+      return
+    }
+    schedulePoll()
+    // What cannot be read now is read at the next poll.
+    if let version = try? session?.dataVersion(), version != dataVersion {
+      dataVersion = version
+      isStale = true
+    }
+    pump()
+  }
+
+  // MARK: Checkpoints
+
+  /// The writer's WAL has this many pages: checkpoints at once when it is long, else when the file rests.
+  func walGrew(to pages: Int) {
+    if pages >= 1000 {
+      checkpoint(pages: pages)
+    } else if checkpointTimer == nil, pages > 0 {
+      checkpointTimer = loop.schedule(after: .milliseconds(500)) { [weak self] in
+        self?.assumeIsolated {
+          $0.checkpointTimer = nil
+          $0.checkpoint(pages: 0)
+        }
+      }
+    }
+  }
+
+  /// Away from the commits: pages are copied while writers go on. Only a WAL that keeps growing has them wait, briefly,
+  /// for the rest to be copied, so that it can start over. A failure is tried again after the next commits.
+  private func checkpoint(pages: Int) {
+    guard let done = try? session?.checkpoint(restartWithin: nil) else { return }
+    if pages >= 2000 || done.pages >= 2000 { _ = try? session?.checkpoint(restartWithin: .milliseconds(100)) }
+  }
+}

@@ -1,0 +1,324 @@
+import CSQLite
+import Glibc
+import ParleyRuntime
+
+/// An open file as the writer sees it: connection, statements, turnstile.
+struct WriterSession: ~Copyable {
+  /// What one turn at the turnstile did.
+  struct Slice {
+    var results: [(call: PostCall, result: Result<Receipt, SeamError>)] = []
+    /// Why the session cannot go on.
+    var lost: SeamError?
+  }
+
+  let facts: Schema.Facts
+  private let path: String
+  private let durability: Durability
+  private let connection: SQLiteConnection
+  private var sidecar: SidecarHandle
+  private let begin: SQLiteStatement
+  private let commit: SQLiteStatement
+  private let rollback: SQLiteStatement
+  private let newest: SQLiteStatement
+  private let insert: SQLiteStatement
+  private let findKey: SQLiteStatement
+  private let chunkEnd: SQLiteStatement
+  private let deleteOld: SQLiteStatement
+
+  /// How long one batch holds the turnstile before it lets others in.
+  private static let timeSlice = Duration.milliseconds(10)
+  /// How long a batch waits for writers that do not use the turnstile.
+  private static let lockPatience = Duration.seconds(5)
+
+  /// Opens the file, creates it where it is missing, and makes or upgrades its tables.
+  static func open(_ options: SQLiteOptions) throws(SeamError) -> WriterSession {
+    let operation = "open \(options.path)"
+    try DatabaseFile.check(options.path)
+    do throws(SQLiteFailure) {
+      let connection = try connect(options)
+      guard !connection.isReadOnly else {
+        throw SQLiteFailure(extended: SQLITE_READONLY, system: 0, message: "write-protected")
+      }
+      let facts: Schema.Facts
+      switch try Schema.prepare(connection, generation: newGeneration()) {
+      case .ready(let found): facts = found
+      case .newer(let version):
+        throw SQLiteFailure(
+          extended: SQLITE_SCHEMA, system: 0,
+          message: "the file has schema version \(version), this Parley knows \(Schema.version): use a newer Parley")
+      }
+      for suffix in ["-wal", "-shm"] { FileCalls.makePrivate(options.path + suffix) }
+      let sidecar: SidecarHandle
+      do throws(SystemError) { sidecar = try SidecarHandle(database: options.path) } catch {
+        throw SQLiteFailure(extended: SQLITE_CANTOPEN, system: error.code, message: error.operation)
+      }
+      return try WriterSession(options, connection: connection, sidecar: sidecar, facts: facts)
+    } catch {
+      throw error.seamError(operation)
+    }
+  }
+
+  private static func connect(_ options: SQLiteOptions) throws(SQLiteFailure) -> SQLiteConnection {
+    let connection = try SQLiteConnection(path: options.path, create: true)
+    FileCalls.makePrivate(options.path)
+    connection.waitForLocks(upTo: lockPatience)
+    try enableWAL(connection)
+    try connection.execute(
+      """
+      PRAGMA synchronous=\(options.durability == .full ? "FULL" : "NORMAL");
+      PRAGMA wal_autocheckpoint=0; PRAGMA journal_size_limit=4194304; PRAGMA cache_size=-2048;
+      """)
+    connection.countWALPages()
+    return connection
+  }
+
+  private init(
+    _ options: SQLiteOptions, connection: consuming SQLiteConnection, sidecar: consuming SidecarHandle,
+    facts: Schema.Facts
+  ) throws(SQLiteFailure) {
+    let begin = try connection.prepare("BEGIN IMMEDIATE")
+    let commit = try connection.prepare("COMMIT")
+    let rollback = try connection.prepare("ROLLBACK")
+    let newest = try connection.prepare("SELECT stored_at, ts FROM messages ORDER BY id DESC LIMIT 1")
+    let insert = try connection.prepare(
+      """
+      INSERT INTO messages
+        (topic, sender, content, ts, in_reply_to, stored_at, key, author, instance, recipient, attributes, kind)
+      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+      """)
+    let findKey = try connection.prepare(
+      """
+      SELECT id, content, in_reply_to, recipient, attributes, stored_at, ts FROM messages
+      WHERE topic = ?1 AND author = ?2 AND key = ?3
+      """)
+    let chunkEnd = try connection.prepare(
+      "SELECT max(id) FROM (SELECT id FROM messages WHERE id > ?1 ORDER BY id LIMIT 500)")
+    let deleteOld = try connection.prepare(
+      """
+      DELETE FROM messages WHERE id > ?1 AND id <= ?2 AND substr(topic, 1, 1) NOT IN ('@', '~')
+        AND CASE WHEN stored_at IS NULL THEN ts < ?4 ELSE stored_at < ?3 END
+      """)
+    path = options.path
+    durability = options.durability == .full ? .synced : .written
+    self.facts = facts
+    self.connection = connection
+    self.sidecar = sidecar
+    self.begin = begin
+    self.commit = commit
+    self.rollback = rollback
+    self.newest = newest
+    self.insert = insert
+    self.findKey = findKey
+    self.chunkEnd = chunkEnd
+    self.deleteOld = deleteOld
+  }
+
+  /// Pages in the WAL after the last commit.
+  var walPages: Int { connection.walPages }
+
+  var openStatements: Int { connection.openStatements }
+
+  private static func newGeneration() -> String {
+    let digits = String(UInt32.random(in: .min ... .max), radix: 16)
+    return String(repeating: "0", count: 8 - digits.utf8.count) + digits
+  }
+
+  /// Changing the journal mode takes an exclusive lock, for which SQLite does not call the busy handler.
+  private static func enableWAL(_ connection: borrowing SQLiteConnection) throws(SQLiteFailure) {
+    var attempt: UInt32 = 0
+    while true {
+      do throws(SQLiteFailure) {
+        if let mode = try connection.text("PRAGMA journal_mode=WAL"), mode != "wal", !connection.isReadOnly {
+          throw SQLiteFailure(extended: SQLITE_NOLFS, system: 0, message: "the file system does not carry WAL (mode \(mode))")
+        }
+        return
+      } catch {
+        attempt += 1
+        guard error.isBusy, attempt < 20 else { throw error }
+        usleep((5 + attempt) * 1000)
+      }
+    }
+  }
+
+  // MARK: Posting
+
+  /// Takes its turn and stores calls from the front of `rest` in one transaction, as many as fit the time slice.
+  ///
+  /// Every call that is removed from `rest` is answered or in the slice's results.
+  mutating func commit(_ rest: inout ArraySlice<PostCall>, now: Int64) -> Slice {
+    var slice = Slice()
+    do throws(SystemError) {
+      try sidecar.reopenIfUnlinked()
+      try sidecar.lock()
+    } catch {
+      let failure = SeamError(.unavailable, native: Int(error.code), operation: "post", cause: error.description)
+      withdrawAll(&rest, failure)
+      slice.lost = failure
+      return slice
+    }
+    let started = ContinuousClock.now
+    let stored = transaction(&rest, now: now, until: started + Self.timeSlice, &slice)
+    sidecar.unlock()
+    if stored { sidecar.touch() }
+    return slice
+  }
+
+  private func transaction(
+    _ rest: inout ArraySlice<PostCall>, now: Int64, until end: ContinuousClock.Instant, _ slice: inout Slice
+  ) -> Bool {
+    guard !connection.hasMoved else {
+      let failure = SeamError(
+        .unavailable, operation: "post", cause: "the file \(path) was deleted or replaced while it was open")
+      withdrawAll(&rest, failure)
+      slice.lost = failure
+      return false
+    }
+    guard beginImmediate(&rest) else { return false }
+    var inserted = false
+    do throws(SQLiteFailure) {
+      let storedAt = max(now, try newestStoredAt())
+      let timestamp = Timestamp.text(now)
+      while let call = rest.first {
+        rest.removeFirst()
+        guard call.take() else { continue }
+        // Appended first: whatever fails from here on, the call is in the results.
+        slice.results.append((call, .failure(SeamError(.outcomeUnknown, operation: "post", cause: "not committed"))))
+        let (result, isNew) = try store(call.request, storedAt: storedAt, timestamp: timestamp)
+        slice.results[slice.results.count - 1].result = result
+        inserted = inserted || isNew
+        if slice.results.count % 16 == 0, ContinuousClock.now >= end { break }
+      }
+    } catch {
+      abort(error, &slice, outcome: nil)
+      return false
+    }
+    do throws(SQLiteFailure) { try commit.run() } catch {
+      // Once COMMIT has begun to write, a failed write or fsync leaves open what a recovery will find.
+      abort(error, &slice, outcome: error.leavesCommitOpen ? .outcomeUnknown : nil)
+      return false
+    }
+    return inserted
+  }
+
+  /// Waits for the write lock while anyone still waits for the outcome. False when nothing was begun.
+  private func beginImmediate(_ rest: inout ArraySlice<PostCall>) -> Bool {
+    let end = ContinuousClock.now + Self.lockPatience
+    connection.waitForLocks(upTo: .milliseconds(20))
+    defer { connection.waitForLocks(upTo: Self.lockPatience) }
+    while true {
+      rest = rest.drop { $0.isOver }
+      if rest.isEmpty { return false }
+      do throws(SQLiteFailure) {
+        try begin.run()
+        return true
+      } catch {
+        if error.isBusy, ContinuousClock.now < end { continue }
+        withdrawAll(&rest, error.seamError("post"))
+        return false
+      }
+    }
+  }
+
+  private func newestStoredAt() throws(SQLiteFailure) -> Int64 {
+    defer { newest.reset() }
+    guard try newest.step() else { return 0 }
+    return newest.integer(0) ?? newest.text(1).flatMap(Timestamp.milliseconds) ?? 0
+  }
+
+  private func store(
+    _ draft: Draft, storedAt: Int64, timestamp: String
+  ) throws(SQLiteFailure) -> (Result<Receipt, SeamError>, isNew: Bool) {
+    insert.bind(draft.topic.name, at: 1)
+    insert.bind(draft.author.handle.name, at: 2)
+    insert.bind(timestamp, at: 4)
+    insert.bind(draft.inReplyTo?.text, at: 5)
+    insert.bind(storedAt, at: 6)
+    insert.bind(draft.key.text, at: 7)
+    insert.bind(draft.author.keyScope, at: 8)
+    insert.bind(draft.author.instance, at: 9)
+    insert.bind(draft.to?.name, at: 10)
+    insert.bind(AttributeText.encode(draft.attributes), at: 11)
+    insert.bind(draft.attributes["kind"], at: 12)
+    do throws(SQLiteFailure) {
+      try insert.run(borrowing: draft.content, at: 3)
+    } catch {
+      if error.isKeyTaken { return (try earlier(draft), false) }
+      // The one row is at fault (too big); the transaction is still whole.
+      guard error.isRowsFault else { throw error }
+      return (.failure(error.seamError("post")), false)
+    }
+    return (.success(receipt(connection.lastInsertedID, storedAt, isDuplicate: false)), true)
+  }
+
+  /// The row that has the draft's key already: the same post, or another with a reused key.
+  private func earlier(_ draft: Draft) throws(SQLiteFailure) -> Result<Receipt, SeamError> {
+    findKey.bind(draft.topic.name, at: 1)
+    findKey.bind(draft.author.keyScope, at: 2)
+    findKey.bind(draft.key.text, at: 3)
+    defer { findKey.reset() }
+    guard try findKey.step(), let id = findKey.integer(0) else {
+      return .failure(SeamError(.corrupt, operation: "post", cause: "the key index names a row that is not there"))
+    }
+    let isSame =
+      ExactText(findKey.text(1)) == ExactText(draft.content)
+      && ExactText(findKey.text(2)) == ExactText(draft.inReplyTo?.text)
+      && ExactText(findKey.text(3)) == ExactText(draft.to?.name)
+      && ExactText(findKey.text(4)) == ExactText(AttributeText.encode(draft.attributes))
+    guard isSame else {
+      return .failure(
+        SeamError(
+          .keyReused, operation: "post",
+          cause: "the key '\(draft.key.text)' stands for message \(id), which has other content"))
+    }
+    let storedAt = findKey.integer(5) ?? findKey.text(6).flatMap(Timestamp.milliseconds) ?? 0
+    return .success(receipt(id, storedAt, isDuplicate: true))
+  }
+
+  private func receipt(_ id: Int64, _ storedAt: Int64, isDuplicate: Bool) -> Receipt {
+    Receipt(
+      id: MessageID(String(id)), cursor: LogPlace.cursor(facts.generation, id), storedAt: storedAt,
+      durability: durability, isDuplicate: isDuplicate)
+  }
+
+  /// Rolls back and fails every call of the transaction.
+  private func abort(_ failure: SQLiteFailure, _ slice: inout Slice, outcome: SeamError.Code?) {
+    if connection.isInTransaction { try? rollback.run() }
+    var error = failure.seamError("post")
+    if let outcome { error.code = outcome }
+    for index in slice.results.indices { slice.results[index].result = .failure(error) }
+    if error.code == .corrupt { slice.lost = error }
+  }
+
+  private func withdrawAll(_ rest: inout ArraySlice<PostCall>, _ error: SeamError) {
+    for call in rest { call.withdraw(error) }
+    rest = []
+  }
+
+  // MARK: Retention
+
+  /// Deletes the old ones among the next 500 rows after `id`; returns where to go on, nil when the rest is newer.
+  mutating func prune(after id: Int64, cutoff: Int64) throws -> Int64? {
+    chunkEnd.bind(id, at: 1)
+    let last = try chunkEnd.step() ? chunkEnd.integer(0) : nil
+    chunkEnd.reset()
+    guard let last else { return nil }
+    try sidecar.lock()
+    defer { sidecar.unlock() }
+    try begin.run()
+    do {
+      deleteOld.bind(id, at: 1)
+      deleteOld.bind(last, at: 2)
+      deleteOld.bind(cutoff, at: 3)
+      deleteOld.bind(Timestamp.text(cutoff), at: 4)
+      try deleteOld.run()
+      try commit.run()
+    } catch {
+      if connection.isInTransaction { try? rollback.run() }
+      throw error
+    }
+    sidecar.touch()
+    let newestOfChunk = try connection.integer(
+      "SELECT coalesce(stored_at, 0) FROM messages WHERE id <= \(last) ORDER BY id DESC LIMIT 1")
+    return newestOfChunk.map { $0 >= cutoff } == true ? nil : last
+  }
+}
