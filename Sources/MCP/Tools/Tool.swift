@@ -1,0 +1,44 @@
+import ParleyCoordination
+import ParleyRuntime
+
+/// One MCP tool: its definition as clients see it, and what it does.
+package protocol Tool: Sendable {
+  /// The name clients call, for example `parley_post`.
+  var name: String { get }
+
+  /// The whole entry of `tools/list` as one JSON object (name, title, description, annotations, inputSchema,
+  /// outputSchema), made once: deterministic, so clients may cache it.
+  func definition(for hub: Hub.Setup) -> String
+
+  /// Carries out a call. Cancelling the task ends a waiting call at once. `arguments` is an object (possibly empty).
+  func call(_ arguments: JSONSlice, in context: CallContext) async -> ToolOutcome
+}
+
+/// What a call brought.
+package enum ToolOutcome: Sendable {
+  /// The members of the structured result, as JSON without the enclosing braces (the session adds `unread` and them).
+  case success(members: [UInt8])
+  /// The call failed, or its arguments are wrong: told to the client as a result with `isError`.
+  case failure(HubError)
+}
+
+/// What a tool, resource or prompt may use of the session and call it runs in.
+package struct CallContext: Sendable {
+  /// Posting and fetching under the participant's rules.
+  package let hub: Hub
+  /// The session's unread counts and waiting place.
+  package let inbox: Inbox
+  /// The participant's read marks.
+  package let marks: ReadMarks
+  /// Reports progress of this call to a client that asked for it: done so far, total if known, and a line of text.
+  package let progress: @Sendable (Double, Double?, String?) -> Void
+
+  package init(
+    hub: Hub, inbox: Inbox, marks: ReadMarks, progress: @escaping @Sendable (Double, Double?, String?) -> Void
+  ) {
+    self.hub = hub
+    self.inbox = inbox
+    self.marks = marks
+    self.progress = progress
+  }
+}

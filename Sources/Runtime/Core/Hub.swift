@@ -1,0 +1,166 @@
+/// What every door (stdio, HTTP, command line) shares: identity, allowlist, limits and the supervised backend.
+///
+/// A call enters here with text from outside and leaves for the seam with everything checked.
+public actor Hub: LoopActor {
+  /// Who uses the hub, and under which rules.
+  public struct Setup: Sendable {
+    /// Who posts by default.
+    public var author: Author
+    /// The topics that are subscribed and usable.
+    public var topics: [Topic]
+    /// Full-match patterns of further topics that may be posted to and fetched.
+    public var postPatterns: [String] = []
+    /// The reserved topic of presence records.
+    public var presenceTopic = Topic("parley-presence")
+    /// What is accepted.
+    public var limits = Limits()
+    /// How long a call waits for the backend before it fails with the backend's cause.
+    public var patience: Duration = .seconds(10)
+
+    /// Makes a setup with the defaults.
+    public init(author: Author, topics: [Topic]) {
+      self.author = author
+      self.topics = topics
+    }
+  }
+
+  public nonisolated let loop: EventLoop
+  /// Who uses the hub.
+  public nonisolated let setup: Setup
+  /// The backend's keeper.
+  public nonisolated let supervisor: Supervisor
+  private let allowlist: Allowlist
+  private var lastKey: UInt64 = 0
+
+  /// Makes a hub on the supervisor's loop; throws `badArgument` when a pattern does not compile.
+  public init(setup: Setup, supervisor: Supervisor) throws(HubError) {
+    loop = supervisor.loop
+    self.setup = setup
+    self.supervisor = supervisor
+    allowlist = try Allowlist(
+      topics: setup.topics, postPatterns: setup.postPatterns, presenceTopic: setup.presenceTopic)
+  }
+
+  /// Whether the participant may post to and fetch from a topic.
+  public func permits(_ topic: Topic) -> Bool { allowlist.permits(topic) }
+
+  /// Stores a message of the participant, checked against allowlist and limits; waits for the backend up to the
+  /// setup's patience. A cancelled call is withdrawn where it was not yet on its way.
+  public func post(_ request: PostRequest) async throws(HubError) -> Receipt {
+    try check(request.topic)
+    try checkText("content", request.content, limit: setup.limits.contentBytes)
+    try checkAttributes(request.attributes)
+    if let to = request.to { try checkName("to", to.name, limit: setup.limits.handleBytes) }
+    if let id = request.inReplyTo { try checkName("in_reply_to", id.text, limit: 1024) }
+    if let key = request.key { try checkName("key", key, limit: 255) }
+    return try await postUnchecked(request)
+  }
+
+  /// Stores an event of a coordination part: reserved topics and `parley.` attributes are allowed.
+  package func postUnchecked(_ request: PostRequest) async throws(HubError) -> Receipt {
+    let draft = Draft(
+      topic: request.topic, author: request.author ?? setup.author, content: request.content,
+      key: request.key.map(DraftKey.chosen) ?? generateKey(), inReplyTo: request.inReplyTo, to: request.to,
+      attributes: request.attributes)
+    do throws(SeamError) {
+      return try await supervisor.post(draft, deadline: deadline(request.patience))
+    } catch {
+      throw .seam(error)
+    }
+  }
+
+  /// Reads a page of an allowed topic; with `wait`, waits that long (at most the limit) for the first message where
+  /// the page would be empty.
+  public func fetch(_ request: FetchRequest, wait: Duration? = nil) async throws(HubError) -> Page {
+    try check(request.topic)
+    return try await fetchUnchecked(request, wait: wait)
+  }
+
+  /// Reads a page of any topic, reserved ones too, for coordination parts.
+  package func fetchUnchecked(_ request: FetchRequest, wait: Duration? = nil) async throws(HubError) -> Page {
+    guard (1...setup.limits.pageMessages).contains(request.limit) else {
+      throw .badArgument(name: "limit", reason: "must be 1 to \(setup.limits.pageMessages), not \(request.limit)")
+    }
+    do throws(SeamError) {
+      return try await supervisor.fetch(
+        request, wait: wait.map { min($0, setup.limits.wait) }, deadline: deadline(nil))
+    } catch {
+      throw .seam(error)
+    }
+  }
+
+  /// Throws unless the participant may use the topic.
+  public func check(_ topic: Topic) throws(HubError) {
+    try checkName("topic", topic.name, limit: setup.limits.topicBytes)
+    guard allowlist.permits(topic) else { throw .topicNotAllowed(topic) }
+  }
+
+  private func deadline(_ patience: Duration?) -> LoopInstant { loop.now.advanced(by: patience ?? setup.patience) }
+
+  private func generateKey() -> DraftKey {
+    lastKey += 1
+    return .generated("\(setup.author.instance)-\(lastKey)")
+  }
+
+  private func checkName(_ name: String, _ text: String, limit: Int) throws(HubError) {
+    guard !text.isEmpty else { throw .badArgument(name: name, reason: "must not be empty") }
+    try checkText(name, text, limit: limit)
+  }
+
+  private func checkText(_ name: String, _ text: String, limit: Int) throws(HubError) {
+    guard text.utf8.count <= limit else { throw .overLimit(what: name, bytes: text.utf8.count, limit: limit) }
+    guard !text.utf8.contains(0) else { throw .badArgument(name: name, reason: "must not contain NUL") }
+  }
+
+  private func checkAttributes(_ attributes: [String: String]) throws(HubError) {
+    var bytes = 0
+    for (name, value) in attributes {
+      guard !name.isEmpty else { throw .badArgument(name: "attributes", reason: "names must not be empty") }
+      guard !name.hasPrefix("parley.") else {
+        throw .badArgument(name: "attributes", reason: "names that begin with 'parley.' are reserved: \(name)")
+      }
+      bytes += name.utf8.count + value.utf8.count
+      guard !name.utf8.contains(0), !value.utf8.contains(0) else {
+        throw .badArgument(name: "attributes", reason: "must not contain NUL")
+      }
+    }
+    guard bytes <= setup.limits.attributesBytes else {
+      throw .overLimit(what: "attributes", bytes: bytes, limit: setup.limits.attributesBytes)
+    }
+  }
+}
+
+/// A post as it comes from outside.
+public struct PostRequest: Hashable, Sendable {
+  /// Where to.
+  public var topic: Topic
+  /// The text.
+  public var content: String
+  /// The message it answers.
+  public var inReplyTo: MessageID?
+  /// The one handle it is meant for.
+  public var to: Handle?
+  /// The caller's key; one is generated where it is nil.
+  public var key: String?
+  /// Flat attributes.
+  public var attributes: [String: String]
+  /// Who posts, where it is not the hub's own author.
+  public var author: Author?
+  /// How long to wait for the backend; nil for the hub's patience.
+  public var patience: Duration?
+
+  /// Makes a request.
+  public init(
+    topic: Topic, content: String, inReplyTo: MessageID? = nil, to: Handle? = nil, key: String? = nil,
+    attributes: [String: String] = [:], author: Author? = nil, patience: Duration? = nil
+  ) {
+    self.topic = topic
+    self.content = content
+    self.inReplyTo = inReplyTo
+    self.to = to
+    self.key = key
+    self.attributes = attributes
+    self.author = author
+    self.patience = patience
+  }
+}

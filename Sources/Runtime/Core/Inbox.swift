@@ -1,0 +1,262 @@
+/// How many messages of a topic a participant has not marked as read.
+public struct Unread: Hashable, Sendable {
+  /// The number, exact unless `isCapped`.
+  public var count: Int
+  /// There are more than were counted.
+  public var isCapped: Bool
+}
+
+/// What a session is told without having asked.
+public enum PushEvent: Hashable, Sendable {
+  /// A message that concerns it.
+  case message(Message)
+  /// Messages that it will not get.
+  case gap(Gap)
+  /// So many earlier messages are unread and were not pushed; they can be fetched.
+  case backlog([Topic: Unread])
+}
+
+/// One session's view of its topics: what is unread, what is new since it last looked, and what is pushed to it.
+///
+/// Catch-up starts at the session's read marks, then every topic is followed. Marks are not moved here: they move when
+/// the reader says so (`markMoved`).
+public actor Inbox: LoopActor {
+  /// How a session starts, and what it is pushed.
+  public struct Options: Sendable {
+    /// Count (and push) what came since the marks; otherwise begin now.
+    public var catchesUp = true
+    /// At most this many earlier messages are pushed at the start.
+    public var catchUpLimit = 100
+    /// Which messages concern the session.
+    public var filter: PushFilter
+    /// Receives pushes, on the loop; nil where live push is off.
+    public var push: (@Sendable (PushEvent) -> Void)?
+    /// Called on the loop when a message was added to a topic, pushed or not.
+    public var changed: (@Sendable (Topic) -> Void)?
+
+    /// Options without push.
+    public init(filter: PushFilter) { self.filter = filter }
+  }
+
+  /// Unread messages are counted up to this number per topic.
+  public static let countingLimit = 10_000
+
+  private struct Place {
+    var follow: FollowID?
+    /// Where the live deliveries stand.
+    var live: Cursor
+    /// Where the next waiting call goes on: behind what the session was given by fetch or wait.
+    var wait: Cursor
+    var unread: Unread
+  }
+
+  public nonisolated let loop: EventLoop
+  private let hub: Hub
+  private let options: Options
+  private var places: [Topic: Place] = [:]
+  private var seen = SeenIDs()
+  private let started: Waiters<Void>
+  private var hasStarted = false
+  private var isStopped = false
+
+  /// Makes the inbox of one session; nothing happens until `start`.
+  public init(hub: Hub, options: Options) {
+    loop = hub.loop
+    self.hub = hub
+    self.options = options
+    started = Waiters(loop: hub.loop)
+  }
+
+  // MARK: Start and end
+
+  /// Catches up with every configured topic from its mark, tells what is unread, and follows them until `stop`.
+  ///
+  /// Waits for the backend as long as it takes; ends early when the task is cancelled.
+  public func start(marks: [Topic: Cursor]) async {
+    var backlog: [Message] = []
+    for topic in hub.setup.topics {
+      guard let caught = await catchUp(topic, after: marks[topic]) else { return }
+      backlog += caught.messages
+      places[topic] = Place(live: caught.end, wait: caught.start, unread: caught.unread)
+    }
+    guard !isStopped else { return }
+    pushBacklog(backlog)
+    hasStarted = true
+    started.resumeAll(())
+    for topic in hub.setup.topics { await follow(topic) }
+  }
+
+  /// Waits until the catch-up is done, at most until `deadline`; false when it is not.
+  public func ready(until deadline: LoopInstant) async -> Bool {
+    if hasStarted { return true }
+    _ = await started.wait(started.ticket(), until: deadline)
+    return hasStarted
+  }
+
+  /// Ends all followers; nothing is pushed afterwards.
+  public func stop() async {
+    isStopped = true
+    for place in places.values { if let follow = place.follow { await hub.supervisor.unfollow(follow) } }
+    places = [:]
+  }
+
+  // MARK: Reading
+
+  /// Unread messages per topic; topics without any are absent. Empty until the catch-up is done.
+  public var unread: [Topic: Unread] { places.compactMapValues { $0.unread.count > 0 ? $0.unread : nil } }
+
+  /// Notes that the session was given these messages, so that they are not pushed too.
+  public func noteGiven(_ page: Page, of request: FetchRequest) {
+    for message in page.messages { seen.insert(message.id, on: request.topic) }
+    guard let place = places[request.topic] else { return }
+    // Only a read that continues the waiting place, or reaches the newest, moves it: cursors have no order.
+    let continues =
+      switch request.position {
+      case .latest: !page.messages.isEmpty
+      case .after(let cursor): cursor == place.wait
+      case .before: false
+      }
+    if continues { places[request.topic]?.wait = page.next }
+  }
+
+  /// The mark of a topic moved (here or in another process of the same handle): counts what is unread anew.
+  public func markMoved(_ topic: Topic, to cursor: Cursor) async {
+    guard places[topic] != nil, let counted = await count(topic, after: cursor, keep: 0) else { return }
+    places[topic]?.unread = counted.unread
+  }
+
+  /// Waits until something that concerns the session is new on any of the topics, and returns it; empty at the
+  /// deadline or on cancellation. What is returned is not returned again.
+  public func wait(
+    on topics: [Topic], limit: Int, until deadline: LoopInstant, wanted: @escaping @Sendable (Message) -> Bool
+  ) async -> [Topic: News] {
+    guard await ready(until: deadline) else { return [:] }
+    var from: [Topic: Cursor] = [:]
+    for topic in topics { from[topic] = places[topic]?.wait }
+    let filter = options.filter
+    let news = await hub.supervisor.awaitNews(from, limit: limit, until: deadline) {
+      filter.concerns($0) && wanted($0)
+    }
+    for (topic, found) in news {
+      for message in found.messages { seen.insert(message.id, on: topic) }
+      places[topic]?.wait = found.next
+    }
+    return news
+  }
+
+  // MARK: Live
+
+  private func follow(_ topic: Topic) async {
+    guard let place = places[topic], !isStopped else { return }
+    let id = await hub.supervisor.follow(topic, after: place.live) { [weak self] delivery in
+      self?.assumeIsolated { $0.take(delivery, on: topic) }
+      return .more
+    }
+    if isStopped { await hub.supervisor.unfollow(id) } else { places[topic]?.follow = id }
+  }
+
+  private func take(_ delivery: Delivery, on topic: Topic) {
+    guard let before = places[topic]?.live, !isStopped else { return }
+    places[topic]?.live = delivery.cursor
+    switch delivery {
+    case .gap(let gap): options.push?(.gap(gap))
+    case .message(let message):
+      guard options.filter.concerns(message) else {
+        // Nothing for this session: a waiting place just before it steps over it.
+        if places[topic]?.wait == before { places[topic]?.wait = message.cursor }
+        return
+      }
+      if let unread = places[topic]?.unread, unread.count < Self.countingLimit {
+        places[topic]?.unread.count += 1
+      } else {
+        places[topic]?.unread.isCapped = true
+      }
+      if let push = options.push, options.filter.pushes(message), seen.insert(message.id, on: topic) {
+        push(.message(message))
+      }
+      options.changed?(topic)
+    }
+  }
+
+  // MARK: Catch-up
+
+  private struct CaughtUp {
+    var messages: [Message]
+    var unread: Unread
+    /// Where the unread part begins and where reading ended.
+    var start: Cursor
+    var end: Cursor
+  }
+
+  private func catchUp(_ topic: Topic, after mark: Cursor?) async -> CaughtUp? {
+    if options.catchesUp, let mark { return await count(topic, after: mark, keep: options.catchUpLimit) }
+    // Without a mark the participant is new here: its past is the newest `catchUpLimit` messages, or nothing.
+    let limit = options.catchesUp ? options.catchUpLimit : 1
+    guard let page = await read(FetchRequest(topic, .latest, limit: limit)) else { return nil }
+    guard options.catchesUp else {
+      return CaughtUp(messages: [], unread: Unread(count: 0, isCapped: false), start: page.next, end: page.next)
+    }
+    let concerning = page.messages.filter(options.filter.concerns)
+    return CaughtUp(
+      messages: concerning, unread: Unread(count: concerning.count, isCapped: page.previous != nil),
+      start: page.next, end: page.next)
+  }
+
+  private func count(_ topic: Topic, after mark: Cursor, keep: Int) async -> CaughtUp? {
+    var result = CaughtUp(messages: [], unread: Unread(count: 0, isCapped: false), start: mark, end: mark)
+    while true {
+      guard let page = await read(FetchRequest(topic, .after(result.end), limit: hub.setup.limits.pageMessages)) else {
+        return nil
+      }
+      if let gap = page.gap { options.push?(.gap(gap)) }
+      let concerning = page.messages.filter(options.filter.concerns)
+      result.messages += concerning.prefix(keep - result.messages.count)
+      result.unread.count += concerning.count
+      result.end = page.next
+      guard page.hasMore else { return result }
+      if result.unread.count >= Self.countingLimit {
+        result.unread.isCapped = true
+        guard let newest = await read(FetchRequest(topic, .latest, limit: 1)) else { return nil }
+        result.end = newest.next
+        return result
+      }
+    }
+  }
+
+  /// Reads until it works; nil when the task is cancelled.
+  private func read(_ request: FetchRequest) async -> Page? {
+    while !Task.isCancelled, !isStopped {
+      do throws(HubError) {
+        return try await hub.fetchUnchecked(request)
+      } catch {
+        if case .seam(let failure) = error, failure.code == .cursorInvalid, request.position != .latest {
+          // A mark from another backend is no place here: begin with what there is.
+          return await read(FetchRequest(request.topic, .latest, limit: request.limit))
+        }
+        await loop.sleep(for: .milliseconds(500))
+      }
+    }
+    return nil
+  }
+
+  private func pushBacklog(_ backlog: [Message]) {
+    guard let push = options.push else { return }
+    // Topics are merged by the store's time; within a topic that time never goes back, so its order is kept.
+    let ordered = backlog.enumerated().sorted { ($0.element.storedAt, $0.offset) < ($1.element.storedAt, $1.offset) }
+    var pushed: [Topic: Int] = [:]
+    var count = 0
+    for (_, message) in ordered where options.filter.pushes(message) {
+      guard count < options.catchUpLimit else { break }
+      guard seen.insert(message.id, on: message.topic) else { continue }
+      push(.message(message))
+      pushed[message.topic, default: 0] += 1
+      count += 1
+    }
+    var rest: [Topic: Unread] = [:]
+    for (topic, place) in places {
+      let left = place.unread.count - pushed[topic, default: 0]
+      if left > 0 || place.unread.isCapped { rest[topic] = Unread(count: left, isCapped: place.unread.isCapped) }
+    }
+    if !rest.isEmpty { push(.backlog(rest)) }
+  }
+}

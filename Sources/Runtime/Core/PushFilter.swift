@@ -1,0 +1,23 @@
+/// Decides which messages concern a session, and which of those are pushed to it.
+public struct PushFilter: Hashable, Sendable {
+  /// Whose session it is.
+  public var author: Author
+  /// Push only what mentions the handle, or is directed to it.
+  public var mentionsOnly = false
+  /// Push only what these handles sent; nil for everyone.
+  public var senders: Set<Handle>?
+
+  /// A filter that pushes everything that concerns the author.
+  public init(author: Author) { self.author = author }
+
+  /// Not sent by this very process, and not directed to somebody else: what unread counts and waiting calls count.
+  public func concerns(_ message: Message) -> Bool {
+    message.instance != author.instance && (message.to == nil || message.to == author.handle)
+  }
+
+  /// Whether a live session is told at once.
+  public func pushes(_ message: Message) -> Bool {
+    guard concerns(message), senders?.contains(message.sender) ?? true else { return false }
+    return !mentionsOnly || message.to == author.handle || message.mentions.contains(author.handle)
+  }
+}

@@ -1,0 +1,81 @@
+/// How waiting for a value ended.
+package enum WaitOutcome<Value: Sendable>: Sendable {
+  /// The value came first.
+  case value(Value)
+  /// The deadline came first.
+  case timedOut
+  /// The waiting task was cancelled first.
+  case cancelled
+}
+
+/// Callers that wait for a value of one actor: the first of value, deadline and cancellation wins, for each once.
+//
+// @unchecked: confined to the loop of the actor that owns it; cancellation, which comes from any thread, is handed
+// over to the loop.
+package final class Waiters<Value: Sendable>: @unchecked Sendable {
+  private struct Entry {
+    let continuation: CheckedContinuation<WaitOutcome<Value>, Never>
+    let timer: LoopTimer?
+  }
+
+  private let loop: EventLoop
+  private var entries: [UInt64: Entry] = [:]
+  private var lastTicket: UInt64 = 0
+
+  package init(loop: EventLoop) { self.loop = loop }
+
+  package var isEmpty: Bool { entries.isEmpty }
+
+  /// Reserves a ticket, under which a value may be delivered before or while its owner waits.
+  package func ticket() -> UInt64 {
+    lastTicket += 1
+    return lastTicket
+  }
+
+  /// Waits for the ticket's value; must be called on the loop, without a suspension since the value could have come.
+  package func wait(
+    _ ticket: UInt64, until deadline: LoopInstant?, isolation: isolated (any Actor)? = #isolation
+  ) async -> WaitOutcome<Value> {
+    await withTaskCancellationHandler {
+      await withCheckedContinuation { continuation in
+        if Task.isCancelled {
+          continuation.resume(returning: .cancelled)
+          return
+        }
+        let timer = deadline.map { deadline in
+          loop.schedule(after: loop.now.duration(to: deadline)) { [self] in finish(ticket, .timedOut) }
+        }
+        entries[ticket] = Entry(continuation: continuation, timer: timer)
+      }
+    } onCancel: {
+      loop.execute { [self] in finish(ticket, .cancelled) }
+    }
+  }
+
+  /// Ends one wait; no effect when it has ended already.
+  package func resume(_ ticket: UInt64, _ value: Value) { finish(ticket, .value(value)) }
+
+  /// Ends all waits with the same value.
+  package func resumeAll(_ value: Value) {
+    for ticket in entries.keys.sorted() { finish(ticket, .value(value)) }
+  }
+
+  private func finish(_ ticket: UInt64, _ outcome: WaitOutcome<Value>) {
+    guard let entry = entries.removeValue(forKey: ticket) else { return }
+    if let timer = entry.timer { loop.cancel(timer) }
+    entry.continuation.resume(returning: outcome)
+  }
+}
+
+extension EventLoop {
+  /// Sleeps on the loop's clock; returns false, at once, when the task is cancelled.
+  @discardableResult
+  public func sleep(for duration: Duration, isolation: isolated (any Actor)? = #isolation) async -> Bool {
+    let waiters = Waiters<Void>(loop: self)
+    let deadline = now.advanced(by: duration)
+    switch await waiters.wait(waiters.ticket(), until: deadline) {
+    case .timedOut, .value: return true
+    case .cancelled: return false
+    }
+  }
+}

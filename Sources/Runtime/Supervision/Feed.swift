@@ -1,0 +1,51 @@
+/// Names one follower of a topic.
+public struct FollowID: Hashable, Sendable {
+  let topic: Topic
+  let number: UInt64
+}
+
+/// One topic's fan-out: a single backend subscription that every follower shares. Confined to the supervisor.
+///
+/// A follower is either at the subscription's place (`live`), and gets each delivery as it comes, or elsewhere, and
+/// reads pages of its own until it stands at exactly the same cursor. Cursors are compared for equality alone (S3).
+struct Feed {
+  enum FollowerState: Hashable {
+    /// At the feed's place.
+    case live
+    /// A page is being read; `hinted` when the feed delivered something meanwhile.
+    case reading(hinted: Bool)
+    /// Read everything there was, but not known to stand where the feed stands: the next delivery starts a read.
+    case idle
+    /// Its sink answered `.pause`.
+    case paused
+  }
+
+  struct Follower {
+    let sink: Sink
+    var cursor: Cursor
+    var state: FollowerState
+  }
+
+  /// Tells this feed from an earlier one of the same topic, whose subscription may still be on its way.
+  let number: UInt64
+  /// Where the backend's subscription stands, or will go on from.
+  var position: Cursor
+  var subscription: SubscriptionID?
+  /// A `subscribe` call is under way.
+  var isSubscribing = false
+  /// The subscription waits for `resume`, because every follower is paused.
+  var isPaused = false
+  var followers: [UInt64: Follower] = [:]
+
+  init(number: UInt64, position: Cursor) {
+    self.number = number
+    self.position = position
+  }
+
+  /// Followers in the order in which they came, for deterministic delivery.
+  static func order(_ followers: [UInt64: Follower]) -> [UInt64] {
+    followers.count == 1 ? Array(followers.keys) : followers.keys.sorted()
+  }
+
+  var allPaused: Bool { followers.values.allSatisfy { $0.state == .paused } }
+}

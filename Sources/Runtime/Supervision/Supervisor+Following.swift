@@ -1,0 +1,168 @@
+extension Supervisor {
+  /// Delivers everything after `cursor` to `sink`, once and in order, over every loss of the session, until `unfollow`.
+  ///
+  /// All followers of a topic share one backend subscription. One that pauses leaves it and catches up by itself.
+  public func follow(_ topic: Topic, after cursor: Cursor, sink: @escaping Sink) -> FollowID {
+    let id = FollowID(topic: topic, number: nextFollower())
+    if feeds[topic] == nil { feeds[topic] = Feed(number: nextFollower(), position: cursor) }
+    let isAtFeed = feeds[topic]?.position == cursor
+    feeds[topic]?.followers[id.number] = Feed.Follower(sink: sink, cursor: cursor, state: isAtFeed ? .live : .idle)
+    wakeFeed(of: topic)
+    if !isAtFeed { startReading(id) }
+    return id
+  }
+
+  /// Goes on with a follower whose sink answered `.pause`.
+  public func resume(_ id: FollowID) {
+    guard let feed = feeds[id.topic], let follower = feed.followers[id.number], follower.state == .paused else { return }
+    if follower.cursor == feed.position {
+      feeds[id.topic]?.followers[id.number]?.state = .live
+      wakeFeed(of: id.topic)
+    } else {
+      feeds[id.topic]?.followers[id.number]?.state = .idle
+      wakeFeed(of: id.topic)
+      startReading(id)
+    }
+  }
+
+  /// Ends a follower; its sink is not called again.
+  public func unfollow(_ id: FollowID) {
+    guard feeds[id.topic]?.followers.removeValue(forKey: id.number) != nil else { return }
+    if feeds[id.topic]?.followers.isEmpty == true {
+      endSubscription(of: id.topic)
+      feeds[id.topic] = nil
+    }
+  }
+
+  // MARK: The shared subscription
+
+  /// Starts or resumes the subscription of a feed that has someone to feed.
+  private func wakeFeed(of topic: Topic) {
+    guard let feed = feeds[topic], !feed.allPaused else { return }
+    guard feed.isPaused else { return startSubscription(of: topic) }
+    feeds[topic]?.isPaused = false
+    // A subscription that is still being made is resumed when its id is known.
+    if let subscription = feed.subscription { backend.assumeIsolated { $0.resume(subscription) } }
+  }
+
+  func startSubscription(of topic: Topic) {
+    guard isLive, let feed = feeds[topic], feed.subscription == nil, !feed.isSubscribing else { return }
+    feeds[topic]?.isSubscribing = true
+    let session = sessionNumber
+    loop.spawn { await self.subscribe(topic, feed: feed.number, after: feed.position, session: session) }
+  }
+
+  private func subscribe(_ topic: Topic, feed number: UInt64, after position: Cursor, session: Int) async {
+    let result: Result<SubscriptionID, SeamError>
+    do throws(SeamError) {
+      result = .success(
+        try await backend.subscribe(topic, after: position) { [weak self] delivery in
+          self?.assumeIsolated { $0.deliver(delivery, on: topic, feed: number, session: session) } ?? .more
+        })
+    } catch {
+      result = .failure(error)
+    }
+    let isCurrent = session == sessionNumber && isLive
+    guard feeds[topic]?.number == number else {
+      if isCurrent, case .success(let orphan) = result { await backend.unsubscribe(orphan) }
+      return
+    }
+    feeds[topic]?.isSubscribing = false
+    guard isCurrent else {
+      // The session this belonged to is gone; the next one starts the subscription anew.
+      return startSubscription(of: topic)
+    }
+    switch result {
+    case .success(let subscription):
+      feeds[topic]?.subscription = subscription
+      if feeds[topic]?.isPaused == false { await backend.resume(subscription) }
+      if troubledTopics.removeValue(forKey: topic) != nil, troubledTopics.isEmpty { handle(.subscriptionsRecovered) }
+    case .failure(let error):
+      troubledTopics[topic] = error
+      handle(.subscriptionFailed(error))
+      loop.schedule(after: .seconds(1)) { [weak self] in
+        self?.assumeIsolated { $0.startSubscription(of: topic) }
+      }
+    }
+  }
+
+  func endSubscription(of topic: Topic) {
+    guard let subscription = feeds[topic]?.subscription else { return }
+    feeds[topic]?.subscription = nil
+    backend.assumeIsolated { $0.unsubscribe(subscription) }
+  }
+
+  private func deliver(_ delivery: Delivery, on topic: Topic, feed number: UInt64, session: Int) -> Demand {
+    guard session == sessionNumber, feeds[topic]?.number == number,
+      let numbers = feeds[topic].map({ Feed.order($0.followers) })
+    else { return .more }
+    let cursor = delivery.cursor
+    feeds[topic]?.position = cursor
+    for number in numbers {
+      // Looked up anew each time: a sink may follow or unfollow.
+      guard let follower = feeds[topic]?.followers[number] else { continue }
+      switch follower.state {
+      case .live:
+        feeds[topic]?.followers[number]?.cursor = cursor
+        if follower.sink(delivery) == .pause { feeds[topic]?.followers[number]?.state = .paused }
+      case .reading: feeds[topic]?.followers[number]?.state = .reading(hinted: true)
+      case .idle: startReading(FollowID(topic: topic, number: number))
+      case .paused: break
+      }
+    }
+    guard let feed = feeds[topic], !feed.followers.isEmpty, feed.allPaused else { return .more }
+    feeds[topic]?.isPaused = true
+    return .pause
+  }
+
+  // MARK: Followers that are elsewhere
+
+  private func startReading(_ id: FollowID) {
+    feeds[id.topic]?.followers[id.number]?.state = .reading(hinted: false)
+    loop.spawn { await self.readOn(id) }
+  }
+
+  /// Reads pages for one follower until it stands where the feed stands, or at the end of the log.
+  private func readOn(_ id: FollowID) async {
+    while case .reading? = feeds[id.topic]?.followers[id.number]?.state,
+      let cursor = feeds[id.topic]?.followers[id.number]?.cursor
+    {
+      if cursor == feeds[id.topic]?.position {
+        feeds[id.topic]?.followers[id.number]?.state = .live
+        return
+      }
+      feeds[id.topic]?.followers[id.number]?.state = .reading(hinted: false)
+      let page: Page
+      do throws(SeamError) {
+        let request = FetchRequest(id.topic, .after(cursor), limit: 500)
+        page = try await read(request, deadline: loop.now.advanced(by: .seconds(30)))
+      } catch {
+        guard feeds[id.topic]?.followers[id.number] != nil else { return }
+        await loop.sleep(for: .seconds(1))
+        continue
+      }
+      guard case .reading(let hinted)? = feeds[id.topic]?.followers[id.number]?.state else { return }
+      guard pass(page, to: id) else { return }
+      let stands = feeds[id.topic]?.followers[id.number]?.cursor
+      if stands != feeds[id.topic]?.position, !page.hasMore, !hinted, page.messages.isEmpty {
+        feeds[id.topic]?.followers[id.number]?.state = .idle
+        return
+      }
+    }
+  }
+
+  /// Passes a page to a follower; false when it paused or left meanwhile.
+  private func pass(_ page: Page, to id: FollowID) -> Bool {
+    func send(_ delivery: Delivery) -> Bool {
+      guard let follower = feeds[id.topic]?.followers[id.number] else { return false }
+      feeds[id.topic]?.followers[id.number]?.cursor = delivery.cursor
+      guard follower.sink(delivery) == .pause else { return feeds[id.topic]?.followers[id.number] != nil }
+      feeds[id.topic]?.followers[id.number]?.state = .paused
+      return false
+    }
+    if let gap = page.gap, !send(.gap(gap)) { return false }
+    for message in page.messages where !send(.message(message)) { return false }
+    feeds[id.topic]?.followers[id.number]?.cursor = page.next
+    return true
+  }
+}

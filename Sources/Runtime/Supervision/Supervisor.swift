@@ -1,0 +1,224 @@
+/// Keeps one backend's session alive and shares it: callers wait for it, followers survive its loss.
+///
+/// What is hard is written here once for every backend: reconnecting, resuming subscriptions from their last cursor,
+/// retrying what is safe to retry, waiting fetches, and one subscription per topic for all who follow it.
+public actor Supervisor: LoopActor {
+  public nonisolated let loop: EventLoop
+  /// The backend that is supervised.
+  public nonisolated let backend: any Backend
+
+  private var machine: RestartMachine
+  private var stateSince: Int64
+  private let liveWaiters: Waiters<Void>
+  private let sessionEnd: Waiters<SeamError>
+  private var sessionEndTicket: UInt64 = 0
+  /// Grows with every session, so that what a lost one still delivers is known to be late.
+  var sessionNumber = 0
+  var feeds: [Topic: Feed] = [:]
+  var troubledTopics: [Topic: SeamError] = [:]
+  private var lastFollower: UInt64 = 0
+  private var healthObservers: [@Sendable (Health) -> Void] = []
+
+  /// Makes a supervisor for a backend on the same loop; nothing happens until `run()`.
+  public init(loop: EventLoop, backend: any Backend, policy: RestartPolicy = .standard) {
+    precondition(backend.loop === loop, "a backend and its supervisor share one loop")
+    self.loop = loop
+    self.backend = backend
+    machine = RestartMachine(policy: policy)
+    stateSince = loop.wallClockMilliseconds
+    liveWaiters = Waiters(loop: loop)
+    sessionEnd = Waiters(loop: loop)
+  }
+
+  // MARK: Life
+
+  /// Connects, and connects again after every loss, until the task is cancelled; then disconnects.
+  public func run() async {
+    var action = handle(.start)
+    while true {
+      switch action {
+      case .connect: action = await connect()
+      case .resume: action = await liveUntilLost()
+      case .retry(let delay): action = await loop.sleep(for: delay) ? handle(.retryDue) : handle(.stop)
+      case .disconnect, .nothing:
+        await backend.disconnect()
+        for topic in feeds.keys { endSubscription(of: topic) }
+        return
+      }
+    }
+  }
+
+  /// State, since when, and why.
+  public var health: Health {
+    Health(state: machine.healthState, since: stateSince, cause: machine.cause, reconnects: machine.reconnects)
+  }
+
+  /// Calls `observer` on the loop after every change of state.
+  public func observeHealth(_ observer: @escaping @Sendable (Health) -> Void) { healthObservers.append(observer) }
+
+  private func connect() async -> RestartMachine.Action {
+    sessionNumber += 1
+    sessionEndTicket = sessionEnd.ticket()
+    let ticket = sessionEndTicket
+    lostBeforeWait = nil
+    do throws(SeamError) {
+      try await backend.connect(lost: { [weak self] error in
+        guard let self else { return }
+        self.loop.execute { self.assumeIsolated { $0.sessionLost(ticket, error) } }
+      })
+      return Task.isCancelled ? handle(.stop) : handle(.connected)
+    } catch {
+      return Task.isCancelled ? handle(.stop) : handle(.connectFailed(error))
+    }
+  }
+
+  /// A loss that was reported before `liveUntilLost` began to wait for one.
+  private var lostBeforeWait: SeamError?
+
+  private func sessionLost(_ ticket: UInt64, _ error: SeamError) {
+    guard ticket == sessionEndTicket else { return }
+    lostBeforeWait = error
+    sessionEnd.resume(ticket, error)
+  }
+
+  private func liveUntilLost() async -> RestartMachine.Action {
+    liveWaiters.resumeAll(())
+    for topic in feeds.keys.sorted() { startSubscription(of: topic) }
+    if let error = lostBeforeWait { return endSession(.sessionLost(error)) }
+    switch await sessionEnd.wait(sessionEndTicket, until: nil) {
+    case .value(let error): return endSession(.sessionLost(error))
+    case .cancelled, .timedOut: return endSession(.stop)
+    }
+  }
+
+  private func endSession(_ event: RestartMachine.Event) -> RestartMachine.Action {
+    for topic in feeds.keys {
+      feeds[topic]?.subscription = nil
+      feeds[topic]?.isPaused = false
+    }
+    troubledTopics = [:]
+    return handle(event)
+  }
+
+  @discardableResult
+  func handle(_ event: RestartMachine.Event) -> RestartMachine.Action {
+    let before = machine.healthState
+    let action = machine.handle(event, at: loop.now, jitter: loop.random())
+    if machine.healthState != before {
+      stateSince = loop.wallClockMilliseconds
+      for observer in healthObservers { observer(health) }
+    }
+    return action
+  }
+
+  var isLive: Bool {
+    switch machine.state {
+    case .live, .degraded: true
+    default: false
+    }
+  }
+
+  /// Waits until the backend is live; throws `unavailable` with the backend's own cause at the deadline.
+  func ready(until deadline: LoopInstant, for operation: String) async throws(SeamError) {
+    while !isLive {
+      switch await liveWaiters.wait(liveWaiters.ticket(), until: deadline) {
+      case .value: continue
+      case .cancelled: throw SeamError(.cancelled, operation: operation, cause: "cancelled while the backend was away")
+      case .timedOut: throw awayError(operation)
+      }
+    }
+  }
+
+  func awayError(_ operation: String) -> SeamError {
+    if let cause = machine.cause {
+      return SeamError(
+        cause.code.isTransient ? .unavailable : cause.code, native: cause.native, operation: operation,
+        cause: "the \(backend.name) backend is away: \(cause.operation): \(cause.cause)")
+    }
+    return SeamError(
+      .unavailable, operation: operation, cause: "the \(backend.name) backend is \(machine.healthState.rawValue)")
+  }
+
+  // MARK: Operations
+
+  /// Stores a message, waiting for the backend and retrying with the same key where that is safe, until `deadline`.
+  ///
+  /// Throws `outcomeUnknown` when an attempt may have been stored and no later one found out.
+  public func post(_ draft: Draft, deadline: LoopInstant) async throws(SeamError) -> Receipt {
+    var unknown: SeamError?
+    while true {
+      do throws(SeamError) {
+        try await ready(until: deadline, for: "post")
+        return try await backend.post(draft, deadline: deadline)
+      } catch {
+        if error.code == .outcomeUnknown { unknown = error }
+        guard await mayRetry(after: error, until: deadline) else { throw unknown ?? error }
+      }
+    }
+  }
+
+  /// Reads a page; when it would be empty and `wait` is given, waits that long for the first message or gap after it.
+  ///
+  /// The wait ends at once on cancellation, costs no connection, and shares the backend read that feeds followers.
+  public func fetch(
+    _ request: FetchRequest, wait: Duration? = nil, deadline: LoopInstant
+  ) async throws(SeamError) -> Page {
+    let page = try await read(request, deadline: deadline)
+    guard let wait, wait > .zero, page.messages.isEmpty, page.gap == nil, !request.pagesBack else { return page }
+    let news = await awaitNews(
+      [request.topic: page.next], limit: request.limit, until: loop.now.advanced(by: wait), wanted: { _ in true })
+    if Task.isCancelled { throw SeamError(.cancelled, operation: "fetch", cause: "cancelled while waiting") }
+    guard let found = news[request.topic] else { return page }
+    return Page(
+      messages: found.messages, next: found.next, hasMore: found.hasMore, gap: found.gap)
+  }
+
+  func read(_ request: FetchRequest, deadline: LoopInstant) async throws(SeamError) -> Page {
+    while true {
+      do throws(SeamError) {
+        try await ready(until: deadline, for: "fetch")
+        return try await backend.fetch(request, deadline: deadline)
+      } catch {
+        guard await mayRetry(after: error, until: deadline) else { throw error }
+      }
+    }
+  }
+
+  /// Who is behind a handle (S13).
+  public func resolveIdentity(_ handle: Handle, deadline: LoopInstant) async throws(SeamError) -> ResolvedIdentity {
+    try await ready(until: deadline, for: "resolve identity")
+    return try await backend.resolveIdentity(handle)
+  }
+
+  /// What the backend can do.
+  public var traits: BackendTraits { get async { await backend.traits } }
+
+  /// Whether, after a pause, the same call should be made again.
+  private func mayRetry(after error: SeamError, until deadline: LoopInstant) async -> Bool {
+    let pause: Duration
+    switch error.code {
+    // The session is being lost, or was; `ready` waits for the next one. The pause only bridges the report's way.
+    case .unavailable, .outcomeUnknown: pause = .milliseconds(20)
+    case .rateLimited(let after): pause = after
+    default: return false
+    }
+    guard !Task.isCancelled, loop.now.advanced(by: pause) < deadline else { return false }
+    return await loop.sleep(for: pause)
+  }
+
+  func nextFollower() -> UInt64 {
+    lastFollower += 1
+    return lastFollower
+  }
+}
+
+extension FetchRequest {
+  var pagesBack: Bool {
+    if case .before = position { true } else { false }
+  }
+}
+
+extension Backend {
+  /// The backend's name for messages; its type's name, so that it can be told without asking the actor.
+  nonisolated var name: String { String(describing: Self.self) }
+}
