@@ -55,7 +55,7 @@ function check_import(module,    names, i, n) {
 
 # The member names that standard protocols ask for: their documentation is the protocol's.
 function is_witness(line) {
-  return line ~ /(func (<|==|hash|encode|enqueue|checkIsolated|isIsolatingCurrentContext|next|makeIterator|advanced|duration|index|run|validate)\(|func (<|==) |func (makeIterator|next)|var (description|debugDescription|rawValue|errorDescription|id|unownedExecutor|minimumResolution|startIndex|endIndex|configuration|localizedDescription)( |:)|init\((rawValue|from|stringLiteral|integerLiteral|arrayLiteral|dictionaryLiteral)|subscript\(position|let rawValue)/
+  return line ~ /(func (<|==|hash|encode|enqueue|checkIsolated|isIsolatingCurrentContext|next|makeIterator|advanced|duration|index|run|validate)\(|func (<|==) |func (makeIterator|next)|var (description|debugDescription|rawValue|errorDescription|id|unownedExecutor|minimumResolution|startIndex|endIndex|configuration|localizedDescription)( |:)|let loop:|init\((rawValue|from|stringLiteral|integerLiteral|arrayLiteral|dictionaryLiteral)|subscript\(position|let rawValue)/
 }
 
 FNR == 1 {
