@@ -7,6 +7,9 @@ public struct LoopInstant: Comparable, Hashable, Sendable {
   /// Nanoseconds since an arbitrary start.
   public let nanoseconds: Int64
 
+  /// Wraps a reading.
+  public init(nanoseconds: Int64) { self.nanoseconds = nanoseconds }
+
   /// The instant `duration` later; saturates instead of overflowing.
   public func advanced(by duration: Duration) -> LoopInstant {
     let (sum, overflow) = nanoseconds.addingReportingOverflow(duration.nanoseconds)

@@ -19,7 +19,7 @@ public struct RestartPolicy: Hashable, Sendable {
     initialDelay: .milliseconds(100), maximumDelay: .seconds(30), settledAfter: .seconds(5))
 
   /// The delay before attempt number `failures` + 1, with full jitter over its upper half; `jitter` is any number.
-  func delay(failures: Int, jitter: UInt64) -> Duration {
+  package func delay(failures: Int, jitter: UInt64) -> Duration {
     let base = initialDelay.nanoseconds
     let doubled = failures > 40 ? maximumDelay.nanoseconds : base.multipliedReportingOverflow(by: 1 << failures).partialValue
     let full = max(1, min(doubled <= 0 ? maximumDelay.nanoseconds : doubled, maximumDelay.nanoseconds))
@@ -29,8 +29,8 @@ public struct RestartPolicy: Hashable, Sendable {
 }
 
 /// One backend's supervision as a pure state machine: events in, what to do next out. Knows neither time nor sockets.
-struct RestartMachine: Sendable {
-  enum State: Hashable, Sendable {
+package struct RestartMachine: Sendable {
+  package enum State: Hashable, Sendable {
     case stopped
     case connecting
     case live(since: LoopInstant)
@@ -38,7 +38,7 @@ struct RestartMachine: Sendable {
     case waiting(SeamError)
   }
 
-  enum Event: Hashable, Sendable {
+  package enum Event: Hashable, Sendable {
     case start
     case connected
     case connectFailed(SeamError)
@@ -49,7 +49,7 @@ struct RestartMachine: Sendable {
     case stop
   }
 
-  enum Action: Hashable, Sendable {
+  package enum Action: Hashable, Sendable {
     /// Open a session.
     case connect
     /// The session is open: resume subscriptions, let callers go on.
@@ -61,15 +61,15 @@ struct RestartMachine: Sendable {
     case nothing
   }
 
-  private(set) var state: State = .stopped
-  private(set) var reconnects = 0
+  package private(set) var state: State = .stopped
+  package private(set) var reconnects = 0
   private var failures = 0
-  let policy: RestartPolicy
+  package let policy: RestartPolicy
 
-  init(policy: RestartPolicy) { self.policy = policy }
+  package init(policy: RestartPolicy) { self.policy = policy }
 
   /// Applies one event. Events that make no sense in a state (a late callback) change nothing.
-  mutating func handle(_ event: Event, at now: LoopInstant, jitter: UInt64) -> Action {
+  package mutating func handle(_ event: Event, at now: LoopInstant, jitter: UInt64) -> Action {
     switch (state, event) {
     case (.stopped, .start):
       failures = 0
@@ -109,7 +109,7 @@ struct RestartMachine: Sendable {
     return .retry(after: policy.delay(failures: failures, jitter: jitter))
   }
 
-  var healthState: Health.State {
+  package var healthState: Health.State {
     switch state {
     case .stopped: .stopped
     case .connecting: .connecting
@@ -120,7 +120,7 @@ struct RestartMachine: Sendable {
   }
 
   /// The failure that led to this state.
-  var cause: SeamError? {
+  package var cause: SeamError? {
     switch state {
     case .waiting(let error), .degraded(_, let error): error
     default: nil
