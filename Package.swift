@@ -36,7 +36,8 @@ let package = Package(
   ],
   targets: [
     .systemLibrary(name: "CLinux", path: "Sources/CLinux"),
-    .systemLibrary(name: "CSQLite", path: "Sources/CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
+    .systemLibrary(
+      name: "CSQLite", path: "Sources/CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
     .systemLibrary(name: "CYaml", path: "Sources/CYaml", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
 
     .target(name: "ParleyRuntime", dependencies: ["CLinux"], path: "Sources/Runtime", swiftSettings: strict),

@@ -45,7 +45,7 @@ final class LoopClock: Sendable {
   init(virtual: Bool) { isVirtual = virtual }
 
   var now: LoopInstant {
-    isVirtual ? LoopInstant(nanoseconds: virtualNow.load(ordering: .relaxed)) : LoopInstant(nanoseconds: read(CLOCK_MONOTONIC))
+    LoopInstant(nanoseconds: isVirtual ? virtualNow.load(ordering: .relaxed) : read(CLOCK_MONOTONIC))
   }
 
   var wallClockMilliseconds: Int64 {

@@ -21,7 +21,8 @@ public struct RestartPolicy: Hashable, Sendable {
   /// The delay before attempt number `failures` + 1, with full jitter over its upper half; `jitter` is any number.
   package func delay(failures: Int, jitter: UInt64) -> Duration {
     let base = initialDelay.nanoseconds
-    let doubled = failures > 40 ? maximumDelay.nanoseconds : base.multipliedReportingOverflow(by: 1 << failures).partialValue
+    let doubled =
+      failures > 40 ? maximumDelay.nanoseconds : base.multipliedReportingOverflow(by: 1 << failures).partialValue
     let full = max(1, min(doubled <= 0 ? maximumDelay.nanoseconds : doubled, maximumDelay.nanoseconds))
     let half = full / 2
     return .nanoseconds(half + Int64(jitter % UInt64(full - half + 1)))

@@ -14,7 +14,8 @@ extension Supervisor {
 
   /// Goes on with a follower whose sink answered `.pause`.
   public func resume(_ id: FollowID) {
-    guard let feed = feeds[id.topic], let follower = feed.followers[id.number], follower.state == .paused else { return }
+    guard let feed = feeds[id.topic], let follower = feed.followers[id.number], follower.state == .paused
+    else { return }
     if follower.cursor == feed.position {
       feeds[id.topic]?.followers[id.number]?.state = .live
       wakeFeed(of: id.topic)

@@ -52,7 +52,9 @@ import Testing
   }
 
   @Test func theJitterCoversTheUpperHalf() {
-    let delays = (UInt64(0)..<1000).map { RestartPolicy.standard.delay(failures: 3, jitter: $0 &* 0x9e37_79b9_7f4a_7c15) }
+    let delays = (UInt64(0)..<1000).map {
+      RestartPolicy.standard.delay(failures: 3, jitter: $0 &* 0x9e37_79b9_7f4a_7c15)
+    }
     #expect(delays.allSatisfy { $0 >= .milliseconds(400) && $0 <= .milliseconds(800) })
     #expect(Set(delays).count > 900)
   }

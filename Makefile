@@ -1,0 +1,32 @@
+# Thin on purpose: every target is one script, and each script also runs alone.
+PREFIX ?= /usr/local
+
+.PHONY: help run build test bench lint install
+
+help:
+	@echo 'make run       set up, build, and watch two agents talk (parley demo)'
+	@echo 'make test      set up, build, and run every test'
+	@echo 'make build     stripped release binaries in bin/'
+	@echo 'make bench     measure; BENCH="push --json" passes arguments to parley bench'
+	@echo 'make lint      formatting and the rules of CONTRIBUTING.md'
+	@echo 'make install   install to PREFIX (now $(PREFIX))'
+
+run: build
+	@bin/parley demo
+
+build:
+	@scripts/bootstrap
+	@scripts/build
+
+test: build
+	@scripts/test
+
+bench: build
+	@bin/parley bench $(BENCH)
+
+lint:
+	@scripts/bootstrap
+	@scripts/lint
+
+install:
+	@scripts/install '$(PREFIX)'
