@@ -234,7 +234,7 @@ struct FailureTests {
           failed = outcomes
         }
       }
-      #expect(failed.allSatisfy { $0?.code == .storageFull }, "\(failed)")
+      #expect(failed.map { $0?.code } == Array(repeating: .storageFull, count: 16))
       let page = try await backend.fetch(FetchRequest(general, limit: 1000))
       #expect(page.messages.map { String($0.content.prefix { $0 != "x" }) } == stored)
     }
@@ -255,6 +255,8 @@ struct FailureTests {
     #expect(mount.remount("ro"))
     let error = try connectError(options)
     #expect(error?.code == .forbidden, "\(String(describing: error))")
+    let missing = try connectError(SQLiteOptions(path: mount.path + "/other.db"))
+    #expect(missing?.code == .forbidden, "\(String(describing: missing))")
     #expect(mount.remount("rw"))
     #expect(try connectError(options) == nil)
   }
