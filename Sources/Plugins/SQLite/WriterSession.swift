@@ -66,7 +66,7 @@ struct WriterSession: ~Copyable {
     try connection.execute(
       """
       PRAGMA synchronous=\(options.durability == .full ? "FULL" : "NORMAL");
-      PRAGMA wal_autocheckpoint=0; PRAGMA journal_size_limit=4194304; PRAGMA cache_size=-2048;
+      PRAGMA wal_autocheckpoint=0; PRAGMA journal_size_limit=8388608; PRAGMA cache_size=-2048;
       """)
     connection.countWALPages()
     return connection
