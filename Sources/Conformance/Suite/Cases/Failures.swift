@@ -167,7 +167,7 @@ extension ConformanceSuite {
     ConformanceCase("S12", "accounts and provenance say what the backend knows") { context in
       let backend = try await context.connect()
       try await context.post(["hello"], to: backend)
-      let message = try await context.fetch(from: backend).messages[0]
+      let message = try await context.messages(1, from: backend)[0]
       if await backend.traits.authenticatesSenders {
         try context.expect(message.account?.isEmpty == false, "an authenticating backend names the account")
       } else {

@@ -79,13 +79,13 @@ extension ConformanceSuite {
         "long": String(repeating: "v", count: 3_500),
       ]
       _ = try await backend.post(draft, deadline: context.deadline)
-      let found = try await context.fetch(.after(question.cursor), from: backend).messages[0]
+      let found = try await context.messages(1, .after(question.cursor), from: backend)[0]
       try context.expectEqual(found.inReplyTo, question.id, "inReplyTo")
       try context.expectEqual(found.to, draft.to, "to")
       try context.expectEqual(found.attributes, draft.attributes, "attributes")
       try context.expectEqual(found.sender, draft.author.handle, "sender")
       try context.expectEqual(found.instance, draft.author.instance, "instance")
-      let plain = try await context.fetch(.before(found.cursor), from: backend).messages[0]
+      let plain = try await context.messages(1, .before(found.cursor), from: backend)[0]
       try context.expect(
         plain.inReplyTo == nil && plain.to == nil && plain.attributes.isEmpty, "a plain post has none: \(plain)")
     },
