@@ -212,9 +212,7 @@ public actor SQLiteBackend: Backend {
   /// What is being committed at the deadline is waited for 2 s longer, then called `outcomeUnknown`.
   public func post(_ draft: Draft, deadline: LoopInstant) async throws(SeamError) -> Receipt {
     _ = try connected("post")
-    guard !draft.hasNUL else {
-      throw SeamError(.invalidRequest, operation: "post", cause: "text with NUL cannot be stored")
-    }
+    try draft.validate()
     guard queue.count < Self.queueLimit else {
       throw SeamError(.unavailable, operation: "post", cause: "\(Self.queueLimit) posts are waiting already")
     }
@@ -351,15 +349,5 @@ public actor SQLiteBackend: Backend {
   func openStatements() async -> Int {
     guard let session else { return 0 }
     return await session.writer.openStatements + session.reader.openStatements
-  }
-}
-
-extension Draft {
-  /// Some text has U+0000, which SQLite's own tools cut off.
-  fileprivate var hasNUL: Bool {
-    func bad(_ text: String) -> Bool { text.utf8.contains(0) }
-    return bad(topic.name) || bad(content) || bad(author.handle.name) || bad(author.instance) || bad(author.keyScope)
-      || bad(key.text) || inReplyTo.map { bad($0.text) } == true || to.map { bad($0.name) } == true
-      || attributes.contains { bad($0.key) || bad($0.value) }
   }
 }
