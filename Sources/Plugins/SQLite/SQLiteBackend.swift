@@ -242,10 +242,9 @@ public actor SQLiteBackend: Backend {
 
   private func take(_ report: SQLiteWriter.Report, epoch: UInt64) {
     switch report {
-    case .posted(let outcomes):
+    case .posted(let outcomes, let walPages):
       for (call, result) in outcomes { call.answer(result) }
-    case .batchDone(let walPages):
-      guard epoch == self.epoch, let session else { return }
+      guard let walPages, epoch == self.epoch, let session else { return }
       isCommitting = false
       if !queue.isEmpty { scheduleFlush() }
       // Not after every commit: each word to the reader wakes its thread.
