@@ -192,10 +192,11 @@ public actor SQLiteBackend: Backend {
         }
         due = due.advanced(by: Self.commitGrace)
         if due <= now {
+          let isRead = call is FetchCall
           call.abandon(
             SeamError(
-              .outcomeUnknown, operation: "wait for \(options.path)",
-              cause: "the disk has not answered; a retry with the same key is safe"))
+              isRead ? .timedOut : .outcomeUnknown, operation: "wait for \(options.path)",
+              cause: "the disk has not answered" + (isRead ? "" : "; a retry with the same key is safe")))
           continue
         }
       }
