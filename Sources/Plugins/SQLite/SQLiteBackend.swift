@@ -192,10 +192,11 @@ public actor SQLiteBackend: Backend {
         }
         due = due.advanced(by: Self.commitGrace)
         if due <= now {
+          let isRead = call is FetchCall
           call.abandon(
             SeamError(
-              .outcomeUnknown, operation: "wait for \(options.path)",
-              cause: "the disk has not answered; a retry with the same key is safe"))
+              isRead ? .timedOut : .outcomeUnknown, operation: "wait for \(options.path)",
+              cause: "the disk has not answered" + (isRead ? "" : "; a retry with the same key is safe")))
           continue
         }
       }
@@ -240,10 +241,9 @@ public actor SQLiteBackend: Backend {
 
   private func take(_ report: SQLiteWriter.Report, epoch: UInt64) {
     switch report {
-    case .posted(let outcomes):
+    case .posted(let outcomes, let walPages):
       for (call, result) in outcomes { call.answer(result) }
-    case .batchDone(let walPages):
-      guard epoch == self.epoch, let session else { return }
+      guard let walPages, epoch == self.epoch, let session else { return }
       isCommitting = false
       if !queue.isEmpty { scheduleFlush() }
       // Not after every commit: each word to the reader wakes its thread.
