@@ -13,9 +13,6 @@ public struct Topic: Hashable, Sendable, Comparable, CustomStringConvertible {
 
   public var description: String { name }
 
-  // Equal byte for byte: `String` also equates canonically equivalent texts, which are two topics in every store.
-  public static func == (a: Topic, b: Topic) -> Bool { a.name == b.name && a.name.utf8.elementsEqual(b.name.utf8) }
-
   public static func < (a: Topic, b: Topic) -> Bool { a.name < b.name }
 }
 
@@ -31,9 +28,6 @@ public struct Handle: Hashable, Sendable, Comparable, CustomStringConvertible {
   public var ownTopic: Topic { Topic("@" + name) }
 
   public var description: String { name }
-
-  // Equal byte for byte, as topics are.
-  public static func == (a: Handle, b: Handle) -> Bool { a.name == b.name && a.name.utf8.elementsEqual(b.name.utf8) }
 
   public static func < (a: Handle, b: Handle) -> Bool { a.name < b.name }
 }
