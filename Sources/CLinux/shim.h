@@ -53,6 +53,8 @@ static inline int parley_epoll_wait(int ep, struct parley_ready *out, int max, i
 }
 
 static inline uint32_t parley_epoll_bits(int read, int write) { return (read ? EPOLLIN : 0) | (write ? EPOLLOUT : 0); }
+// For an eventfd whose counter is never read: an event for each write.
+static inline uint32_t parley_epoll_edge(void) { return EPOLLIN | EPOLLET; }
 static inline int parley_epoll_is_read(uint32_t bits) { return (bits & EPOLLIN) != 0; }
 static inline int parley_epoll_is_write(uint32_t bits) { return (bits & EPOLLOUT) != 0; }
 static inline int parley_epoll_is_hang_up(uint32_t bits) { return (bits & (EPOLLHUP | EPOLLERR)) != 0; }

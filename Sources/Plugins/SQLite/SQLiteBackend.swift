@@ -25,6 +25,8 @@ public actor SQLiteBackend: Backend {
   private var sweepTimer: (timer: LoopTimer, at: LoopInstant)?
 
   private var queue: [PostCall] = []
+  /// Generated keys of posts that may or may not be stored; they live as long as the process that made them.
+  private var doubtful: Set<String> = []
   private var isCommitting = false
   private var isFlushScheduled = false
   /// What the reader was last told of the WAL's length.
@@ -217,9 +219,15 @@ public actor SQLiteBackend: Backend {
     guard queue.count < Self.queueLimit else {
       throw SeamError(.unavailable, operation: "post", cause: "\(Self.queueLimit) posts are waiting already")
     }
-    return try await call(draft, deadline: deadline, operation: "post") { call in
-      queue.append(call)
-      scheduleFlush()
+    let order = PostOrder(draft: draft, isRetry: !draft.key.isChosen && doubtful.contains(draft.key.text))
+    do throws(SeamError) {
+      return try await call(order, deadline: deadline, operation: "post") { call in
+        queue.append(call)
+        scheduleFlush()
+      }
+    } catch {
+      if error.code == .outcomeUnknown, !draft.key.isChosen { doubtful.insert(draft.key.text) }
+      throw error
     }
   }
 

@@ -70,7 +70,7 @@ extension ConformanceSuite {
     },
     ConformanceCase("S9", "a retry with the same key after any failure is safe") { context in
       let backend = try await context.connect()
-      let draft = context.draft("retried")
+      let draft = context.draft("retried", key: .chosen("retried"))
       let first = context.deadline
       _ = await ConformanceContext.outcome { () throws(SeamError) in
         try await backend.post(draft, deadline: context.loop.now.advanced(by: .microseconds(200)))
