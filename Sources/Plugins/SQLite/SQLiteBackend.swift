@@ -192,10 +192,11 @@ public actor SQLiteBackend: Backend {
         }
         due = due.advanced(by: Self.commitGrace)
         if due <= now {
+          let isRead = call is FetchCall
           call.abandon(
             SeamError(
-              .outcomeUnknown, operation: "wait for \(options.path)",
-              cause: "the disk has not answered; a retry with the same key is safe"))
+              isRead ? .timedOut : .outcomeUnknown, operation: "wait for \(options.path)",
+              cause: "the disk has not answered" + (isRead ? "" : "; a retry with the same key is safe")))
           continue
         }
       }
@@ -212,9 +213,7 @@ public actor SQLiteBackend: Backend {
   /// What is being committed at the deadline is waited for 2 s longer, then called `outcomeUnknown`.
   public func post(_ draft: Draft, deadline: LoopInstant) async throws(SeamError) -> Receipt {
     _ = try connected("post")
-    guard !draft.hasNUL else {
-      throw SeamError(.invalidRequest, operation: "post", cause: "text with NUL cannot be stored")
-    }
+    try draft.validate()
     guard queue.count < Self.queueLimit else {
       throw SeamError(.unavailable, operation: "post", cause: "\(Self.queueLimit) posts are waiting already")
     }
@@ -242,10 +241,9 @@ public actor SQLiteBackend: Backend {
 
   private func take(_ report: SQLiteWriter.Report, epoch: UInt64) {
     switch report {
-    case .posted(let outcomes):
+    case .posted(let outcomes, let walPages):
       for (call, result) in outcomes { call.answer(result) }
-    case .batchDone(let walPages):
-      guard epoch == self.epoch, let session else { return }
+      guard let walPages, epoch == self.epoch, let session else { return }
       isCommitting = false
       if !queue.isEmpty { scheduleFlush() }
       // Not after every commit: each word to the reader wakes its thread.
@@ -351,15 +349,5 @@ public actor SQLiteBackend: Backend {
   func openStatements() async -> Int {
     guard let session else { return 0 }
     return await session.writer.openStatements + session.reader.openStatements
-  }
-}
-
-extension Draft {
-  /// Some text has U+0000, which SQLite's own tools cut off.
-  fileprivate var hasNUL: Bool {
-    func bad(_ text: String) -> Bool { text.utf8.contains(0) }
-    return bad(topic.name) || bad(content) || bad(author.handle.name) || bad(author.instance) || bad(author.keyScope)
-      || bad(key.text) || inReplyTo.map { bad($0.text) } == true || to.map { bad($0.name) } == true
-      || attributes.contains { bad($0.key) || bad($0.value) }
   }
 }
