@@ -201,9 +201,9 @@ public final class ChildProcess: @unchecked Sendable {
     unsafe posix_spawnattr_setsigmask(&attributes, &none)
     unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
     var argv = unsafe ([path] + arguments).map { unsafe strdup($0) } + [nil]
-    defer { for unsafepointer in unsafe argv { unsafe free(pointer) } }
+    defer { unsafe argv.forEach { unsafe free($0) } }
     var envp = unsafe (environment ?? [:]).map { unsafe strdup("\($0.key)=\($0.value)") } + [nil]
-    defer { for unsafepointer in unsafe envp { unsafe free(pointer) } }
+    defer { unsafe envp.forEach { unsafe free($0) } }
     var id: pid_t = 0
     let code =
       environment == nil
