@@ -41,8 +41,10 @@ struct Simulation {
     func run() async -> Report {
       let processes = 2 + pick(3)
       let supervisors = (0..<processes).map { _ in
-        Supervisor(loop: loop, backend: SimulatedBackend(store: store), policy: RestartPolicy(
-          initialDelay: .milliseconds(5), maximumDelay: .milliseconds(200), settledAfter: .seconds(1)))
+        Supervisor(
+          loop: loop, backend: SimulatedBackend(store: store),
+          policy: RestartPolicy(
+            initialDelay: .milliseconds(5), maximumDelay: .milliseconds(200), settledAfter: .seconds(1)))
       }
       let running = supervisors.map { supervisor in loop.spawn { await supervisor.run() } }
       store.startDisturbing()
@@ -50,10 +52,15 @@ struct Simulation {
       var readers: [Reader] = []
       for (index, supervisor) in supervisors.enumerated() {
         for topic in topics {
-          if pick(3) > 0 { writing.append(loop.spawn { await self.write("w\(index)", on: topic, through: supervisor) }) }
-          if pick(3) > 0 { readers.append(Reader(world: self, name: "follower \(index)", topic: topic, supervisor: supervisor)) }
+          if pick(3) > 0 {
+            writing.append(loop.spawn { await self.write("w\(index)", on: topic, through: supervisor) })
+          }
+          if pick(3) > 0 {
+            readers.append(Reader(world: self, name: "follower \(index)", topic: topic, supervisor: supervisor))
+          }
           if pick(2) > 0 {
-            readers.append(Reader(world: self, name: "fetcher \(index)", topic: topic, supervisor: supervisor, fetches: true))
+            readers.append(
+              Reader(world: self, name: "fetcher \(index)", topic: topic, supervisor: supervisor, fetches: true))
           }
         }
       }

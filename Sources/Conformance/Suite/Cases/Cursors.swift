@@ -116,7 +116,8 @@ extension ConformanceSuite {
 
   /// S4: what is gone is told.
   static let gaps: [ConformanceCase] = [
-    ConformanceCase("S4", "a cursor before trimmed messages is answered with a gap, then the oldest there is") { context in
+    ConformanceCase("S4", "a cursor before trimmed messages is answered with a gap, then the oldest there is") {
+      context in
       guard let trim = context.store.trim else { throw NotApplicable("no trim hook") }
       let backend = try await context.connect()
       let start = try await context.end(from: backend)

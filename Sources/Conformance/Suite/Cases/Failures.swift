@@ -45,7 +45,8 @@ extension ConformanceSuite {
       try context.expectEqual(try await context.fetch(from: backend).messages.map(\.content), ["back"], "the log")
       try context.expect(recorder.deliveries.isEmpty, "a subscription of an ended session delivered")
     },
-    ConformanceCase("S9", "posts that a disconnect overtakes are either acknowledged and stored, or failed honestly") { context in
+    ConformanceCase("S9", "posts that a disconnect overtakes are either acknowledged and stored, or failed honestly") {
+      context in
       let backend = try await context.connect()
       let drafts = (0..<50).map { context.draft("\($0)") }
       let deadline = context.deadline

@@ -159,7 +159,9 @@ extension ConformanceSuite {
       try context.expect(!other.isDuplicate, "keys that differ in the last byte are two")
       for text in ["", stem + "ab"] {
         let draft = context.draft("c", key: .chosen(text))
-        try await context.expectError("invalidRequest", "tooLarge", during: "post with a key of \(text.utf8.count) bytes") {
+        try await context.expectError(
+          "invalidRequest", "tooLarge", during: "post with a key of \(text.utf8.count) bytes"
+        ) {
           _ = try await backend.post(draft, deadline: deadline)
         }
       }
