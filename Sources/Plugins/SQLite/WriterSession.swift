@@ -129,7 +129,8 @@ struct WriterSession: ~Copyable {
     while true {
       do throws(SQLiteFailure) {
         if let mode = try connection.text("PRAGMA journal_mode=WAL"), mode != "wal", !connection.isReadOnly {
-          throw SQLiteFailure(extended: SQLITE_NOLFS, system: 0, message: "the file system does not carry WAL (mode \(mode))")
+          throw SQLiteFailure(
+            extended: SQLITE_NOLFS, system: 0, message: "the file system does not carry WAL (mode \(mode))")
         }
         return
       } catch {
