@@ -51,18 +51,17 @@ package final class LineWriter: @unchecked Sendable {
     self.watermark = watermark
     self.tell = tell
     emptied = Waiters(loop: loop)
-    sink = .closed
     sink = try Self.open(given)
     watchForHangUp()
   }
 
   private static func open(_ given: CInt) throws(SystemError) -> Sink {
-    var status = unsafe stat()
+    var status = stat()
     try SystemError.check("fstat", unsafe fstat(given, &status))
     switch status.st_mode & S_IFMT {
     case S_IFSOCK: return .descriptor(given, isSocket: true)
     case S_IFIFO, S_IFCHR:
-      let own = parley_open("/proc/self/fd/\(given)", O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY, 0)
+      let own = unsafe parley_open("/proc/self/fd/\(given)", O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY, 0)
       if own >= 0 { return .descriptor(own, isSocket: false) }
       // No reader is left: as good as closed.
       if errno == ENXIO { return .closed }
