@@ -29,8 +29,8 @@ extension JSONSlice {
       let text = slice.text
       guard let member = cursor.nextMember(text.span) else { return nil }
       return Member(
-        text: text, nameRange: member.name, isEscaped: member.isEscaped,
-        value: JSONSlice(text, member.value, hasLoneSurrogate: slice.hasLoneSurrogate))
+        text: slice.text, nameRange: member.name, isEscaped: member.isEscaped,
+        value: JSONSlice(slice.text, member.value, hasLoneSurrogate: slice.hasLoneSurrogate))
     }
   }
 
@@ -48,7 +48,7 @@ extension JSONSlice {
     public mutating func next() -> JSONSlice? {
       let text = slice.text
       guard let range = cursor.nextElement(text.span) else { return nil }
-      return JSONSlice(text, range, hasLoneSurrogate: slice.hasLoneSurrogate)
+      return JSONSlice(slice.text, range, hasLoneSurrogate: slice.hasLoneSurrogate)
     }
   }
 
@@ -71,7 +71,4 @@ extension JSONSlice {
     }
     return found
   }
-
-  /// An object without members, for what a caller left out.
-  public static let emptyObject = JSONSlice(Array("{}".utf8), 0..<2, hasLoneSurrogate: false)
 }
