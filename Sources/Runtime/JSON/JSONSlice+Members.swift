@@ -52,6 +52,9 @@ extension JSONSlice {
     }
   }
 
+  /// An object without members, for what a caller left out.
+  public static let emptyObject = JSONSlice(Array("{}".utf8), 0..<2, hasLoneSurrogate: false)
+
   /// The members of an object in order, repeated names included; nothing for any other kind of value.
   public var members: Members { Members(self) }
 
