@@ -71,4 +71,7 @@ extension JSONSlice {
     }
     return found
   }
+
+  /// An object without members, for what a caller left out.
+  public static let emptyObject = JSONSlice(Array("{}".utf8), 0..<2, hasLoneSurrogate: false)
 }
