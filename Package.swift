@@ -79,7 +79,7 @@ let package = Package(
       ],
       path: "Sources/Bench", exclude: ["Floors"], swiftSettings: strict),
 
-    test("RuntimeTests", ["ParleyRuntime", "ParleyTestKit"]),
+    test("RuntimeTests", ["ParleyRuntime", "ParleyConformance", "ParleyTestKit"]),
     test("ConfigurationTests", ["ParleyConfiguration", "ParleyTestKit"]),
     test("ConformanceTests", ["ParleyConformance", "ParleyRuntime", "ParleyTestKit"]),
     test("SQLiteTests", ["ParleySQLite", "ParleyConformance", "ParleyRuntime", "ParleyTestKit", "CSQLite"]),
