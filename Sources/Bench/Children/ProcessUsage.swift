@@ -13,7 +13,9 @@ struct ProcessUsage {
     let threads = Files.names(in: "/proc/\(pid)/task").map { "/proc/\(pid)/task/\($0)" }
     let ran = threads.compactMap { Self.read($0 + "/schedstat").split(separator: " ").first.flatMap { Double($0) } }
     processorSeconds = ran.isEmpty ? Self.ticks(pid) : ran.reduce(0, +) / 1e9
-    voluntarySwitches = threads.reduce(0) { $0 + Self.number("voluntary_ctxt_switches:", in: Self.read($1 + "/status")) }
+    voluntarySwitches = threads.reduce(0) {
+      $0 + Self.number("voluntary_ctxt_switches:", in: Self.read($1 + "/status"))
+    }
     residentBytes = Self.number("VmRSS:", in: Self.read("/proc/\(pid)/status")) * 1024
   }
 

@@ -16,12 +16,16 @@ struct Check {
   }
 
   /// A goal that the value must not exceed.
-  static func atMost(_ bound: Double, _ unit: String = "", _ what: String, _ value: Double, guide: Bool = false) -> Check {
+  static func atMost(
+    _ bound: Double, _ unit: String = "", _ what: String, _ value: Double, guide: Bool = false
+  ) -> Check {
     Check(what: what, value: value, bound: bound, unit: unit, isUpperBound: true, isGuide: guide)
   }
 
   /// A goal that the value must reach.
-  static func atLeast(_ bound: Double, _ unit: String = "", _ what: String, _ value: Double, guide: Bool = false) -> Check {
+  static func atLeast(
+    _ bound: Double, _ unit: String = "", _ what: String, _ value: Double, guide: Bool = false
+  ) -> Check {
     Check(what: what, value: value, bound: bound, unit: unit, isUpperBound: false, isGuide: guide)
   }
 

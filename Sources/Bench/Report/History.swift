@@ -1,3 +1,6 @@
+import ParleyConformance
+import ParleyRuntime
+
 /// What was acknowledged, what each reader was given and what the log holds in the end, gathered for judgement.
 struct History {
   /// A message: what its content begins with, and the backend's id of it.
@@ -14,10 +17,26 @@ struct History {
     var duplicated = 0
     var outOfOrder = 0
     var refused = 0
+    /// In the log or delivered, but posted by nobody.
+    var phantoms = 0
     var firstRefusal: String?
+    var firstOffence: String?
 
-    /// Nothing was lost, doubled, misplaced or refused.
-    var isClean: Bool { lost == 0 && duplicated == 0 && outOfOrder == 0 && refused == 0 }
+    /// Nothing was lost, doubled, misplaced, made up or refused.
+    var isClean: Bool { lost == 0 && duplicated == 0 && outOfOrder == 0 && phantoms == 0 && refused == 0 }
+
+    /// Adds what the history checker says of one topic.
+    mutating func add(_ found: ParleyConformance.Verdict) {
+      acknowledged += found.acknowledged
+      delivered += found.delivered
+      lost += found.lost.count + found.untoldGaps.count
+      duplicated += found.duplicated.count
+      outOfOrder += found.outOfOrder.count
+      phantoms += found.phantoms.count
+      firstOffence =
+        firstOffence
+        ?? (found.lost + found.untoldGaps + found.duplicated + found.outOfOrder + found.phantoms).first
+    }
 
     static func += (total: inout Verdict, more: Verdict) {
       total.acknowledged += more.acknowledged
@@ -26,23 +45,31 @@ struct History {
       total.duplicated += more.duplicated
       total.outOfOrder += more.outOfOrder
       total.refused += more.refused
+      total.phantoms += more.phantoms
+      total.firstOffence = total.firstOffence ?? more.firstOffence
       total.firstRefusal = total.firstRefusal ?? more.firstRefusal
     }
   }
 
-  private var acknowledged: [String: [Entry]] = [:]
+  private enum Event {
+    case sent(topic: String, key: String)
+    case answered(topic: String, key: String, id: String?)
+  }
+
+  private var events: [(writer: String, event: Event)] = []
   private var deliveries: [String: [String: [Entry]]] = [:]
-  private var logs: [String: [Entry]] = [:]
-  private var verdict = Verdict()
+  private var firstRefusal: String?
+
+  /// Notes a post that is about to be written.
+  mutating func sent(_ posts: Posts, _ index: Int) {
+    events.append((posts.tag, .sent(topic: posts.topic(index), key: posts.key(index))))
+  }
 
   /// Notes the answer to a post; one without an id counts as refused.
   mutating func answered(_ posts: Posts, _ index: Int, _ line: Peer.Line, by peer: Peer) {
-    guard let id = peer.string(after: "\"backendMsgId\":\"", in: line) else {
-      verdict.refused += 1
-      if verdict.firstRefusal == nil { verdict.firstRefusal = String(peer.text(line).prefix(400)) }
-      return
-    }
-    acknowledged[posts.topic(index), default: []].append(Entry(key: posts.key(index), id: id))
+    let id = peer.string(after: "\"backendMsgId\":\"", in: line)
+    if id == nil, firstRefusal == nil { firstRefusal = String(peer.text(line).prefix(400)) }
+    events.append((posts.tag, .answered(topic: posts.topic(index), key: posts.key(index), id: id)))
   }
 
   /// Notes a line that may be a push; returns the key of the message it carries.
@@ -56,44 +83,38 @@ struct History {
     return key
   }
 
-  /// Reads the final logs through `server` and judges.
-  mutating func judged(through server: Server) throws(BenchError) -> Verdict {
-    for topic in acknowledged.keys { logs[topic] = try server.log(of: topic) }
-    return judge()
-  }
-
-  private func judge() -> Verdict {
-    var verdict = verdict
-    for (topic, posts) in acknowledged {
-      let log = logs[topic] ?? []
-      verdict.acknowledged += posts.count
-      var places: [Entry: Int] = [:]
-      var keys: Set<String> = []
-      for (place, entry) in log.enumerated() {
-        places[entry] = place
-        if !keys.insert(entry.key).inserted { verdict.duplicated += 1 }
-      }
-      verdict.lost += posts.count { places[$0] == nil }
-      for reader in deliveries.values {
-        judge(reader[topic] ?? [], places: places, length: log.count, into: &verdict)
+  /// Reads the final logs through `server` and lets the history checker judge, topic by topic.
+  ///
+  /// Every reader was subscribed before the first post, so it is owed the whole log.
+  func judged(through server: Server) throws(BenchError) -> Verdict {
+    var checkers: [String: HistoryChecker] = [:]
+    var posts: [String: HistoryChecker.Post] = [:]
+    var verdict = Verdict()
+    for (writer, event) in events {
+      switch event {
+      case .sent(let topic, let key):
+        posts[key] = checkers[topic, default: .init()].attempt(writer: writer, key: key, content: key)
+      case .answered(let topic, let key, let id):
+        guard let post = posts[key] else { continue }
+        if let id {
+          checkers[topic, default: .init()].acknowledge(post, id: MessageID(id))
+        } else {
+          checkers[topic, default: .init()].leaveUnknown(post)
+          verdict.refused += 1
+        }
       }
     }
+    for (topic, unread) in checkers {
+      var checker = unread
+      for (reader, given) in deliveries {
+        let name = checker.addReader(reader)
+        for entry in given[topic] ?? [] { checker.deliver(id: MessageID(entry.id), content: entry.key, to: name) }
+        checker.expectComplete(name)
+      }
+      let log = try server.log(of: topic).map { HistoryChecker.Entry(id: MessageID($0.id), content: $0.key) }
+      verdict.add(checker.verdict(log: log))
+    }
+    verdict.firstRefusal = firstRefusal
     return verdict
-  }
-
-  // From its first delivery on, a reader is owed every later message of the log, once and in the log's order.
-  private func judge(_ given: [Entry], places: [Entry: Int], length: Int, into verdict: inout Verdict) {
-    verdict.delivered += given.count
-    var last = -1
-    var seen: Set<Int> = []
-    for entry in given {
-      guard let place = places[entry] else {
-        verdict.outOfOrder += 1
-        continue
-      }
-      if !seen.insert(place).inserted { verdict.duplicated += 1 } else if place < last { verdict.outOfOrder += 1 }
-      last = max(last, place)
-    }
-    if let first = seen.min() { verdict.lost += length - first - seen.count }
   }
 }

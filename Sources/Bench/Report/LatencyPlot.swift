@@ -8,7 +8,7 @@ struct LatencyPlot {
   private let subtitle: String
 
   private static let width = 960.0
-  private static let panelHeight = 250.0
+  private static let panelHeight = 270.0
   private static let columns = 2
   private static let header = 84.0
   private static let footer = 34.0

@@ -17,7 +17,8 @@ struct Machine {
     let model = (Files.text("/proc/cpuinfo") ?? "").split(separator: "\n").first { $0.hasPrefix("model name") }
     processor = model.flatMap { $0.split(separator: ":").last }.map { String($0.drop { $0 == " " }) } ?? "unknown CPU"
     cores = sysconf(CInt(_SC_NPROCESSORS_ONLN))
-    kernel = (Files.text("/proc/sys/kernel/osrelease") ?? "unknown").split(separator: "\n").first.map { String($0) } ?? ""
+    let release = Files.text("/proc/sys/kernel/osrelease")?.split(separator: "\n").first
+    kernel = release.map { String($0) } ?? "of unknown version"
     fileSystem = Self.fileSystem(of: directory)
     sqlite = unsafe String(cString: parley_floor_sqlite_version())
     var seconds = time(nil)

@@ -19,7 +19,7 @@ struct PlotPanel {
     self.y = y
     left = x + 58
     right = x + width - 22
-    top = y + 34
+    top = y + 54
     bottom = y + height - 34
     let all = [line.parley, line.baseline].compactMap { $0 }
     let least = all.map { Series.percentile(0, of: $0.latencies) }.min() ?? 1
@@ -44,17 +44,23 @@ struct PlotPanel {
     }
     svg += "<line class=\"axis\" x1=\"\(place(left))\" x2=\"\(place(right))\" y1=\"\(place(bottom))\" "
     svg += "y2=\"\(place(bottom))\"/>\n"
-    if let floor = line.baseline { svg += curve(floor, "floor", nameAbove: !isParleyAbove) }
-    if let parley = line.parley { svg += curve(parley, "parley", nameAbove: isParleyAbove) }
-    return svg
+    if let floor = line.baseline { svg += curve(floor, "floor") }
+    if let parley = line.parley { svg += curve(parley, "parley") }
+    return svg + names
   }
 
-  private var isParleyAbove: Bool {
-    (line.parley?.summary.median ?? 0) >= (line.baseline?.summary.median ?? 0)
+  // One line under the title: the curves may cross anywhere, so no place between them is free for certain.
+  private var names: String {
+    [(line.parley, "parley"), (line.baseline, "floor")].enumerated().map { column, entry in
+      guard let series = entry.0 else { return "" }
+      let across = x + 16 + Double(column) * 200
+      let name = "\(series.name) · median \(Self.label(Series.percentile(0.5, of: series.latencies)))"
+      return "<circle class=\"\(entry.1)\" cx=\"\(place(across + 4))\" "
+        + "cy=\"\(place(y + 34))\" r=\"4\"/>\n" + text(across + 13, y + 38, "name " + entry.1, name)
+    }.joined()
   }
 
-  // The name stands on the outer side of its curve, near the median, where the two never cross closely.
-  private func curve(_ series: Series, _ style: String, nameAbove: Bool) -> String {
+  private func curve(_ series: Series, _ style: String) -> String {
     let steps = 160
     let points = (0...steps).map { step in
       let part = 1 - pow(10, -tail * Double(step) / Double(steps))
@@ -62,10 +68,8 @@ struct PlotPanel {
     }
     let median = Series.percentile(0.5, of: series.latencies)
     let across = abscissa(0.5)
-    let name = "\(series.name), median \(Report.number(median)) µs"
     return "<polyline class=\"curve \(style)\" points=\"\(points.joined(separator: " "))\"/>\n"
       + "<circle class=\"\(style)\" cx=\"\(place(across))\" cy=\"\(place(ordinate(median)))\" r=\"3.2\"/>\n"
-      + text(across + 8, ordinate(median) + (nameAbove ? -11 : 19), "name " + style, name)
   }
 
   private func abscissa(_ part: Double) -> Double { left + (right - left) * min(-log10(1 - part) / tail, 1) }

@@ -15,6 +15,7 @@ extension Report {
           ("acknowledged", String(verdict.acknowledged)), ("pushed", String(verdict.delivered)),
           ("lost", String(verdict.lost)), ("duplicated", String(verdict.duplicated)),
           ("out_of_order", String(verdict.outOfOrder)), ("refused", String(verdict.refused)),
+          ("phantoms", String(verdict.phantoms)),
         ])
       ),
       ("ok", isGross ? "false" : "true"),

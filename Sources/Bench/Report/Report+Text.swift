@@ -10,6 +10,8 @@ extension Report {
     var text =
       "history: \(verdict.acknowledged) acknowledged, \(verdict.delivered) pushed: \(verdict.lost) lost, "
       + "\(verdict.duplicated) duplicated, \(verdict.outOfOrder) out of order, \(verdict.refused) refused"
+    if verdict.phantoms > 0 { text += ", \(verdict.phantoms) posted by nobody" }
+    if let offence = verdict.firstOffence { text += "\n  first offence: \(offence)" }
     if let refusal = verdict.firstRefusal { text += "\n  first refusal: \(refusal)" }
     return text
   }
@@ -45,7 +47,7 @@ extension Report {
     return text
   }
 
-  private static func spaced(_ unit: String) -> String { unit.isEmpty || unit == "x" || unit == "%" ? unit : " " + unit }
+  private static func spaced(_ unit: String) -> String { ["", "x", "%", "/s"].contains(unit) ? unit : " " + unit }
 
   private static func pad(_ text: String, _ width: Int) -> String {
     let space = String(repeating: " ", count: max(0, abs(width) - text.count))

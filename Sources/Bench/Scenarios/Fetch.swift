@@ -17,6 +17,7 @@ enum Fetch {
       var history = History()
       var cursors: [String] = []
       _ = try server.peer.exchange(count: stored, window: 256) { index, id, buffer in
+        history.sent(posts, index)
         posts.append(index, id: id, to: &buffer)
       } answer: { index, line in
         history.answered(posts, index, line, by: server.peer)

@@ -29,17 +29,20 @@ enum Idle {
         scenario: "idle",
         lines: [
           Line(
-            "memory", checks: [
+            "memory",
+            checks: [
               .atMost(16, "MiB", "at rest", Double(fresh) / mebibyte),
               .atMost(24, "MiB", "after 20,000 posts", Double(worked) / mebibyte),
             ], elsewhere: "TypeScript Parley 100 and 307 MB"),
           Line(
-            "idle, 100 topics", checks: [
+            "idle, 100 topics",
+            checks: [
               .atMost(0.1, "%", "CPU", quiet.processor * 100),
               .atMost(3, "/s", "wake-ups", quiet.wakeUps),
             ]),
           Line(
-            "20,000 posts pushed to another process", checks: [
+            "20,000 posts pushed to another process",
+            checks: [
               .atLeast(10_000, "/s", "rate", rate, guide: true)
             ]),
         ], verdict: verdict)
@@ -60,6 +63,7 @@ enum Idle {
     while answered < count || pushed < count {
       buffer.removeAll(keepingCapacity: true)
       while sent < min(count, answered + 256) {
+        history.sent(posts, sent)
         posts.append(sent, id: firstID + sent, to: &buffer)
         sent += 1
       }

@@ -13,7 +13,8 @@ enum Post {
       try rig.interleaved(
         floor: { (round) throws(BenchError) in
           let peer = try rig.floor(["post", workspace.file("floor\(round).db"), "plain"], workspace, wide: true)
-          try warm(peer)
+          var unread = History()
+          try warm(peer, &unread)
           let posts = Posts("f")
           let exchange = try peer.exchange(count: count, window: window) { index, id, buffer in
             posts.append(index, id: id, to: &buffer)
@@ -25,10 +26,11 @@ enum Post {
         parley: { (round) throws(BenchError) in
           let settings = Server.Settings(database: workspace.file("parley\(round).db"), isWide: true)
           let server = try Server.ready(settings, parley: rig.parley, workspace: workspace)
-          try warm(server.peer)
           var history = History()
+          try warm(server.peer, &history)
           let posts = Posts("m")
           let exchange = try server.peer.exchange(count: count, window: window) { index, id, buffer in
+            history.sent(posts, index)
             posts.append(index, id: id, to: &buffer)
           } answer: { index, line in
             history.answered(posts, index, line, by: server.peer)
@@ -63,11 +65,13 @@ enum Post {
   }
 
   /// A first few posts: the file grows to its working size, caches fill.
-  static func warm(_ peer: Peer) throws(BenchError) {
+  static func warm(_ peer: Peer, _ history: inout History) throws(BenchError) {
     let posts = Posts("warm")
     _ = try peer.exchange(count: 200, window: 8) { index, id, buffer in
+      history.sent(posts, index)
       posts.append(index, id: id, to: &buffer)
-    } answer: { _, _ in
+    } answer: { index, line in
+      history.answered(posts, index, line, by: peer)
     }
   }
 }

@@ -63,6 +63,7 @@ enum Push {
     for index in 0..<count {
       buffer.removeAll(keepingCapacity: true)
       let key = posts.key(index)
+      history.sent(posts, index)
       posts.append(index, id: writer.takeIDs(1), to: &buffer)
       var isPushed = false
       var isAnswered = false

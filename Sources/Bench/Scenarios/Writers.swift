@@ -52,6 +52,7 @@ enum Writers {
     var buffer: [UInt8] = []
     func send(_ place: Int) throws(BenchError) {
       buffer.removeAll(keepingCapacity: true)
+      history.sent(posts[place], turns[place])
       posts[place].append(turns[place], id: peers[place].takeIDs(1), to: &buffer)
       outstanding += 1
       sentAt[place] = now()
