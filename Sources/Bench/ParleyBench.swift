@@ -57,7 +57,7 @@ struct ParleyBench: ParsableCommand {
     guard unsafe access(rig.parley, X_OK) == 0 else {
       throw ValidationError("no parley binary at \(rig.parley); name one in PARLEY_BIN")
     }
-    var report = Report(machine: Machine(directory: directory), rounds: rounds)
+    var report = Report(machine: Machine(directory: directory), backend: backend.rawValue, rounds: rounds)
     say(report.heading)
     for scenario in chosen {
       do {

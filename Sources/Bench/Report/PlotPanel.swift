@@ -10,7 +10,7 @@ struct PlotPanel {
 
   /// Percentiles that are marked below the curves.
   private static let marks: [(part: Double, name: String)] = [
-    (0, "0"), (0.5, "50"), (0.9, "90"), (0.99, "99"), (0.999, "99.9"), (0.9999, "99.99"),
+    (0.5, "50"), (0.9, "90"), (0.99, "99"), (0.999, "99.9"), (0.9999, "99.99"),
   ]
 
   init(_ line: Line, x: Double, y: Double, width: Double, height: Double) {

@@ -3,7 +3,8 @@ extension Report {
   var json: String {
     let verdict = verdict
     return object([
-      ("machine", string(machine.summary)), ("date", string(machine.date)), ("rounds", String(rounds)),
+      ("machine", string(machine.summary)), ("date", string(machine.date)), ("backend", string(backend)),
+      ("rounds", String(rounds)),
       ("scenarios", array(outcomes.map(json))),
       (
         "failures",

@@ -1,7 +1,7 @@
 extension Report {
   /// The line above everything.
   var heading: String {
-    "\(machine.summary)\nµs; medians of \(rounds) rounds, floor and Parley in turn; max is that of all rounds\n"
+    "\(machine.summary)\nbackend \(backend); µs; medians of \(rounds) rounds, floor and Parley in turn; max is that of all rounds\n"
   }
 
   /// The history checker's line.

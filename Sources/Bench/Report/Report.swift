@@ -1,6 +1,7 @@
 /// All that a run found, and how it is told.
 struct Report {
   let machine: Machine
+  let backend: String
   let rounds: Int
   var outcomes: [Outcome] = []
   /// Scenarios that could not be measured, with the reason.
