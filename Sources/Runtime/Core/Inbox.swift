@@ -4,6 +4,12 @@ public struct Unread: Hashable, Sendable {
   public var count: Int
   /// There are more than were counted.
   public var isCapped: Bool
+
+  /// Makes a count.
+  public init(count: Int, isCapped: Bool = false) {
+    self.count = count
+    self.isCapped = isCapped
+  }
 }
 
 /// What a session is told without having asked.
@@ -194,7 +200,7 @@ public actor Inbox: LoopActor {
     let limit = options.catchesUp ? options.catchUpLimit : 1
     guard let page = await read(FetchRequest(topic, .latest, limit: limit)) else { return nil }
     guard options.catchesUp else {
-      return CaughtUp(messages: [], unread: Unread(count: 0, isCapped: false), start: page.next, end: page.next)
+      return CaughtUp(messages: [], unread: Unread(count: 0), start: page.next, end: page.next)
     }
     let concerning = page.messages.filter(options.filter.concerns)
     return CaughtUp(
@@ -203,7 +209,7 @@ public actor Inbox: LoopActor {
   }
 
   private func count(_ topic: Topic, after mark: Cursor, keep: Int) async -> CaughtUp? {
-    var result = CaughtUp(messages: [], unread: Unread(count: 0, isCapped: false), start: mark, end: mark)
+    var result = CaughtUp(messages: [], unread: Unread(count: 0), start: mark, end: mark)
     while true {
       guard let page = await read(FetchRequest(topic, .after(result.end), limit: hub.setup.limits.pageMessages)) else {
         return nil
