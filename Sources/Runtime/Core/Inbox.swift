@@ -60,6 +60,8 @@ public actor Inbox: LoopActor {
   private let hub: Hub
   private let options: Options
   private var places: [Topic: Place] = [:]
+  /// Grows with every change of `unread`, so that readers may keep what they made of it.
+  package private(set) var unreadRevision: UInt64 = 0
   private var seen = SeenIDs()
   private let started: Waiters<Void>
   private var hasStarted = false
@@ -88,6 +90,7 @@ public actor Inbox: LoopActor {
     guard !isStopped else { return }
     pushBacklog(backlog)
     hasStarted = true
+    unreadRevision += 1
     started.resumeAll(())
     for topic in hub.setup.topics { await follow(topic) }
   }
@@ -129,6 +132,7 @@ public actor Inbox: LoopActor {
   public func markMoved(_ topic: Topic, to cursor: Cursor) async {
     guard places[topic] != nil, let counted = await count(topic, after: cursor, keep: 0) else { return }
     places[topic]?.unread = counted.unread
+    unreadRevision += 1
   }
 
   /// Waits until something that concerns the session is new on any of the topics, and returns it; empty at the
@@ -172,6 +176,7 @@ public actor Inbox: LoopActor {
         if places[topic]?.wait == before { places[topic]?.wait = message.cursor }
         return
       }
+      unreadRevision += 1
       if let unread = places[topic]?.unread, unread.count < Self.countingLimit {
         places[topic]?.unread.count += 1
       } else {

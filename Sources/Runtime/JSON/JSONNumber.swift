@@ -8,9 +8,7 @@ public struct JSONNumber: Hashable, Sendable, CustomStringConvertible {
   /// Takes a text as it is; nil unless the whole of it is one number.
   public init?(_ text: String) {
     let bytes = Array(text.utf8)
-    guard let end = try? JSONValidator.number(bytes.span, at: 0, end: bytes.count), end == bytes.count else {
-      return nil
-    }
+    guard let end = try? JSONValidator.number(bytes.span, at: 0, end: bytes.count), end == bytes.count else { return nil }
     self.text = text
   }
 

@@ -93,8 +93,7 @@ public struct JSONSlice: Sendable {
   public var string: String? {
     guard kind == .string else { return nil }
     let inner = Int(lower) + 1..<Int(upper) - 1
-    return JSONString.decode(
-      text, inner, isEscaped: JSONString.skip(text.span, at: Int(lower), end: Int(upper)).isEscaped)
+    return JSONString.decode(text, inner, isEscaped: JSONString.skip(text.span, at: Int(lower), end: Int(upper)).isEscaped)
   }
 
   /// Whether the value is this string, told without making one; strings are equal when their scalars are.
