@@ -23,8 +23,9 @@ struct ConfigCommand: ParsableCommand {
         output.line("\(loaded.path ?? "no configuration file: defaults"): ok")
         write([], loaded.warnings, loaded.path, to: output)
       } catch {
-        for problem in error.problems { output.line("\(error.path ?? ""):\(problem)") }
-        write(error.problems, [], error.path, to: output)
+        for problem in error.problems { output.line("\(problem)") }
+        for warning in error.warnings { output.line("warning: \(warning)") }
+        write(error.problems, error.warnings, error.problems.first?.file, to: output)
         throw QuietFailure(status: .configuration)
       }
     }

@@ -14,7 +14,7 @@ enum Launch {
 
   static func load(_ shared: SharedOptions, leasesHandle: Bool = false) throws(ConfigurationError) -> LoadedConfiguration {
     try Configuration.load(
-      path: shared.config, surroundings: .current, backends: plugins.map(\.description), leasesHandle: leasesHandle)
+      path: shared.config, surroundings: .process, backends: plugins.map(\.description), leasesHandle: leasesHandle)
   }
 
   static func plugin(of configuration: Configuration) throws(CommandFailure) -> BackendPlugin {
@@ -31,18 +31,16 @@ enum Launch {
   /// The configured identity with an instance id of this process, or another handle that may be posted as.
   static func author(of configuration: Configuration, as handle: String? = nil) throws(HubError) -> Author {
     let own = configuration.identity.handle
-    if let handle, handle != own, !configuration.identity.mayPostAs.contains(handle) {
-      throw .handleNotAllowed(Handle(handle))
-    }
-    let isOwn = handle == nil || handle == own
+    let chosen = handle.map(Handle.init) ?? own
+    guard chosen == own || configuration.identity.mayPostAs.contains(chosen) else { throw .handleNotAllowed(chosen) }
     return Author(
-      handle: Handle(handle ?? own), instance: UUIDv4.make(), stableInstance: isOwn ? configuration.instanceID : nil)
+      handle: chosen, instance: UUIDv4.make(), stableInstance: chosen == own ? configuration.instanceID : nil)
   }
 
   static func setup(_ configuration: Configuration, author: Author, patience: Duration = .seconds(10)) -> Hub.Setup {
-    var setup = Hub.Setup(author: author, topics: configuration.topics.map(Topic.init))
+    var setup = Hub.Setup(author: author, topics: configuration.topics)
     setup.postPatterns = configuration.postTopics
-    setup.presenceTopic = Topic(configuration.presence.topic)
+    setup.presenceTopic = configuration.presence.topic
     setup.limits = configuration.limits
     setup.patience = patience
     return setup

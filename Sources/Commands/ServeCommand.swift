@@ -29,7 +29,7 @@ struct ServeCommand: ParsableCommand {
       Log.write(
         .notice,
         "bridge up — handle=\(configuration.identity.handle) "
-          + "topics=[\(configuration.topics.joined(separator: ", "))] live_push=\(configuration.livePush.enabled)")
+          + "topics=[\(configuration.topics.map(\.name).joined(separator: ", "))] live_push=\(configuration.livePush.isEnabled)")
       do throws(SystemError) {
         try await server.run()
         return nil
@@ -43,11 +43,11 @@ struct ServeCommand: ParsableCommand {
   private static func options(of loaded: LoadedConfiguration) -> StdioServer.Options {
     let configuration = loaded.configuration
     var options = StdioServer.Options(version: ParleyVersion.text)
-    if configuration.livePush.enabled {
-      let senders = configuration.livePush.from.map { Set($0.map(Handle.init)) }
+    if configuration.livePush.isEnabled {
+      let senders = configuration.livePush.from.isEmpty ? nil : Set(configuration.livePush.from)
       options.livePush = .init(mentionFilter: configuration.livePush.mentionFilter, from: senders)
     }
-    options.catchUp = .init(onStart: configuration.catchup.onStart, limit: configuration.catchup.limit)
+    options.catchUp = .init(onStart: configuration.catchUp.onStart, limit: configuration.catchUp.limit)
     options.importMarks = loaded.typeScriptMarks
     return options
   }

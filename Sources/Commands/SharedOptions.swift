@@ -20,7 +20,7 @@ struct SharedOptions: ParsableArguments {
   /// Sets the log from the option, else from the environment; an unknown setting is told.
   func configureLog(default level: Log.Level = .warning) throws {
     Log.configure(level: level, json: false)
-    guard let setting = logLevel ?? Surroundings.current.environment["PARLEY_LOG"], !setting.isEmpty else { return }
+    guard let setting = logLevel ?? Surroundings.process.environment["PARLEY_LOG"], !setting.isEmpty else { return }
     guard let parsed = Log.parse(setting) else {
       throw ValidationError("'\(setting)' is no log level: trace, debug, info, notice, warning or error, then ',json'.")
     }

@@ -82,7 +82,7 @@ struct DemoStory: Sendable {
 
   private func showLog(of agent: AgentProcess) async -> Bool {
     guard let page = await agent.call("parley_fetch_recent", ["topic": "workshop"]),
-      let messages = page.member("messages")?.elements, messages.count == 2
+      let messages = page.member("messages").map({ Array($0.elements) }), messages.count == 2
     else { return false }
     say("")
     say("The log of \"workshop\", as anyone may read it:")

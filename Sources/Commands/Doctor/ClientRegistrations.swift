@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 import ParleyConfiguration
 import ParleyRuntime
@@ -44,9 +45,10 @@ struct ClientRegistrations {
     guard let file = try? JSONSlice(bytes) else {
       return [Finding(.warning, "clients", "\(client.name): \(client.path) is not JSON", fix: "mend the file")]
     }
-    return (file.member(key)?.members ?? []).compactMap { name, server in
-      guard let command = server.member("command")?.string, isParley(command) else { return nil }
-      return judge(client, server: name, command: command)
+    guard let servers = file.member(key) else { return [] }
+    return servers.members.compactMap { server in
+      guard let command = server.value.member("command")?.string, isParley(command) else { return nil }
+      return judge(client, server: server.name, command: command)
     }
   }
 
@@ -84,7 +86,7 @@ struct ClientRegistrations {
 enum TextFile {
   /// The bytes of a file of at most 4 MiB, nil where it cannot be read.
   static func read(_ path: String) -> [UInt8]? {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    let descriptor = parley_open(path, O_RDONLY | O_CLOEXEC, 0)
     guard descriptor >= 0 else { return nil }
     defer { close(descriptor) }
     var bytes: [UInt8] = []

@@ -25,10 +25,10 @@ struct DoctorCommand: ParsableCommand {
       findings += try backendFindings(loaded.configuration)
     } catch {
       for problem in error.problems {
-        findings.append(Finding(.error, "configuration", "\(error.path ?? ""): \(problem)", fix: "mend it, then run 'parley config check'"))
+        findings.append(Finding(.error, "configuration", "\(problem)", fix: "mend it, then run 'parley config check'"))
       }
     }
-    findings += ClientRegistrations(surroundings: .current).findings()
+    findings += ClientRegistrations(surroundings: .process).findings()
     findings += Self.channelNotes
     for finding in findings { print(finding) }
     if findings.contains(where: { $0.level == .error }) { throw QuietFailure(status: .failed) }
@@ -40,16 +40,16 @@ struct DoctorCommand: ParsableCommand {
       Finding(
         .ok, "configuration",
         "\(loaded.path ?? "no file, defaults for this project"): handle \(configuration.identity.handle), "
-          + "topics \(configuration.topics.joined(separator: ", "))")
+          + "topics \(configuration.topics.map(\.name).joined(separator: ", "))")
     ]
     for warning in loaded.warnings { findings.append(Finding(.warning, "configuration", "\(warning)")) }
-    if configuration.permissions.skipPermissions {
+    if configuration.skipsPermissions {
       findings.append(
         Finding(
           .warning, "permissions", "permissions.skip_permissions is on (PARLEY_SANDBOX=1); it never grants an approval",
           fix: "remove it outside of a sandbox"))
     }
-    if !configuration.livePush.enabled {
+    if !configuration.livePush.isEnabled {
       findings.append(
         Finding(.note, "live push", "off: agents learn of news by tool results and resources only",
           fix: "set live_push.enabled: true for Claude Code's channels"))
