@@ -136,17 +136,20 @@ public actor Inbox: LoopActor {
   }
 
   /// Waits until something that concerns the session is new on any of the topics, and returns it; empty at the
-  /// deadline or on cancellation. What is returned is not returned again.
+  /// deadline or on cancellation. What is returned is not returned again; what does not `fit` any more comes next time.
   public func wait(
-    on topics: [Topic], limit: Int, until deadline: LoopInstant, wanted: @escaping @Sendable (Message) -> Bool
+    on topics: [Topic], limit: Int, until deadline: LoopInstant,
+    fits: @escaping @Sendable (Message) -> Bool = { _ in true }, wanted: @escaping @Sendable (Message) -> Bool
   ) async -> [Topic: News] {
     guard await ready(until: deadline) else { return [:] }
     var from: [Topic: Cursor] = [:]
     for topic in topics { from[topic] = places[topic]?.wait }
     let filter = options.filter
-    let news = await hub.supervisor.awaitNews(from, limit: limit, until: deadline) {
+    let news = await hub.supervisor.awaitNews(from, limit: limit, until: deadline, fits: fits) {
       filter.concerns($0) && wanted($0)
     }
+    // Nobody gets the answer of a cancelled call: what came in its last moment is still to be given.
+    if Task.isCancelled { return [:] }
     for (topic, found) in news {
       for message in found.messages { seen.insert(message.id, on: topic) }
       places[topic]?.wait = found.next

@@ -2,7 +2,9 @@ import ParleyRuntime
 import Testing
 
 @Suite struct JSONSliceTests {
-  @Test(arguments: ["0", "1", "1.0", "9007199254740993", "123456789012345678901234567890", "\"a\\u0062\"", "null", "-0", "1e2"])
+  @Test(arguments: [
+    "0", "1", "1.0", "9007199254740993", "123456789012345678901234567890", "\"a\\u0062\"", "null", "-0", "1e2",
+  ])
   func echoesAnIDByteForByte(_ id: String) throws {
     let call = try JSONSlice("{\"jsonrpc\":\"2.0\", \"id\" : \(id) ,\"method\":\"ping\"}")
     let slice = try #require(call.member("id"))
@@ -45,7 +47,8 @@ import Testing
 
   @Test(arguments: [
     (#""\ud800""#, "\u{FFFD}", true), (#""\udfff!""#, "\u{FFFD}!", true), (#""\ud800\ud83d\ude00""#, "\u{FFFD}😀", true),
-    (#""\ud800\u0041""#, "\u{FFFD}A", true), (#""\ud83d\ude00""#, "😀", false), (#""\udbff\udfff""#, "\u{10FFFF}", false),
+    (#""\ud800\u0041""#, "\u{FFFD}A", true), (#""\ud83d\ude00""#, "😀", false),
+    (#""\udbff\udfff""#, "\u{10FFFF}", false),
     (#""\ud800\n""#, "\u{FFFD}\n", true), (#""\\ud800""#, "\\ud800", false),
   ])
   func replacesAndReportsLoneSurrogates(_ text: String, _ expected: String, _ isLone: Bool) throws {
