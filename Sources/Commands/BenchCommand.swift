@@ -13,7 +13,7 @@ struct BenchCommand: ParsableCommand {
 
   func run() throws {
     let path = try Siblings.path(of: "parley-bench")
-    setenv("PARLEY_BIN", try Siblings.ownPath(), 1)
+    unsafe setenv("PARLEY_BIN", try Siblings.ownPath(), 1)
     throw Siblings.exec(path, [path] + arguments)
   }
 }
@@ -25,7 +25,7 @@ enum Siblings {
     let own = try ownPath()
     let folder = own.prefix(upTo: own.lastIndex(of: "/") ?? own.startIndex)
     for candidate in ["\(folder)/\(name)", "\(folder)/../libexec/parley/\(name)"]
-    where access(candidate, X_OK) == 0 {
+    where unsafe access(candidate, X_OK) == 0 {
       return candidate
     }
     throw CommandFailure(
@@ -34,12 +34,10 @@ enum Siblings {
 
   /// Where this executable lies.
   static func ownPath() throws(SystemError) -> String {
-    var buffer = [UInt8](repeating: 0, count: Int(PATH_MAX))
-    let count = unsafe buffer.withUnsafeMutableBytes {
-      unsafe readlink("/proc/self/exe", $0.baseAddress, $0.count)
-    }
+    var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
+    let count = unsafe readlink("/proc/self/exe", &buffer, buffer.count)
     guard count > 0 else { throw SystemError.last("readlink /proc/self/exe") }
-    return String(decoding: buffer[..<count], as: UTF8.self)
+    return String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 
   /// Replaces this process; returns only with the reason why that failed.

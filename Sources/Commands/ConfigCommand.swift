@@ -19,12 +19,10 @@ struct ConfigCommand: ParsableCommand {
       let output = shared.output
       do throws(ConfigurationError) {
         let loaded = try Launch.load(shared)
-        for warning in loaded.warnings { output.line("warning: \(warning)") }
-        output.line("\(loaded.path ?? "no configuration file: defaults"): ok")
+        for line in loaded.checkLines { output.line(line) }
         write([], loaded.warnings, loaded.path, to: output)
       } catch {
-        for problem in error.problems { output.line("\(problem)") }
-        for warning in error.warnings { output.line("warning: \(warning)") }
+        for line in error.checkLines { output.line(line) }
         write(error.problems, error.warnings, error.problems.first?.file, to: output)
         throw QuietFailure(status: .configuration)
       }
@@ -56,7 +54,7 @@ struct ConfigCommand: ParsableCommand {
 
     func run() throws {
       let loaded = try Launch.load(shared)
-      let text = loaded.configuration.rendered()
+      let text = loaded.shown
       shared.output.line(text)
       shared.output.object { writer in
         if let path = loaded.path { writer.member("path", path) }

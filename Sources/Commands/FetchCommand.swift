@@ -1,4 +1,5 @@
 import ArgumentParser
+import ParleyCoordination
 import ParleyRuntime
 
 /// `parley fetch`: prints one page of a topic.

@@ -14,7 +14,7 @@ enum Launch {
 
   static func load(_ shared: SharedOptions, leasesHandle: Bool = false) throws(ConfigurationError) -> LoadedConfiguration {
     try Configuration.load(
-      path: shared.config, surroundings: .process, backends: plugins.map(\.description), leasesHandle: leasesHandle)
+      path: shared.config, in: .process, backends: plugins.map(\.description), leasesHandle: leasesHandle)
   }
 
   static func plugin(of configuration: Configuration) throws(CommandFailure) -> BackendPlugin {

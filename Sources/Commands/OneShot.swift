@@ -29,7 +29,7 @@ extension SessionOptions {
     let configuration = loaded.configuration
     let failure = try loop.run { () async -> (any Error)? in
       let supervisor = Supervisor(loop: loop, backend: backend)
-      Log.follow(await supervisor)
+      await Log.follow(supervisor)
       let life = loop.spawn { await supervisor.run() }
       var failure: (any Error)?
       do {

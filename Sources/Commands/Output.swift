@@ -1,4 +1,5 @@
 import Glibc
+import ParleyMCP
 import ParleyRuntime
 
 /// Standard output and error of a command: whole lines, unbuffered, text or JSON.
@@ -14,17 +15,24 @@ struct Output: Sendable {
 
   /// Prints one JSON object on a line of its own; nothing where text is asked for.
   func object(_ build: (inout JSONWriter) -> Void) {
+    value { writer in
+      writer.beginObject()
+      build(&writer)
+      writer.endObject()
+    }
+  }
+
+  private func value(_ build: (inout JSONWriter) -> Void) {
     guard isJSON else { return }
     var writer = JSONWriter()
-    writer.beginObject()
     build(&writer)
-    writer.endObject()
-    Self.write(writer.bytes + [UInt8(ascii: "\n")], to: STDOUT_FILENO)
+    writer.endLine()
+    Self.write(writer.bytes, to: STDOUT_FILENO)
   }
 
   /// Prints one message: a JSON object, or a line a person can read, in which nothing can touch the terminal.
   func message(_ message: Message) {
-    object { MessageJSON.writeMembers(of: message, to: &$0) }
+    value { $0.message(message) }
     let to = message.to.map { " → " + VisibleText.visible($0.name, keepsLines: false) } ?? ""
     let kind = message.kind.map { " [" + VisibleText.visible($0, keepsLines: false) + "]" } ?? ""
     let sender = VisibleText.visible(message.sender.name, keepsLines: false)
@@ -35,7 +43,7 @@ struct Output: Sendable {
   func gap(_ gap: Gap) {
     object { writer in
       writer.key("gap")
-      MessageJSON.write(gap, to: &writer)
+      writer.gap(gap, namingTopic: true)
     }
     if !isJSON { note("gap in \(gap.topic.name): \(gap.reason)\(gap.isCertain ? "" : " (loss cannot be ruled out)")") }
   }
@@ -54,7 +62,8 @@ struct Output: Sendable {
     writer.member("message", text)
     writer.endObject()
     writer.endObject()
-    Self.write(writer.bytes + [UInt8(ascii: "\n")], to: STDERR_FILENO)
+    writer.endLine()
+    Self.write(writer.bytes, to: STDERR_FILENO)
   }
 
   /// Whether a person watches standard error.

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Glibc
+import ParleyConfiguration
 import ParleyRuntime
 
 /// The program: an executable names its backends and hands over.

@@ -23,7 +23,7 @@ struct ServeCommand: ParsableCommand {
     let supervisor = Supervisor(loop: loop, backend: try Launch.makeBackend(configuration, on: loop))
     let server = try StdioServer(
       hub: Launch.setup(configuration, author: try Launch.author(of: configuration)), supervisor: supervisor,
-      offer: .standard(configuration.tools), options: Self.options(of: loaded))
+      offer: .init(tools: StandardTools.all, resources: TopicResources(), prompts: StandardPrompts()), options: Self.options(of: loaded))
     let ended = try loop.run { () async -> SystemError? in
       await Log.follow(supervisor)
       Log.write(
@@ -48,7 +48,7 @@ struct ServeCommand: ParsableCommand {
       options.livePush = .init(mentionFilter: configuration.livePush.mentionFilter, from: senders)
     }
     options.catchUp = .init(onStart: configuration.catchUp.onStart, limit: configuration.catchUp.limit)
-    options.importMarks = loaded.typeScriptMarks
+    options.importMarks = ReadState.load(configuration.statePath)
     return options
   }
 }

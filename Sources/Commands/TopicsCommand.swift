@@ -1,4 +1,5 @@
 import ArgumentParser
+import ParleyCoordination
 import ParleyRuntime
 
 /// `parley topics`: the configured topics and how much of each is unread.

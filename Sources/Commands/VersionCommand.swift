@@ -12,7 +12,7 @@ struct VersionCommand: ParsableCommand {
   func run() {
     let output = shared.output
     output.line("parley \(ParleyVersion.text)")
-    output.line("MCP \(ProtocolVersion.supported.joined(separator: ", "))")
+    output.line("MCP \(Revision.allCases.map(\.rawValue).joined(separator: ", "))")
     for plugin in Launch.plugins {
       for item in plugin.versions { output.line("\(item.name) \(item.version)") }
     }
@@ -20,7 +20,7 @@ struct VersionCommand: ParsableCommand {
       writer.member("parley", ParleyVersion.text)
       writer.key("mcp")
       writer.beginArray()
-      for version in ProtocolVersion.supported { writer.string(version) }
+      for version in Revision.allCases.map(\.rawValue) { writer.string(version) }
       writer.endArray()
       writer.key("backends")
       writer.beginObject()

@@ -29,15 +29,15 @@ actor AgentProcess: LoopActor {
     pushes = Waiters(loop: loop)
     var toChild: [CInt] = [0, 0]
     var fromChild: [CInt] = [0, 0]
-    try SystemError.check("pipe2", unsafe pipe2(&toChild, O_CLOEXEC))
-    try SystemError.check("pipe2", unsafe pipe2(&fromChild, O_CLOEXEC))
+    try SystemError.check("pipe2", unsafe parley_pipe(&toChild))
+    try SystemError.check("pipe2", unsafe parley_pipe(&fromChild))
     var actions = unsafe posix_spawn_file_actions_t()
     unsafe posix_spawn_file_actions_init(&actions)
     defer { unsafe posix_spawn_file_actions_destroy(&actions) }
     unsafe posix_spawn_file_actions_adddup2(&actions, toChild[0], STDIN_FILENO)
     unsafe posix_spawn_file_actions_adddup2(&actions, fromChild[1], STDOUT_FILENO)
     var pointers = unsafe arguments.map { unsafe strdup($0) } + [nil]
-    defer { for pointer in unsafe pointers { unsafe free(pointer) } }
+    defer { unsafe pointers.forEach { unsafe free($0) } }
     var child = pid_t()
     let code = unsafe posix_spawn(&child, arguments[0], &actions, nil, &pointers, environ)
     close(toChild[0])

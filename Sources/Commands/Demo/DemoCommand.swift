@@ -47,7 +47,7 @@ struct DemoFolder: Sendable {
 
       """
     let file = "\(path)/\(handle).yaml"
-    let descriptor = try SystemError.check("open \(file)", creat(file, 0o600))
+    let descriptor = try SystemError.check("open \(file)", unsafe creat(file, 0o600))
     defer { close(descriptor) }
     Output.write(text, to: descriptor)
     return file
@@ -55,8 +55,8 @@ struct DemoFolder: Sendable {
 
   func remove() {
     for name in ["planner.yaml", "builder.yaml", "parley.db", "parley.db-wal", "parley.db-shm", "parley.db-notify"] {
-      unlink("\(path)/\(name)")
+      unsafe unlink("\(path)/\(name)")
     }
-    rmdir(path)
+    unsafe rmdir(path)
   }
 }

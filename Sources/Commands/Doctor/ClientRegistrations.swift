@@ -75,7 +75,7 @@ struct ClientRegistrations {
     let candidates =
       command.contains("/")
       ? [command] : (surroundings.environment["PATH"] ?? "").split(separator: ":").map { "\($0)/\(command)" }
-    if candidates.contains(where: { access($0, X_OK) == 0 }) { return Finding(.ok, "clients", label) }
+    if candidates.contains(where: { unsafe access($0, X_OK) == 0 }) { return Finding(.ok, "clients", label) }
     return Finding(
       .error, "clients", "\(label), which is not there or not executable",
       fix: "install Parley (make install) or give the full path")
@@ -83,10 +83,10 @@ struct ClientRegistrations {
 }
 
 /// Small files that other programs keep.
-enum TextFile {
+package enum TextFile {
   /// The bytes of a file of at most 4 MiB, nil where it cannot be read.
-  static func read(_ path: String) -> [UInt8]? {
-    let descriptor = parley_open(path, O_RDONLY | O_CLOEXEC, 0)
+  package static func read(_ path: String) -> [UInt8]? {
+    let descriptor = unsafe parley_open(path, O_RDONLY | O_CLOEXEC, 0)
     guard descriptor >= 0 else { return nil }
     defer { close(descriptor) }
     var bytes: [UInt8] = []
