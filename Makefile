@@ -1,7 +1,7 @@
 # Thin on purpose: every target is one script, and each script also runs alone.
 PREFIX ?= /usr/local
 
-.PHONY: help run build test bench lint install
+.PHONY: help run build test bench lint format install
 
 help:
 	@echo 'make run       set up, build, and watch two agents talk (parley demo)'
@@ -9,6 +9,7 @@ help:
 	@echo 'make build     stripped release binaries in bin/'
 	@echo 'make bench     measure; BENCH="push --json" passes arguments to parley bench'
 	@echo 'make lint      formatting and the rules of CONTRIBUTING.md'
+	@echo 'make format    let swift format lay out the code'
 	@echo 'make install   install to PREFIX (now $(PREFIX))'
 
 run: build
@@ -27,6 +28,9 @@ bench: build
 lint:
 	@scripts/bootstrap
 	@scripts/lint
+
+format:
+	@swift format format --in-place --recursive --parallel Sources Tests examples Package.swift
 
 install:
 	@scripts/install '$(PREFIX)'

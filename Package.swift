@@ -60,7 +60,7 @@ let package = Package(
       ],
       path: "Sources/Commands", swiftSettings: strict),
     .executableTarget(
-      name: "parley", dependencies: ["ParleyCommands", "ParleySQLite"], path: "Sources/CLI/parley",
+      name: "parley", dependencies: ["ParleyCommands", "ParleySQLite", "ParleyRuntime", "CSQLite"], path: "Sources/CLI/parley",
       swiftSettings: strict),
 
     .target(
@@ -79,7 +79,7 @@ let package = Package(
       ],
       path: "Sources/Bench", exclude: ["Floors"], swiftSettings: strict),
 
-    test("RuntimeTests", ["ParleyRuntime", "ParleyTestKit"]),
+    test("RuntimeTests", ["ParleyRuntime", "ParleyConformance", "ParleyTestKit"]),
     test("ConfigurationTests", ["ParleyConfiguration", "ParleyTestKit"]),
     test("ConformanceTests", ["ParleyConformance", "ParleyRuntime", "ParleyTestKit"]),
     test("SQLiteTests", ["ParleySQLite", "ParleyConformance", "ParleyRuntime", "ParleyTestKit", "CSQLite"]),

@@ -53,8 +53,10 @@ function check_import(module,    names, i, n) {
   report("dependency-direction", "this folder may not import " module)
 }
 
-# The member names that standard protocols ask for: their documentation is the protocol's.
+# The member names that protocols ask for (the standard ones, and in backends the seam's): documented by the protocol.
 function is_witness(line) {
+  if (FILENAME ~ /^Sources\/(Plugins|Conformance)\// &&
+      line ~ /(func (connect|disconnect|subscribe|resume|unsubscribe|post|fetch|resolveIdentity)\(|var traits:)/) return 1
   return line ~ /(func (<|==|hash|encode|enqueue|checkIsolated|isIsolatingCurrentContext|next|makeIterator|advanced|duration|index|run|validate)\(|func (<|==) |func (makeIterator|next)|var (description|debugDescription|rawValue|errorDescription|id|unownedExecutor|minimumResolution|startIndex|endIndex|configuration|localizedDescription)( |:)|let loop:|init\((rawValue|from|stringLiteral|integerLiteral|arrayLiteral|dictionaryLiteral)|subscript\(position|let rawValue)/
 }
 

@@ -97,7 +97,9 @@ struct GapTests {
         #expect(await inbox.nextGap()?.from == place)
         #expect(await inbox.nextMessage()?.content == "m1")
       }
-      for bad in ["", "x", "1.5", "-1", "redis.1.2-3", "sqlite.\(receipt.cursor.text)", "sqlite.abc.", "99999999999999999999"] {
+      for bad in [
+        "", "x", "1.5", "-1", "redis.1.2-3", "sqlite.\(receipt.cursor.text)", "sqlite.abc.", "99999999999999999999",
+      ] {
         for position in [Position.after(Cursor(bad)), .before(Cursor(bad))] {
           let error = await backend.failure { try await backend.fetch(FetchRequest(general, position)) }
           #expect(error?.code == .cursorInvalid, "\(bad)")
@@ -132,7 +134,10 @@ struct GapTests {
     options.retentionDays = 7
     try withBackends(options) { loop, backends in
       // A post waits behind the chunks that are under way, so once one has been let in after the last there are none.
-      while try other.text("SELECT count(*) FROM messages") != "400" { try await backends[0].post(draft("new", key: .chosen("k"))) ; try other.run("DELETE FROM messages WHERE content = 'new'") }
+      while try other.text("SELECT count(*) FROM messages") != "400" {
+        try await backends[0].post(draft("new", key: .chosen("k")));
+        try other.run("DELETE FROM messages WHERE content = 'new'")
+      }
       #expect(try other.text("SELECT count(*) FROM messages WHERE topic = '@coder'") == "400")
       let id = try await backends[0].post(draft("last")).id.text
       #expect(try #require(Int(id)) > 1200)

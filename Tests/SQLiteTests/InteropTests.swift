@@ -25,7 +25,8 @@ struct InteropTests {
       #expect(receipt.id == MessageID("3"))
       #expect(receipt.storedAt >= 1_783_879_391_204)
     }
-    #expect(try other.text("SELECT group_concat(content, ',') FROM messages WHERE topic = 'general'") == "one,two,three")
+    #expect(
+      try other.text("SELECT group_concat(content, ',') FROM messages WHERE topic = 'general'") == "one,two,three")
     #expect(try other.text("SELECT ts FROM messages WHERE id = 3")?.count == 24)
     #expect(try other.text("SELECT sender FROM messages WHERE id = 3") == "coder")
     #expect(try other.text("PRAGMA user_version") == "0")
@@ -85,7 +86,8 @@ struct InteropTests {
       for text in ["null", "[1]", "{\"a\":1}", "{\"a\":\"b\"", "{\"\\ud800\":\"\"}", "{\"a\":\"b\"} x", "{", "\"", ""] {
         #expect(AttributeText.decode(text) == [:], "\(text)")
       }
-      #expect(AttributeText.decode(" { \"a\\u00e9\\ud83d\\ude80\" : \"\\/\\n\" , \"b\":\"\" } ") == ["aé🚀": "/\n", "b": ""])
+      #expect(
+        AttributeText.decode(" { \"a\\u00e9\\ud83d\\ude80\" : \"\\/\\n\" , \"b\":\"\" } ") == ["aé🚀": "/\n", "b": ""])
       let receipt = try await backends[0].post(draft("x"))
       let other = try OtherProgram(folder.database)
       try other.run("UPDATE messages SET attributes = '{broken'")
@@ -102,7 +104,10 @@ struct InteropTests {
     #expect(Timestamp.text(1_783_879_391_204) == "2026-07-12T18:03:11.204Z")
     #expect(Timestamp.milliseconds("2026-07-12T18:03:11Z") == 1_783_879_391_000)
     #expect(Timestamp.milliseconds("2026-07-12T18:03:11.2Z") == 1_783_879_391_200)
-    for bad in ["", "2026-07-12", "2026-07-12T18:03:11.204", "2026-13-12T18:03:11Z", "2026-07-12T18:03:11.Z", "xxxx-07-12T18:03:11Z"] {
+    for bad in [
+      "", "2026-07-12", "2026-07-12T18:03:11.204", "2026-13-12T18:03:11Z", "2026-07-12T18:03:11.Z",
+      "xxxx-07-12T18:03:11Z",
+    ] {
       #expect(Timestamp.milliseconds(bad) == nil, "\(bad)")
     }
   }

@@ -4,6 +4,12 @@ public struct Unread: Hashable, Sendable {
   public var count: Int
   /// There are more than were counted.
   public var isCapped: Bool
+
+  /// Makes a count.
+  public init(count: Int, isCapped: Bool = false) {
+    self.count = count
+    self.isCapped = isCapped
+  }
 }
 
 /// What a session is told without having asked.
@@ -54,6 +60,8 @@ public actor Inbox: LoopActor {
   private let hub: Hub
   private let options: Options
   private var places: [Topic: Place] = [:]
+  /// Grows with every change of `unread`, so that readers may keep what they made of it.
+  package private(set) var unreadRevision: UInt64 = 0
   private var seen = SeenIDs()
   private let started: Waiters<Void>
   private var hasStarted = false
@@ -82,6 +90,7 @@ public actor Inbox: LoopActor {
     guard !isStopped else { return }
     pushBacklog(backlog)
     hasStarted = true
+    unreadRevision += 1
     started.resumeAll(())
     for topic in hub.setup.topics { await follow(topic) }
   }
@@ -123,20 +132,24 @@ public actor Inbox: LoopActor {
   public func markMoved(_ topic: Topic, to cursor: Cursor) async {
     guard places[topic] != nil, let counted = await count(topic, after: cursor, keep: 0) else { return }
     places[topic]?.unread = counted.unread
+    unreadRevision += 1
   }
 
   /// Waits until something that concerns the session is new on any of the topics, and returns it; empty at the
-  /// deadline or on cancellation. What is returned is not returned again.
+  /// deadline or on cancellation. What is returned is not returned again; what does not `fit` any more comes next time.
   public func wait(
-    on topics: [Topic], limit: Int, until deadline: LoopInstant, wanted: @escaping @Sendable (Message) -> Bool
+    on topics: [Topic], limit: Int, until deadline: LoopInstant,
+    fits: @escaping @Sendable (Message) -> Bool = { _ in true }, wanted: @escaping @Sendable (Message) -> Bool
   ) async -> [Topic: News] {
     guard await ready(until: deadline) else { return [:] }
     var from: [Topic: Cursor] = [:]
     for topic in topics { from[topic] = places[topic]?.wait }
     let filter = options.filter
-    let news = await hub.supervisor.awaitNews(from, limit: limit, until: deadline) {
+    let news = await hub.supervisor.awaitNews(from, limit: limit, until: deadline, fits: fits) {
       filter.concerns($0) && wanted($0)
     }
+    // Nobody gets the answer of a cancelled call: what came in its last moment is still to be given.
+    if Task.isCancelled { return [:] }
     for (topic, found) in news {
       for message in found.messages { seen.insert(message.id, on: topic) }
       places[topic]?.wait = found.next
@@ -166,6 +179,7 @@ public actor Inbox: LoopActor {
         if places[topic]?.wait == before { places[topic]?.wait = message.cursor }
         return
       }
+      unreadRevision += 1
       if let unread = places[topic]?.unread, unread.count < Self.countingLimit {
         places[topic]?.unread.count += 1
       } else {
@@ -194,7 +208,7 @@ public actor Inbox: LoopActor {
     let limit = options.catchesUp ? options.catchUpLimit : 1
     guard let page = await read(FetchRequest(topic, .latest, limit: limit)) else { return nil }
     guard options.catchesUp else {
-      return CaughtUp(messages: [], unread: Unread(count: 0, isCapped: false), start: page.next, end: page.next)
+      return CaughtUp(messages: [], unread: Unread(count: 0), start: page.next, end: page.next)
     }
     let concerning = page.messages.filter(options.filter.concerns)
     return CaughtUp(
@@ -203,7 +217,7 @@ public actor Inbox: LoopActor {
   }
 
   private func count(_ topic: Topic, after mark: Cursor, keep: Int) async -> CaughtUp? {
-    var result = CaughtUp(messages: [], unread: Unread(count: 0, isCapped: false), start: mark, end: mark)
+    var result = CaughtUp(messages: [], unread: Unread(count: 0), start: mark, end: mark)
     while true {
       guard let page = await read(FetchRequest(topic, .after(result.end), limit: hub.setup.limits.pageMessages)) else {
         return nil

@@ -15,6 +15,9 @@ public struct Cursor: Hashable, Sendable, CustomStringConvertible {
 
   public var description: String { text }
 
+  /// Byte by byte.
+  public static func == (a: Cursor, b: Cursor) -> Bool { a.text.isExactly(b.text) }
+
   /// The parts of a cursor as `backend` reads it: its own full form, or a bare native position (generation nil).
   ///
   /// Throws `cursorInvalid` for the empty text and for a cursor that another of `knownBackends` made. A text with two

@@ -13,7 +13,10 @@ public struct Topic: Hashable, Sendable, Comparable, CustomStringConvertible {
 
   public var description: String { name }
 
-  public static func < (a: Topic, b: Topic) -> Bool { a.name < b.name }
+  /// Byte by byte, as every backend compares; Swift's own equality of text is canonical equivalence.
+  public static func == (a: Topic, b: Topic) -> Bool { a.name.isExactly(b.name) }
+
+  public static func < (a: Topic, b: Topic) -> Bool { a.name.precedes(b.name) }
 }
 
 /// The name a participant goes by: any text of 1 to 128 UTF-8 bytes (configurable) without NUL.
@@ -29,7 +32,10 @@ public struct Handle: Hashable, Sendable, Comparable, CustomStringConvertible {
 
   public var description: String { name }
 
-  public static func < (a: Handle, b: Handle) -> Bool { a.name < b.name }
+  /// Byte by byte, as every backend compares; Swift's own equality of text is canonical equivalence.
+  public static func == (a: Handle, b: Handle) -> Bool { a.name.isExactly(b.name) }
+
+  public static func < (a: Handle, b: Handle) -> Bool { a.name.precedes(b.name) }
 }
 
 /// A message's id: given by the backend when it stored the message, unique in its topic, never reused.
@@ -41,6 +47,9 @@ public struct MessageID: Hashable, Sendable, CustomStringConvertible {
   public init(_ text: String) { self.text = text }
 
   public var description: String { text }
+
+  /// Byte by byte, as every backend compares; Swift's own equality of text is canonical equivalence.
+  public static func == (a: MessageID, b: MessageID) -> Bool { a.text.isExactly(b.text) }
 }
 
 /// Who posts: a handle, one process's instance of it, and the scope in which its keys are unique.
@@ -61,4 +70,13 @@ public struct Author: Hashable, Sendable {
 
   /// The text under which a backend scopes this author's keys where it has no account of its own for it.
   public var keyScope: String { handle.name + "\u{1f}" + stableInstance }
+}
+
+extension String {
+  /// Equal byte by byte. Texts that are only canonically equivalent hash alike, which keeps the hash sound.
+  @inline(__always)
+  func isExactly(_ other: String) -> Bool { self == other && utf8.elementsEqual(other.utf8) }
+
+  /// Orders by bytes, so that order agrees with exact equality.
+  func precedes(_ other: String) -> Bool { utf8.lexicographicallyPrecedes(other.utf8) }
 }

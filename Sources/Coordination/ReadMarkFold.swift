@@ -1,0 +1,68 @@
+import ParleyRuntime
+
+/// The read marks of one participant as its own topic tells them: log order and `storedAt`, nothing else.
+///
+/// Marks are monotonic: one whose `storedAt` lies before the current one of its topic changes nothing, so that a
+/// process that lags behind cannot make others read again.
+public struct ReadMarkFold: Hashable, Sendable {
+  /// The participant; events that anyone else posted change nothing.
+  public let owner: Handle
+  /// How far each topic was read.
+  public private(set) var marks: [Topic: ReadMark] = [:]
+  /// The marks of the TypeScript Parley were taken over.
+  public private(set) var hasImported = false
+  /// Marks since the last checkpoint.
+  public private(set) var marksSinceCheckpoint = 0
+  /// Messages that were no events of ours, of a later version, or damaged.
+  public private(set) var ignoredEvents = 0
+
+  /// Nothing read yet.
+  public init(owner: Handle) { self.owner = owner }
+
+  /// Takes the next message of the log.
+  public mutating func apply(_ message: Message) {
+    guard message.sender == owner else {
+      ignoredEvents += 1
+      return
+    }
+    do throws(ReadMarkEvent.Refusal) {
+      switch try ReadMarkEvent(message) {
+      case .mark(let topic, let mark):
+        marksSinceCheckpoint += 1
+        advance(topic, to: mark)
+      case .checkpoint(let all, let imported, _):
+        marksSinceCheckpoint = 0
+        for (topic, mark) in all { advance(topic, to: mark) }
+        hasImported = hasImported || imported
+      case .imported(let all): adopt(all)
+      }
+    } catch {
+      ignoredEvents += 1
+    }
+  }
+
+  /// Moves one mark, unless it stands at a later place; false when nothing changed.
+  @discardableResult
+  mutating func advance(_ topic: Topic, to mark: ReadMark) -> Bool {
+    if let current = marks[topic], mark.storedAt < current.storedAt || mark == current { return false }
+    marks[topic] = mark
+    return true
+  }
+
+  /// Takes marks from elsewhere, where there are none yet.
+  mutating func adopt(_ imported: [Topic: ReadMark]) {
+    hasImported = true
+    for (topic, mark) in imported where marks[topic] == nil { marks[topic] = mark }
+  }
+
+  /// A checkpoint of this state was stored.
+  mutating func noteCheckpoint() { marksSinceCheckpoint = 0 }
+
+  /// Takes over what another fold of the same topic knows more of.
+  mutating func merge(_ other: ReadMarkFold) {
+    for (topic, mark) in other.marks { advance(topic, to: mark) }
+    hasImported = hasImported || other.hasImported
+    marksSinceCheckpoint = other.marksSinceCheckpoint
+    ignoredEvents = max(ignoredEvents, other.ignoredEvents)
+  }
+}

@@ -1,0 +1,79 @@
+import ParleyRuntime
+
+/// What a channel notification says: a text, and attributes whose names are letters, digits and underscores.
+struct ChannelEvent {
+  var content: String
+  var meta: [(name: String, value: String)]
+
+  /// The kinds that Parley itself speaks in; a message that claims one is shown without it.
+  static let ownKinds: Set<String> = ["gap", "backlog", "message"]
+
+  /// A message: its text, bounded, and where it comes from.
+  init(_ message: Message) {
+    content = Self.bounded(message)
+    meta = [
+      ("topic", message.topic.name), ("sender", message.sender.name), ("cursor", message.cursor.text),
+      ("msg_id", message.id.text),
+    ]
+    if !message.mentions.isEmpty { meta.append(("mentions", message.mentions.map(\.name).joined(separator: ","))) }
+    if let id = message.inReplyTo { meta.append(("in_reply_to", id.text)) }
+    if let to = message.to { meta.append(("to", to.name)) }
+    if let kind = message.kind, !Self.ownKinds.contains(kind) { meta.append(("kind", kind)) }
+    meta.append(("provenance", message.provenance.rawValue))
+  }
+
+  /// Messages that will not come. Without sender and id, as no message is.
+  init(_ gap: Gap) {
+    let topic = ChannelText.attribute(gap.topic.name)
+    content =
+      (gap.isCertain
+        ? "Messages of topic \(topic) are lost: " : "Messages of topic \(topic) may be lost: ")
+      + ChannelText.content(gap.reason)
+    meta = [
+      ("topic", gap.topic.name), ("cursor", gap.to.text), ("kind", "gap"), ("from", gap.from.text),
+      ("to", gap.to.text), ("certain", gap.isCertain ? "true" : "false"),
+    ]
+  }
+
+  /// Messages that were counted instead of pushed, and why.
+  init(backlog: [Topic: Unread], because reason: String) {
+    let counts = backlog.sorted { $0.key < $1.key }
+    let total = counts.reduce(0) { $0 + $1.value.count }
+    let isCapped = counts.contains { $0.value.isCapped }
+    let listed = counts.prefix(20).map { "\(ChannelText.attribute($0.key.name)) \(Self.text(of: $0.value))" }
+    let rest = counts.count > listed.count ? " and \(counts.count - listed.count) more topics" : ""
+    content =
+      "\(total)\(isCapped ? "+" : "") more \(reason): \(listed.joined(separator: ", "))\(rest). "
+      + "Fetch with parley_fetch_recent."
+    meta = [("kind", "backlog")]
+    if let only = counts.first, counts.count == 1 { meta.insert(("topic", only.key.name), at: 0) }
+  }
+
+  /// The whole notification, on one line.
+  var line: [UInt8] {
+    var line = JSONWriter(capacity: content.utf8.count + 512)
+    line.notification("notifications/claude/channel") { line in
+      line.member("content", content)
+      line.key("meta")
+      line.beginObject()
+      for (name, value) in meta { line.member(name, ChannelText.attribute(value)) }
+      line.endObject()
+    }
+    return line.bytes
+  }
+
+  private static func text(of unread: Unread) -> String { "\(unread.count)\(unread.isCapped ? "+" : "")" }
+
+  /// Cut before it is made safe, so that a huge message costs no more than a small one.
+  private static func bounded(_ message: Message) -> String {
+    let limit = ChannelText.contentLimit
+    let raw = ChannelText.cut(message.content, to: limit)
+    let safe = ChannelText.content(raw ?? message.content)
+    let cut = ChannelText.cut(safe, to: limit)
+    guard raw != nil || cut != nil else { return safe }
+    let topic = ChannelText.attribute(message.topic.name)
+    return (cut ?? safe)
+      + "\n… cut, \(message.content.utf8.count) bytes in all: fetch message \(ChannelText.attribute(message.id.text)) "
+      + "of topic \(topic) with parley_fetch_recent"
+  }
+}

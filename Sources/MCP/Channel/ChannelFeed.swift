@@ -1,0 +1,84 @@
+import ParleyRuntime
+
+/// Turns pushes into channel notifications, at once, and counts instead of sending while the client cannot take them.
+///
+/// Until the handshake is finished, events are kept up to a bound; while the client is slow they are not kept at all,
+/// but told as one line of counts when it has caught up. Gaps are always told. Confined to its loop.
+//
+// @unchecked: confined to the loop's thread.
+package final class ChannelFeed: @unchecked Sendable {
+  private static let heldLimit = 1 << 20
+
+  private let output: ([UInt8]) -> Void
+  /// Events that wait for the handshake; nil once it is finished.
+  private var held: [[UInt8]]? = []
+  private var heldBytes = 0
+  private var isCongested = false
+  private var skipped: [Topic: Unread] = [:]
+  private var skippedGaps: [Topic: Gap] = [:]
+
+  /// Makes a feed that holds everything until `open`; `output` takes each notification.
+  package init(output: @escaping ([UInt8]) -> Void) { self.output = output }
+
+  /// Tells an event, or counts it.
+  package func push(_ event: PushEvent) {
+    guard !isCongested, heldBytes < Self.heldLimit else { return skip(event) }
+    switch event {
+    case .message(let message): send(ChannelEvent(message))
+    case .gap(let gap): send(ChannelEvent(gap))
+    case .backlog(let counts): send(ChannelEvent(backlog: counts, because: "messages are unread"))
+    }
+  }
+
+  /// The handshake is finished: what was held goes out.
+  package func open() {
+    guard let lines = held else { return }
+    held = nil
+    heldBytes = 0
+    for line in lines { output(line) }
+    if !isCongested { tellSkipped() }
+  }
+
+  /// The client does not take what it is sent.
+  package func congested() { isCongested = true }
+
+  /// The client takes what it is sent again.
+  package func drained() {
+    isCongested = false
+    if held == nil { tellSkipped() }
+  }
+
+  private func send(_ event: ChannelEvent) {
+    let line = event.line
+    guard held != nil else { return output(line) }
+    held?.append(line)
+    heldBytes += line.count
+  }
+
+  private func skip(_ event: PushEvent) {
+    switch event {
+    case .message(let message): skipped[message.topic, default: Unread(count: 0)].count += 1
+    case .backlog(let counts):
+      for (topic, unread) in counts {
+        skipped[topic, default: Unread(count: 0)].count += unread.count
+        if unread.isCapped { skipped[topic]?.isCapped = true }
+      }
+    case .gap(var gap):
+      if let earlier = skippedGaps[gap.topic] {
+        gap.from = earlier.from
+        gap.isCertain = gap.isCertain || earlier.isCertain
+      }
+      skippedGaps[gap.topic] = gap
+    }
+  }
+
+  private func tellSkipped() {
+    let gaps = skippedGaps.values.sorted { $0.topic < $1.topic }
+    let counts = skipped
+    skippedGaps = [:]
+    skipped = [:]
+    for gap in gaps { send(ChannelEvent(gap)) }
+    guard !counts.isEmpty else { return }
+    send(ChannelEvent(backlog: counts, because: "messages came while this client was slow"))
+  }
+}

@@ -1,0 +1,70 @@
+import ParleyRuntime
+
+/// Makes text from others safe inside `<channel …>…</channel>`, which is how clients show events to the model.
+enum ChannelText {
+  /// Content of one event, in bytes of UTF-8, before a pointer to the rest takes over.
+  static let contentLimit = 8 << 10
+  /// An attribute's value, in bytes of UTF-8.
+  static let attributeLimit = 1 << 10
+
+  /// Text that can neither close the channel tag nor open another: `<` before `channel` or `/channel` becomes `&lt;`.
+  static func content(_ text: String) -> String {
+    let visible = VisibleText.visible(text.utf8.contains(UInt8(ascii: "\r")) ? text.withUnixLineEnds : text)
+    guard visible.utf8.contains(UInt8(ascii: "<")) else { return visible }
+    let bytes = Array(visible.utf8)
+    var result: [UInt8] = []
+    result.reserveCapacity(bytes.count + 32)
+    for index in bytes.indices {
+      if bytes[index] == UInt8(ascii: "<"), namesChannel(bytes[(index + 1)...]) {
+        result += Array("&lt;".utf8)
+      } else {
+        result.append(bytes[index])
+      }
+    }
+    return String(decoding: result, as: UTF8.self)
+  }
+
+  /// Text that stays inside a quoted attribute.
+  static func attribute(_ text: String) -> String {
+    var result = ""
+    for character in VisibleText.visible(text, keepsLines: false).unicodeScalars {
+      switch character {
+      case "\"": result += "&quot;"
+      case "<": result += "&lt;"
+      case ">": result += "&gt;"
+      default: result.unicodeScalars.append(character)
+      }
+    }
+    return cut(result, to: attributeLimit).map { $0 + "…" } ?? result
+  }
+
+  /// The longest prefix of at most `limit` bytes that ends between characters; nil when the text is not longer.
+  static func cut(_ text: String, to limit: Int) -> String? {
+    guard text.utf8.count > limit else { return nil }
+    var end = text.utf8.index(text.utf8.startIndex, offsetBy: limit)
+    while end.samePosition(in: text.unicodeScalars) == nil { end = text.utf8.index(before: end) }
+    return String(text[..<end])
+  }
+
+  /// Whether what follows a `<` is, white space aside, `channel` or `/channel` in any case.
+  private static func namesChannel(_ rest: ArraySlice<UInt8>) -> Bool {
+    let isFiller = { (byte: UInt8) in byte <= UInt8(ascii: " ") || byte == UInt8(ascii: "/") }
+    let name = rest.drop(while: isFiller).prefix(7)
+    return name.elementsEqual("channel".utf8) { $0 | 0x20 == $1 }
+  }
+}
+
+extension String {
+  /// The text with carriage returns before a line feed left out.
+  fileprivate var withUnixLineEnds: String {
+    var kept = String.UnicodeScalarView()
+    var held = false
+    for scalar in unicodeScalars {
+      if held, scalar != "\n" { kept.append("\r") }
+      held = scalar == "\r"
+      if !held { kept.append(scalar) }
+    }
+    if held { kept.append("\r") }
+    return String(kept)
+  }
+}

@@ -1,0 +1,52 @@
+import ParleyRuntime
+
+/// One request on its way to an answer.
+struct Call: Sendable {
+  let id: RequestID
+  /// The revision whose shapes the answer has.
+  let revision: Revision
+  let params: JSONSlice?
+  /// Where answers of a batch gather; nil for a request of its own.
+  let batch: Batch?
+
+  var isModern: Bool { revision.isModern }
+
+  /// The member of the params with this name.
+  func param(_ name: String) -> JSONSlice? { params?.member(name) }
+
+  /// The token for progress notifications: a string or an integer.
+  var progressToken: RequestID? { param("_meta")?.member("progressToken").flatMap(RequestID.init) }
+}
+
+/// Answers of one batch (revision 2025-03-26), sent together when the last is there.
+//
+// @unchecked: confined to the session's loop.
+final class Batch: @unchecked Sendable {
+  private var missing: Int
+  private var answers: [[UInt8]] = []
+  private let send: ([UInt8]) -> Void
+
+  /// Waits for `count` answers, and for `seal`.
+  init(send: @escaping ([UInt8]) -> Void) {
+    missing = 1
+    self.send = send
+  }
+
+  /// One more answer is to come.
+  func expect() { missing += 1 }
+
+  /// An answer came, or (nil) will never come.
+  func add(_ answer: [UInt8]?) {
+    if let answer { answers.append(answer) }
+    missing -= 1
+    guard missing == 0, !answers.isEmpty else { return }
+    var line = JSONWriter()
+    line.beginArray()
+    for answer in answers { line.raw(trusted: answer) }
+    line.endArray()
+    send(line.bytes)
+  }
+
+  /// All requests of the batch were read.
+  func seal() { add(nil) }
+}

@@ -1,0 +1,67 @@
+import ParleyRuntime
+
+/// The names under which stateless requests carry what a handshake would have told.
+enum MetaKey {
+  static let protocolVersion = "io.modelcontextprotocol/protocolVersion"
+  static let clientCapabilities = "io.modelcontextprotocol/clientCapabilities"
+}
+
+extension Session {
+  func initialize(_ id: RequestID, _ params: JSONSlice?) throws(RPCError) {
+    guard negotiated == nil else { throw RPCError(.invalidRequest, "Invalid request: already initialized") }
+    guard let asked = params?.member("protocolVersion")?.string else {
+      throw RPCError(.invalidParams, "Invalid params: \"protocolVersion\" must be a string")
+    }
+    let revision = Revision.negotiated(asked)
+    negotiated = revision
+    respond(Call(id: id, revision: revision, params: params, batch: nil)) { result in
+      result.member("protocolVersion", revision.rawValue)
+      setup.writeCapabilities(for: revision, into: &result)
+      result.key("serverInfo")
+      setup.writeServerInfo(into: &result)
+      result.member("instructions", Instructions.text(isChannel: setup.isChannel))
+    }
+  }
+
+  func discover(_ call: Call) {
+    respond(call, cachedFor: 60_000) { result in
+      result.key("supportedVersions")
+      result.beginArray()
+      for revision in setup.revisions { result.string(revision.rawValue) }
+      result.endArray()
+      setup.writeCapabilities(for: call.revision, into: &result)
+      result.member("instructions", Instructions.text(isChannel: false))
+    }
+  }
+
+  /// The revision that a request is made in: what its `_meta` says, else the handshake's.
+  func revision(of params: JSONSlice?, for method: Method) throws(RPCError) -> Revision {
+    let meta = params?.member("_meta")
+    guard let version = meta?.member(MetaKey.protocolVersion) else {
+      if let negotiated, method != .discover { return negotiated }
+      // A ping tells a client that we are there, whatever was agreed so far.
+      if method == .ping { return .latestLegacy }
+      throw RPCError(
+        .invalidParams,
+        "Invalid params: \"_meta\" must have \"\(MetaKey.protocolVersion)\", or initialize must come first")
+    }
+    guard let asked = version.string else {
+      throw RPCError(.invalidParams, "Invalid params: \"\(MetaKey.protocolVersion)\" must be a string")
+    }
+    guard asked == Revision.modern.rawValue, !setup.isChannel else { throw unsupported(asked) }
+    guard meta?.member(MetaKey.clientCapabilities)?.kind == .object else {
+      throw RPCError(.invalidParams, "Invalid params: \"_meta\" must have the object \"\(MetaKey.clientCapabilities)\"")
+    }
+    return .modern
+  }
+
+  private func unsupported(_ asked: String) -> RPCError {
+    var data = JSONWriter()
+    data.key("supported")
+    data.beginArray()
+    for revision in setup.revisions { data.string(revision.rawValue) }
+    data.endArray()
+    data.member("requested", asked)
+    return RPCError(.unsupportedProtocolVersion, "Unsupported protocol version", data: data.bytes)
+  }
+}

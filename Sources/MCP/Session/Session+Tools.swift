@@ -1,0 +1,120 @@
+import ParleyRuntime
+
+extension Session {
+  func callTool(_ call: Call) throws(RPCError) {
+    var name: JSONSlice?
+    var arguments: JSONSlice?
+    var hasProgress = false
+    if let params = call.params {
+      for member in params.members {
+        if member.isNamed("name") {
+          name = member.value
+        } else if member.isNamed("arguments") {
+          arguments = member.value.isNull ? nil : member.value
+        } else if member.isNamed("_meta") {
+          hasProgress = member.value.member("progressToken") != nil
+        }
+      }
+    }
+    guard let name = name?.string else {
+      throw RPCError(.invalidParams, "Invalid params: \"name\" must be a string")
+    }
+    guard let tool = tools[name] else { throw RPCError(.invalidParams, "Unknown tool: \(name.prefix(128))") }
+    guard arguments == nil || arguments?.kind == .object else {
+      throw RPCError(.invalidParams, "Invalid params: \"arguments\" must be an object")
+    }
+    let given = arguments ?? .emptyObject
+    try start(call) { [hasProgress] session, serial in
+      let context = await session.context(for: call, serial, reportsProgress: hasProgress)
+      let outcome = await tool.call(given, in: context)
+      await session.finishTool(call, serial, outcome)
+    }
+  }
+
+  /// What every call may use.
+  func context(for call: Call, _ serial: UInt64, reportsProgress: Bool) -> CallContext {
+    guard reportsProgress, let token = call.progressToken else {
+      return CallContext(hub: setup.hub, inbox: setup.inbox, marks: setup.marks, progress: { _, _, _ in })
+    }
+    return CallContext(hub: setup.hub, inbox: setup.inbox, marks: setup.marks) { [weak self, loop] done, total, text in
+      let report: @Sendable () -> Void = { [weak self] in
+        self?.assumeIsolated { $0.progress(call, serial, token, done, total, text) }
+      }
+      if loop.isCurrent { report() } else { loop.execute(report) }
+    }
+  }
+
+  private func progress(
+    _ call: Call, _ serial: UInt64, _ token: RequestID, _ done: Double, _ total: Double?, _ text: String?
+  ) {
+    guard pending.advance(call.id, serial: serial, to: done) else { return }
+    notify("notifications/progress") { line in
+      line.key("progressToken")
+      line.raw(token.slice)
+      line.member("progress", done)
+      if let total, total.isFinite { line.member("total", total) }
+      if let text, call.revision >= .march2025 { line.member("message", text) }
+    }
+  }
+
+  private func finishTool(_ call: Call, _ serial: UInt64, _ outcome: ToolOutcome) async {
+    if !unread.isReady { await awaitUnread() }
+    unread.refresh(from: setup.inbox)
+    guard pending.remove(call.id, serial: serial) else { return }
+    switch outcome {
+    case .success(let members): answer(call, members)
+    case .failure(let error): answer(call, error)
+    }
+    callEnded()
+  }
+
+  /// While the backend is live, the first results wait a little for the catch-up, so that they tell what is unread.
+  private func awaitUnread() async {
+    let health = await setup.hub.supervisor.health
+    guard health.state == .live || health.state == .degraded else { return }
+    if await setup.inbox.ready(until: loop.now.advanced(by: .seconds(2))) { unread.isReady = true }
+  }
+
+  /// The structured result, and the same as text for clients that know only that. Revisions that do not know a member
+  /// ignore it, so that all get the same.
+  private func answer(_ call: Call, _ members: [UInt8]) {
+    structured.removeAll()
+    structured.beginObject()
+    structured.raw(trusted: members)
+    structured.raw(trusted: unread.members)
+    structured.endObject()
+    let bytes = structured.bytes
+    respond(call, meta: { [unread] in $0.raw(trusted: unread.metaMembers) }) { result in
+      result.key("content")
+      result.textContent(String(decoding: bytes, as: UTF8.self))
+      result.key("structuredContent")
+      result.raw(trusted: bytes)
+    }
+  }
+
+  /// Failures carry no structured content: clients check that against the output schema.
+  private func answer(_ call: Call, _ error: HubError) {
+    let meta = { [unread] (meta: inout JSONWriter) in
+      meta.member("parley/error", error.code)
+      meta.raw(trusted: unread.metaMembers)
+    }
+    respond(call, meta: meta) { result in
+      result.key("content")
+      result.textContent(error.description)
+      result.key("isError")
+      result.bool(true)
+    }
+  }
+}
+
+extension JSONWriter {
+  /// Writes an array of one text block.
+  mutating func textContent(_ text: String) {
+    beginArray()
+    beginObject()
+    member("type", "text")
+    member("text", text)
+    endObject()
+    endArray()
+  }
+}

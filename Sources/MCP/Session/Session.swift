@@ -1,0 +1,274 @@
+import ParleyRuntime
+
+/// One MCP session: messages of a client in, answers and notifications out, without knowing what carries them.
+///
+/// Speaks the revisions with a handshake (`initialize`) and the stateless one (`params._meta`) side by side. What can
+/// be answered from memory is answered before `receive` returns; calls run as tasks, each answered once or, when it is
+/// cancelled, never.
+package actor Session: LoopActor {
+  package nonisolated let loop: EventLoop
+  let setup: SessionSetup
+  /// Takes each message, on the loop.
+  private let output: @Sendable ([UInt8]) -> Void
+  private let opened: @Sendable () -> Void
+  let subscriptions: ResourceSubscriptions
+  let tools: [String: any Tool]
+  let toolList: Listing
+  let resourceList: Listing
+  let templateList: Listing
+  let promptList: Listing
+
+  /// The revision of the handshake; nil before it.
+  var negotiated: Revision?
+  private var isOpen = false
+  var pending = PendingCalls()
+  var unread = UnreadRider()
+  /// Built here and handed out whole, so that the buffer is kept from message to message.
+  private var scratch = JSONWriter(capacity: 4096)
+  /// The structured part of a tool's result, which goes out twice.
+  var structured = JSONWriter(capacity: 1024)
+  private let idle: Waiters<Void>
+
+  /// Makes a session. `output` takes each message without its newline, on the loop; `opened` is called once, when the
+  /// client has finished the handshake and may be sent notifications.
+  package init(
+    setup: SessionSetup, subscriptions: ResourceSubscriptions, opened: @escaping @Sendable () -> Void,
+    output: @escaping @Sendable ([UInt8]) -> Void
+  ) {
+    loop = setup.hub.loop
+    self.setup = setup
+    self.subscriptions = subscriptions
+    self.output = output
+    self.opened = opened
+    idle = Waiters(loop: loop)
+    let hub = setup.hub.setup
+    tools = Dictionary(setup.tools.map { ($0.name, $0) }) { first, _ in first }
+    toolList = Listing("tools", setup.tools.map { $0.definition(for: hub) })
+    resourceList = Listing("resources", setup.resources?.resources(for: hub) ?? [])
+    templateList = Listing("resourceTemplates", setup.resources?.templates(for: hub) ?? [])
+    promptList = Listing("prompts", setup.prompts?.prompts(for: hub) ?? [])
+  }
+
+  // MARK: In
+
+  /// Takes one line of input, on the loop.
+  package func receive(_ line: [UInt8]) {
+    let value: JSONSlice
+    do throws(JSONError) {
+      value = try JSONSlice(line, depth: setup.limits.jsonDepth, limit: setup.limits.lineBytes)
+    } catch {
+      return fail(RPCError(error), id: nil, batch: nil)
+    }
+    if value.kind == .array { receiveBatch(value) } else { receive(value, batch: nil) }
+  }
+
+  /// Takes note of a line that was over the limit and skipped.
+  package func receiveOverlong() {
+    let limit = setup.limits.lineBytes
+    fail(RPCError(.invalidRequest, "Invalid request: a line has at most \(limit) bytes"), id: nil, batch: nil)
+  }
+
+  /// Batches exist in revision 2025-03-26 alone.
+  private func receiveBatch(_ value: JSONSlice) {
+    guard negotiated == .march2025 else {
+      return fail(RPCError(.invalidRequest, "Invalid request: batches are not supported"), id: nil, batch: nil)
+    }
+    let batch = Batch(send: output)
+    var isEmpty = true
+    for element in value.elements {
+      isEmpty = false
+      receive(element, batch: batch)
+    }
+    batch.seal()
+    if isEmpty { fail(RPCError(.invalidRequest, "Invalid request: empty batch"), id: nil, batch: nil) }
+  }
+
+  private func receive(_ value: JSONSlice, batch: Batch?) {
+    switch Incoming(value) {
+    case .response: break
+    case .notification(let method, let params): notice(method, params)
+    case .invalid(let error, let id):
+      batch?.expect()
+      fail(error, id: id, batch: batch)
+    case .request(let id, let method, let params):
+      batch?.expect()
+      do throws(RPCError) {
+        try request(id, method, params, batch)
+      } catch {
+        fail(error, id: id, batch: batch)
+      }
+    }
+  }
+
+  private func request(
+    _ id: RequestID, _ name: JSONSlice, _ params: JSONSlice?, _ batch: Batch?
+  ) throws(RPCError) {
+    guard !pending.contains(id) else {
+      throw RPCError(.invalidRequest, "Invalid request: this id is in use by a call that is not answered yet")
+    }
+    guard let method = Method(name), !(setup.isChannel && method == .discover) else {
+      throw RPCError(.methodNotFound, "Method not found")
+    }
+    guard params == nil || params?.kind == .object else {
+      throw RPCError(.invalidParams, "Invalid params: \"params\" must be an object")
+    }
+    if method == .initialize {
+      guard batch == nil else {
+        throw RPCError(.invalidRequest, "Invalid request: initialize cannot be part of a batch")
+      }
+      return try initialize(id, params)
+    }
+    let revision = try revision(of: params, for: method)
+    guard method.exists(in: revision) else {
+      throw RPCError(.methodNotFound, "Method not found in revision \(revision.rawValue)")
+    }
+    try dispatch(method, Call(id: id, revision: revision, params: params, batch: batch))
+  }
+
+  private func dispatch(_ method: Method, _ call: Call) throws(RPCError) {
+    switch method {
+    case .callTool: try callTool(call)
+    case .initialize: break
+    case .discover: discover(call)
+    case .ping: respond(call) { _ in }
+    case .listTools: try list(toolList, call)
+    case .listResources: try list(resourceList, call)
+    case .listTemplates: try list(templateList, call)
+    case .listPrompts: try list(promptList, call)
+    case .readResource: try readResource(call)
+    case .subscribe: try subscribe(call)
+    case .unsubscribe: try unsubscribe(call)
+    case .listen: try listen(call)
+    case .getPrompt: try getPrompt(call)
+    case .complete: try complete(call)
+    }
+  }
+
+  private func notice(_ method: JSONSlice, _ params: JSONSlice?) {
+    if method.isString("notifications/cancelled") {
+      guard let id = params?.member("requestId").flatMap(RequestID.init) else { return }
+      cancel(id)
+    } else if method.isString("notifications/initialized"), negotiated != nil, !isOpen {
+      isOpen = true
+      opened()
+    }
+  }
+
+  private func list(_ listing: Listing, _ call: Call) throws(RPCError) {
+    let start = try listing.start(of: call.param("cursor"))
+    respond(call, cachedFor: 60_000) { listing.write(from: start, into: &$0) }
+  }
+
+  // MARK: Calls that take time
+
+  /// Runs `work` as a task and answers with what it writes.
+  func start(
+    _ call: Call, _ work: @escaping @Sendable (Session, _ serial: UInt64) async -> Void
+  ) throws(RPCError) {
+    guard pending.count < setup.limits.pendingCalls else {
+      throw RPCError(.tooManyCalls, "Too many calls: \(setup.limits.pendingCalls) are not answered yet")
+    }
+    let serial = pending.nextSerial()
+    let task = loop.spawn { await work(self, serial) }
+    pending.insert(call, serial: serial, task: task)
+  }
+
+  /// Answers a call that runs as a task; nothing is sent when it was cancelled meanwhile.
+  func finish(_ call: Call, _ serial: UInt64, cachedFor ttl: Int? = nil, _ body: @Sendable (inout JSONWriter) -> Void) {
+    guard pending.remove(call.id, serial: serial) else { return }
+    respond(call, cachedFor: ttl, body)
+    callEnded()
+  }
+
+  /// Answers a call that runs as a task with an error.
+  func finish(_ call: Call, _ serial: UInt64, _ error: RPCError) {
+    guard pending.remove(call.id, serial: serial) else { return }
+    fail(error, id: call.id, batch: call.batch)
+    callEnded()
+  }
+
+  /// A call was answered or cancelled.
+  func callEnded() {
+    if !pending.hasTasks { idle.resumeAll(()) }
+  }
+
+  private func cancel(_ id: RequestID) {
+    guard let cancelled = pending.remove(id) else { return }
+    cancelled.task?.cancel()
+    subscriptions.remove(.listener(id))
+    cancelled.call.batch?.add(nil)
+    callEnded()
+  }
+
+  /// Waits until every call is answered, at most until `deadline`; listening does not count.
+  package func settle(until deadline: LoopInstant) async {
+    while pending.hasTasks {
+      guard case .value = await idle.wait(idle.ticket(), until: deadline) else { return }
+    }
+  }
+
+  /// Ends the session: listeners are told, calls are cancelled without an answer.
+  package func end() {
+    for entry in pending.removeAll() {
+      entry.task?.cancel()
+      guard entry.isListening else { continue }
+      subscriptions.remove(.listener(entry.call.id))
+      notify("notifications/cancelled") { line in
+        line.key("requestId")
+        line.raw(entry.call.id.slice)
+        line.member("reason", "the server ends")
+      }
+      answerListener(entry.call)
+    }
+    subscriptions.remove(.session)
+  }
+
+  // MARK: Out
+
+  /// Sends a result; `body` writes its members. Stateless revisions get what they ask of every result.
+  func respond(
+    _ call: Call, cachedFor ttl: Int? = nil, meta: ((inout JSONWriter) -> Void)? = nil,
+    _ body: (inout JSONWriter) -> Void
+  ) {
+    scratch.removeAll()
+    scratch.response(to: call.id) { result in
+      result.beginObject()
+      if call.isModern { result.member("resultType", "complete") }
+      body(&result)
+      if call.isModern, let ttl {
+        result.key("ttlMs")
+        result.int(ttl)
+        result.member("cacheScope", "private")
+      }
+      if call.isModern || meta != nil {
+        result.key("_meta")
+        result.beginObject()
+        meta?(&result)
+        if call.isModern {
+          result.key("io.modelcontextprotocol/serverInfo")
+          setup.writeServerInfo(into: &result)
+        }
+        result.endObject()
+      }
+      result.endObject()
+    }
+    deliver(batch: call.batch)
+  }
+
+  func fail(_ error: RPCError, id: RequestID?, batch: Batch?) {
+    scratch.removeAll()
+    scratch.error(error, to: id)
+    deliver(batch: batch)
+  }
+
+  /// Sends a notification; `params` writes the members of its params.
+  func notify(_ method: String, _ params: (inout JSONWriter) -> Void) {
+    scratch.removeAll()
+    scratch.notification(method, params)
+    output(scratch.bytes)
+  }
+
+  private func deliver(batch: Batch?) {
+    if let batch { batch.add(scratch.bytes) } else { output(scratch.bytes) }
+  }
+}

@@ -1,0 +1,74 @@
+import ParleyCoordination
+import ParleyRuntime
+
+/// What one session is made of.
+package struct SessionSetup: Sendable {
+  /// What clients see as the server's name and version.
+  package var name: String
+  package var version: String
+  /// The session is a Claude Code channel: the handshake revisions alone are spoken, since channels need one.
+  package var isChannel: Bool
+  package var tools: [any Tool]
+  package var resources: (any ResourceProvider)?
+  package var prompts: (any PromptProvider)?
+  package var hub: Hub
+  package var inbox: Inbox
+  package var marks: ReadMarks
+
+  package init(
+    name: String, version: String, isChannel: Bool, tools: [any Tool], resources: (any ResourceProvider)?,
+    prompts: (any PromptProvider)?, hub: Hub, inbox: Inbox, marks: ReadMarks
+  ) {
+    self.name = name
+    self.version = version
+    self.isChannel = isChannel
+    self.tools = tools
+    self.resources = resources
+    self.prompts = prompts
+    self.hub = hub
+    self.inbox = inbox
+    self.marks = marks
+  }
+
+  var limits: Limits { hub.setup.limits }
+
+  /// The revisions this session can speak, newest first.
+  var revisions: [Revision] { Revision.allCases.reversed().filter { !isChannel || !$0.isModern } }
+
+  /// Writes the `capabilities` member.
+  func writeCapabilities(for revision: Revision, into writer: inout JSONWriter) {
+    func empty(_ name: String) {
+      writer.key(name)
+      writer.beginObject()
+      writer.endObject()
+    }
+    writer.key("capabilities")
+    writer.beginObject()
+    empty("tools")
+    if resources != nil {
+      writer.key("resources")
+      writer.beginObject()
+      writer.key("subscribe")
+      writer.bool(true)
+      writer.endObject()
+    }
+    if prompts != nil { empty("prompts") }
+    if revision >= .march2025 { empty("completions") }
+    if isChannel {
+      writer.key("experimental")
+      writer.beginObject()
+      empty("claude/channel")
+      writer.endObject()
+    }
+    writer.endObject()
+  }
+
+  /// Writes an object of name, title and version.
+  func writeServerInfo(into writer: inout JSONWriter) {
+    writer.beginObject()
+    writer.member("name", name)
+    writer.member("title", "Parley")
+    writer.member("version", version)
+    writer.endObject()
+  }
+}

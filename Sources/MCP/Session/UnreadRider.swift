@@ -1,0 +1,40 @@
+import ParleyRuntime
+
+/// The unread counts that ride along in every tool result, made anew only when they changed.
+struct UnreadRider {
+  /// The catch-up is done: there are counts.
+  var isReady = false
+  /// `"unread":{…}`, and `"unreadCapped":[…]` where a count is a lower bound.
+  private(set) var members = Array(#""unread":{}"#.utf8)
+  /// The same for `_meta`, under `parley/…`.
+  private(set) var metaMembers = Array(#""parley/unread":{}"#.utf8)
+  private var revision: UInt64 = 0
+
+  /// Must be called on the inbox's loop.
+  mutating func refresh(from inbox: Inbox) {
+    let current = inbox.assumeIsolated { $0.unreadRevision }
+    guard current != revision else { return }
+    revision = current
+    let counts = inbox.assumeIsolated { $0.unread }.sorted { $0.key < $1.key }
+    members = Self.text(counts, prefix: "")
+    metaMembers = Self.text(counts, prefix: "parley/")
+  }
+
+  private static func text(_ counts: [(key: Topic, value: Unread)], prefix: String) -> [UInt8] {
+    var writer = JSONWriter()
+    writer.key(prefix + "unread")
+    writer.beginObject()
+    for (topic, unread) in counts {
+      writer.key(topic.name)
+      writer.int(unread.count)
+    }
+    writer.endObject()
+    let capped = counts.filter { $0.value.isCapped }
+    guard !capped.isEmpty else { return writer.bytes }
+    writer.key(prefix + "unreadCapped")
+    writer.beginArray()
+    for (topic, _) in capped { writer.string(topic.name) }
+    writer.endArray()
+    return writer.bytes
+  }
+}

@@ -1,0 +1,65 @@
+import ParleyRuntime
+
+extension JSONWriter {
+  /// Writes a message as results carry it: the keys of the TypeScript Parley first and in its order, then ours, each
+  /// only where the message has it. The text is escaped as JSON asks and otherwise untouched.
+  ///
+  /// With `contentBytes`, only so much of the content is written (whole characters), and `cutFrom` says how long it is.
+  package mutating func message(_ message: Message, contentBytes: Int? = nil) {
+    beginObject()
+    member("topic", message.topic.name)
+    member("senderHandle", message.sender.name)
+    member("content", contentBytes.map { message.content.prefix(bytes: $0) } ?? message.content)
+    member("timestamp", message.timestamp)
+    member("backendMsgId", message.id.text)
+    member("cursor", message.cursor.text)
+    key("mentions")
+    beginArray()
+    for handle in message.mentions { string(handle.name) }
+    endArray()
+    if let id = message.inReplyTo { member("inReplyTo", id.text) }
+    if let handle = message.to { member("to", handle.name) }
+    if let account = message.account { member("account", account) }
+    member("provenance", message.provenance.rawValue)
+    if !message.attributes.isEmpty {
+      key("attributes")
+      beginObject()
+      for (name, value) in message.attributes.sorted(by: { $0.key < $1.key }) { member(name, value) }
+      endObject()
+    }
+    if let kind = message.kind { member("kind", kind) }
+    if message.isLate { flag("late", true) }
+    if contentBytes != nil {
+      key("cutFrom")
+      int(message.content.utf8.count)
+    }
+    endObject()
+  }
+
+  /// Writes the members of a gap as an object. With `topic`, the object names its topic.
+  package mutating func gap(_ gap: Gap, namingTopic: Bool = false) {
+    beginObject()
+    if namingTopic { member("topic", gap.topic.name) }
+    member("from", gap.from.text)
+    member("to", gap.to.text)
+    member("reason", gap.reason)
+    flag("certain", gap.isCertain)
+    endObject()
+  }
+
+  /// Writes a member that is a boolean.
+  mutating func flag(_ name: String, _ value: Bool) {
+    key(name)
+    bool(value)
+  }
+}
+
+extension String {
+  /// The longest beginning of at most so many bytes that ends between two scalars.
+  fileprivate func prefix(bytes: Int) -> String {
+    guard utf8.count > bytes else { return self }
+    var end = utf8.index(utf8.startIndex, offsetBy: max(0, bytes))
+    while String.Index(end, within: unicodeScalars) == nil { end = utf8.index(before: end) }
+    return String(self[..<end])
+  }
+}

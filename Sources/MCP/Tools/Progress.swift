@@ -1,0 +1,21 @@
+import ParleyRuntime
+
+extension CallContext {
+  /// Runs `body`, and reports every few seconds that it still waits, so that clients do not give it up.
+  func reportingProgress<Value: Sendable>(
+    for total: Duration, _ text: String, _ body: () async throws(HubError) -> Value
+  ) async throws(HubError) -> Value {
+    async let _: Void = tick(total, text)
+    return try await body()
+  }
+
+  /// Reports until the task is cancelled: seconds done, of the seconds that it may take.
+  private func tick(_ total: Duration, _ text: String) async {
+    let step = 5
+    var done = step
+    while await hub.loop.sleep(for: .seconds(step)) {
+      progress(Double(done), Double(total.milliseconds) / 1000, text)
+      done += step
+    }
+  }
+}

@@ -1,0 +1,90 @@
+import CLinux
+import Glibc
+import ParleyRuntime
+
+/// Notices that the process should end: SIGINT, SIGTERM, SIGHUP, or the death of its parent. Confined to its loop.
+//
+// @unchecked: confined to the loop's thread.
+final class ProcessWatch: @unchecked Sendable {
+  /// Why to end.
+  enum Cause: Sendable {
+    case signal(CInt)
+    case parentDied
+  }
+
+  private let loop: EventLoop
+  private let ended: (Cause) -> Void
+  private let parent: pid_t
+  private var descriptors: [(descriptor: CInt, watch: Watch)] = []
+  private var timer: LoopTimer?
+
+  /// Takes note of the parent, and blocks the signals on the calling thread, from which later threads inherit that.
+  init(loop: EventLoop, ended: @escaping (Cause) -> Void) {
+    self.loop = loop
+    self.ended = ended
+    parent = getppid()
+    var signals = Self.signals
+    unsafe pthread_sigmask(SIG_BLOCK, &signals, nil)
+    signal(SIGPIPE, SIG_IGN)
+  }
+
+  private static var signals: sigset_t {
+    var set = sigset_t()
+    unsafe sigemptyset(&set)
+    for number in [SIGINT, SIGTERM, SIGHUP] { unsafe sigaddset(&set, number) }
+    return set
+  }
+
+  func start() throws(SystemError) {
+    var signals = Self.signals
+    // The loop's thread may be another than the one that made us.
+    unsafe pthread_sigmask(SIG_BLOCK, &signals, nil)
+    let signalDescriptor = try SystemError.check(
+      "signalfd", unsafe signalfd(-1, &signals, CInt(SFD_NONBLOCK | SFD_CLOEXEC)))
+    try watch(signalDescriptor) { [self] in takeSignal(signalDescriptor) }
+    try watchParent()
+  }
+
+  func stop() {
+    for (descriptor, watch) in descriptors {
+      loop.unwatch(watch)
+      close(descriptor)
+    }
+    descriptors = []
+    if let timer { loop.cancel(timer) }
+    timer = nil
+  }
+
+  private func takeSignal(_ descriptor: CInt) {
+    var info = signalfd_siginfo()
+    let size = MemoryLayout<signalfd_siginfo>.size
+    guard unsafe read(descriptor, &info, size) == size else { return }
+    ended(.signal(CInt(info.ssi_signo)))
+  }
+
+  /// A parent in another pid namespace has no number here (0), and cannot be watched.
+  private func watchParent() throws(SystemError) {
+    guard parent > 0 else { return }
+    let descriptor = parley_pidfd_open(parent)
+    if descriptor >= 0 { try watch(descriptor) { [self] in ended(.parentDied) } }
+    // It may have died, and its number been reused, before it could be watched.
+    if getppid() != parent { return ended(.parentDied) }
+    if descriptor < 0 { lookAgainLater() }
+  }
+
+  /// Where there are no process descriptors (or no more of them).
+  private func lookAgainLater() {
+    timer = loop.schedule(after: .milliseconds(500)) { [self] in
+      if getppid() != parent { ended(.parentDied) } else { lookAgainLater() }
+    }
+  }
+
+  private func watch(_ descriptor: CInt, _ action: @escaping () -> Void) throws(SystemError) {
+    do throws(SystemError) {
+      descriptors.append((descriptor, try loop.watch(descriptor, for: .read) { _ in action() }))
+    } catch {
+      close(descriptor)
+      throw error
+    }
+  }
+}

@@ -1,0 +1,263 @@
+import ParleyCoordination
+import ParleyRuntime
+
+/// MCP over standard input and output: one session, from start to the end of input, a signal or the parent's death.
+package actor StdioServer: LoopActor {
+  /// What a server is, and how its session starts.
+  package struct Options: Sendable {
+    /// What clients see as the server's name and version.
+    package var name = "parley"
+    package var version: String
+    /// What is pushed; nil where live push is off.
+    package var livePush: LivePush?
+    /// What happens to messages that came before the start.
+    package var catchUp = CatchUp()
+    /// Marks to take over from another program, once, where the participant has none yet.
+    package var importMarks: [Topic: Cursor]?
+
+    package init(version: String) { self.version = version }
+  }
+
+  /// Which messages are pushed.
+  package struct LivePush: Sendable {
+    /// Only what mentions the handle, or is directed to it.
+    package var mentionFilter = false
+    /// Only what these handles sent; nil for everyone.
+    package var from: Set<Handle>?
+
+    package init(mentionFilter: Bool = false, from: Set<Handle>? = nil) {
+      self.mentionFilter = mentionFilter
+      self.from = from
+    }
+  }
+
+  /// What happens to messages that came before the start.
+  package struct CatchUp: Sendable {
+    /// They are counted and, with live push, pushed; otherwise the session begins now.
+    package var onStart = true
+    /// At most this many are pushed.
+    package var limit = 100
+
+    package init(onStart: Bool = true, limit: Int = 100) {
+      self.onStart = onStart
+      self.limit = limit
+    }
+  }
+
+  /// What a session offers.
+  package struct Offer: Sendable {
+    package var tools: [any Tool]
+    package var resources: (any ResourceProvider)?
+    package var prompts: (any PromptProvider)?
+
+    package init(
+      tools: [any Tool], resources: (any ResourceProvider)? = nil, prompts: (any PromptProvider)? = nil
+    ) {
+      self.tools = tools
+      self.resources = resources
+      self.prompts = prompts
+    }
+  }
+
+  /// Which descriptors carry the session. Tests serve pipes of their own, without watching the process.
+  package struct Streams: Sendable {
+    package var input: CInt = 0
+    package var output: CInt = 1
+    /// End on signals and with the parent.
+    package var watchesProcess = true
+
+    package init() {}
+
+    package init(input: CInt, output: CInt) {
+      self.input = input
+      self.output = output
+      watchesProcess = false
+    }
+  }
+
+  /// After the end of input, calls that still run have this long to be answered.
+  private static let settling: Duration = .milliseconds(400)
+  /// What is queued for the client has this long to leave, and the backend this long to close.
+  private static let closing: Duration = .milliseconds(200)
+
+  package nonisolated let loop: EventLoop
+  private let supervisor: Supervisor
+  private let options: Options
+  private let streams: Streams
+  private let hub: Hub
+  private let offer: Offer
+  private let marks: ReadMarks
+  private let ending: Waiters<End>
+  private let endTicket: UInt64
+  private var end: End?
+
+  private enum End: Sendable {
+    case input
+    case output
+    case failure(SystemError)
+    case process(ProcessWatch.Cause)
+    case cancelled
+  }
+
+  /// Makes a server on the supervisor's loop; throws `badArgument` when a topic pattern does not compile.
+  package init(
+    hub setup: Hub.Setup, supervisor: Supervisor, offer: Offer, options: Options, streams: Streams = Streams()
+  ) throws(HubError) {
+    loop = supervisor.loop
+    self.supervisor = supervisor
+    self.offer = offer
+    self.options = options
+    self.streams = streams
+    hub = try Hub(setup: setup, supervisor: supervisor)
+    marks = ReadMarks(hub: hub)
+    ending = Waiters(loop: supervisor.loop)
+    endTicket = ending.ticket()
+  }
+
+  // MARK: Running
+
+  /// Serves until the end of input, SIGINT, SIGTERM, SIGHUP or the parent's death, then ends within a second.
+  ///
+  /// Runs the supervisor too. Throws when descriptors 0 and 1 cannot be used.
+  package func run() async throws(SystemError) {
+    let wiring = try wire()
+    let connection = loop.spawn { [supervisor] in await supervisor.run() }
+    let catchUp = loop.spawn { [self] in await startInbox(wiring.inbox) }
+    if end == nil, case .cancelled = await ending.wait(endTicket, until: nil) { end = .cancelled }
+    await finish(wiring, connection: connection, catchUp: catchUp)
+    if case .failure(let error)? = end { throw error }
+  }
+
+  /// What `run` holds together.
+  private struct Wiring {
+    let session: Session
+    let inbox: Inbox
+    let reader: LineReader
+    let writer: LineWriter
+    let process: ProcessWatch?
+  }
+
+  private func wire() throws(SystemError) -> Wiring {
+    let process = streams.watchesProcess ? ProcessWatch(loop: loop) { [weak self] in self?.end(.process($0)) } : nil
+    let valve = Valve()
+    let writer = try LineWriter(loop: loop, descriptor: streams.output) { [weak self, valve] event in
+      switch event {
+      case .congested: valve.close()
+      case .drained: valve.open()
+      case .closed: self?.end(.output)
+      }
+    }
+    let output: @Sendable ([UInt8]) -> Void = { writer.append($0) }
+    let feed = ChannelFeed(output: output)
+    let subscriptions = ResourceSubscriptions(loop: loop, output: output)
+    let inbox = Inbox(hub: hub, options: inboxOptions(feed, subscriptions))
+    let session = Session(
+      setup: SessionSetup(
+        name: options.name, version: options.version, isChannel: options.livePush != nil, tools: offer.tools,
+        resources: offer.resources, prompts: offer.prompts, hub: hub, inbox: inbox, marks: marks),
+      subscriptions: subscriptions, opened: { feed.open() }, output: output)
+    let reader = LineReader(loop: loop, descriptor: streams.input, limit: hub.setup.limits.lineBytes) {
+      [weak self] event in self?.take(event, for: session, writer)
+    }
+    valve.connect(reader: reader, feed: feed, subscriptions: subscriptions)
+    try process?.start()
+    try reader.start()
+    if writer.isClosed { end(.output) }
+    return Wiring(session: session, inbox: inbox, reader: reader, writer: writer, process: process)
+  }
+
+  private func inboxOptions(_ feed: ChannelFeed, _ subscriptions: ResourceSubscriptions) -> Inbox.Options {
+    var filter = PushFilter(author: hub.setup.author)
+    filter.mentionsOnly = options.livePush?.mentionFilter ?? false
+    filter.senders = options.livePush?.from
+    var inbox = Inbox.Options(filter: filter)
+    inbox.catchesUp = options.catchUp.onStart
+    inbox.catchUpLimit = options.catchUp.limit
+    if options.livePush != nil { inbox.push = { feed.push($0) } }
+    inbox.changed = { subscriptions.changed($0) }
+    return inbox
+  }
+
+  private func startInbox(_ inbox: Inbox) async {
+    await inbox.start(marks: [:])
+  }
+
+  private nonisolated func take(_ event: LineReader.Event, for session: Session, _ writer: LineWriter) {
+    switch event {
+    case .line(let line): session.assumeIsolated { $0.receive(line) }
+    case .overlong: session.assumeIsolated { $0.receiveOverlong() }
+    case .hangUpWhilePaused: watchStalled(writer)
+    case .end: end(.input)
+    case .failed(let error): end(.failure(error))
+    }
+  }
+
+  /// The client closed its side while it does not read ours: it has a second to go on.
+  private nonisolated func watchStalled(_ writer: LineWriter) {
+    let before = writer.writtenBytes
+    loop.schedule(after: .milliseconds(500)) { [weak self] in
+      guard let self, writer.queuedBytes > 0 else { return }
+      if writer.writtenBytes == before { end(.output) } else { watchStalled(writer) }
+    }
+  }
+
+  private nonisolated func end(_ cause: End) { assumeIsolated { $0.noteEnd(cause) } }
+
+  private func noteEnd(_ cause: End) {
+    guard end == nil else { return }
+    end = cause
+    ending.resume(endTicket, cause)
+  }
+
+  /// Answers that are nearly there still go out after the end of input; signals wait for nothing but whole lines.
+  private func finish(_ wiring: Wiring, connection: Task<Void, Never>, catchUp: Task<Void, Never>) async {
+    wiring.reader.stop()
+    if case .input? = end { await wiring.session.settle(until: loop.now.advanced(by: Self.settling)) }
+    await wiring.session.end()
+    await wiring.writer.emptied(until: loop.now.advanced(by: Self.closing))
+    wiring.writer.close()
+    catchUp.cancel()
+    connection.cancel()
+    await join([catchUp, connection], until: loop.now.advanced(by: Self.closing))
+    wiring.process?.stop()
+  }
+
+  /// Waits for tasks that were cancelled, but never past the deadline: a backend that hangs does not keep the process.
+  private func join(_ tasks: [Task<Void, Never>], until deadline: LoopInstant) async {
+    let joined = Waiters<Void>(loop: loop)
+    let ticket = joined.ticket()
+    let waiting = loop.spawn {
+      for task in tasks { await task.value }
+      joined.resume(ticket, ())
+    }
+    _ = await joined.wait(ticket, until: deadline)
+    waiting.cancel()
+  }
+}
+
+/// Holds back input and pushes while the client does not read. Confined to its loop.
+//
+// @unchecked: confined to the loop's thread.
+private final class Valve: @unchecked Sendable {
+  private var reader: LineReader?
+  private var feed: ChannelFeed?
+  private var subscriptions: ResourceSubscriptions?
+
+  func connect(reader: LineReader, feed: ChannelFeed, subscriptions: ResourceSubscriptions) {
+    self.reader = reader
+    self.feed = feed
+    self.subscriptions = subscriptions
+  }
+
+  func close() {
+    reader?.pause()
+    feed?.congested()
+    subscriptions?.congested()
+  }
+
+  func open() {
+    feed?.drained()
+    subscriptions?.drained()
+    reader?.resume()
+  }
+}

@@ -1,0 +1,64 @@
+import ParleyRuntime
+
+extension JSONWriter {
+  /// Writes a response; `body` writes the result object.
+  mutating func response(to id: RequestID, _ body: (inout JSONWriter) -> Void) {
+    beginResponse(id)
+    key("result")
+    body(&self)
+    endObject()
+  }
+
+  /// Writes an error response; the id is null where it could not be read.
+  mutating func error(_ error: RPCError, to id: RequestID?) {
+    beginResponse(id)
+    key("error")
+    beginObject()
+    key("code")
+    int(error.code.rawValue)
+    key("message")
+    string(error.message)
+    if let data = error.data {
+      key("data")
+      beginObject()
+      raw(trusted: data)
+      endObject()
+    }
+    endObject()
+    endObject()
+  }
+
+  /// Writes a notification; `params` writes the members of the params object.
+  mutating func notification(_ method: String, _ params: (inout JSONWriter) -> Void) {
+    beginObject()
+    key("jsonrpc")
+    string("2.0")
+    key("method")
+    string(method)
+    key("params")
+    beginObject()
+    params(&self)
+    endObject()
+    endObject()
+  }
+
+  private mutating func beginResponse(_ id: RequestID?) {
+    beginObject()
+    key("jsonrpc")
+    string("2.0")
+    key("id")
+    if let id { raw(id.slice) } else { null() }
+  }
+
+  /// Writes a name and a string.
+  mutating func member(_ name: String, _ value: String) {
+    key(name)
+    string(value)
+  }
+
+  /// Writes a name and a number in its shortest form.
+  mutating func member(_ name: String, _ value: Double) {
+    key(name)
+    if value == value.rounded(), abs(value) < 9e15 { int(Int64(value)) } else { raw(trusted: value.description.utf8) }
+  }
+}

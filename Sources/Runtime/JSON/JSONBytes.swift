@@ -1,0 +1,61 @@
+/// The bytes that RFC 8259 gives a meaning.
+enum JSONByte {
+  static var tab: UInt8 { 0x09 }
+  static var newline: UInt8 { 0x0A }
+  static var carriageReturn: UInt8 { 0x0D }
+  static var space: UInt8 { 0x20 }
+  static var quote: UInt8 { 0x22 }
+  static var comma: UInt8 { 0x2C }
+  static var minus: UInt8 { 0x2D }
+  static var colon: UInt8 { 0x3A }
+  static var openBracket: UInt8 { 0x5B }
+  static var backslash: UInt8 { 0x5C }
+  static var closeBracket: UInt8 { 0x5D }
+  static var openBrace: UInt8 { 0x7B }
+  static var closeBrace: UInt8 { 0x7D }
+}
+
+/// Eight bytes of text as one word, the first byte lowest, so that one test covers all eight.
+///
+/// Every mask has 0x80 at the matching bytes. Borrows may mark bytes *above* a true match, so only the lowest mark of a
+/// mask (or of several joined by `|`) is exact; that is the one `firstMark` gives.
+struct JSONWord {
+  private let bits: UInt64
+  private static var ones: UInt64 { 0x0101_0101_0101_0101 }
+  private static var highs: UInt64 { 0x8080_8080_8080_8080 }
+
+  /// Loads the bytes `offset ..< offset + 8`, which must lie inside `text`.
+  @inline(__always)
+  init(_ text: borrowing Span<UInt8>, at offset: Int) {
+    precondition(offset >= 0 && offset <= text.count - 8)
+    bits = unsafe UInt64(littleEndian: text.bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self))
+  }
+
+  @inline(__always)
+  func mask(equal byte: UInt8) -> UInt64 {
+    let difference = bits ^ (Self.ones &* UInt64(byte))
+    return (difference &- Self.ones) & ~difference & Self.highs
+  }
+
+  /// Bytes below 0x20.
+  var controlMask: UInt64 {
+    @inline(__always) get { (bits &- Self.ones &* 0x20) & ~bits & Self.highs }
+  }
+
+  /// Bytes from 0x80.
+  var highMask: UInt64 {
+    @inline(__always) get { bits & Self.highs }
+  }
+
+  /// The place, 0 to 7, of the first byte in a mask that is not zero.
+  @inline(__always)
+  static func firstMark(_ mask: UInt64) -> Int { mask.trailingZeroBitCount >> 3 }
+}
+
+extension Array<UInt8> {
+  /// Appends `text[range]` with one copy; the range must lie inside `text`.
+  @inline(__always)
+  mutating func append(_ range: Range<Int>, of text: borrowing Span<UInt8>) {
+    unsafe text.extracting(range).withUnsafeBufferPointer { unsafe append(contentsOf: $0) }
+  }
+}
