@@ -62,7 +62,7 @@ package struct FetchRecentTool: Tool {
       writer.flag("marked", true)
     } catch {
       writer.flag("marked", false)
-      writer.text("markError", error.description)
+      writer.member("markError", error.description)
     }
   }
 
@@ -172,8 +172,8 @@ struct PageAnswer {
     writer.beginArray()
     for message in messages { writer.raw(trusted: message) }
     writer.endArray()
-    writer.text("nextCursor", page.next.text)
-    if let previous = page.previous { writer.text("previousCursor", previous.text) }
+    writer.member("nextCursor", page.next.text)
+    if let previous = page.previous { writer.member("previousCursor", previous.text) }
     if page.hasMore { writer.flag("hasMore", true) }
     if let gap = page.gap {
       writer.key("gap")

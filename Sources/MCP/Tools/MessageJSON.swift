@@ -7,27 +7,27 @@ extension JSONWriter {
   /// With `contentBytes`, only so much of the content is written (whole characters), and `cutFrom` says how long it is.
   mutating func message(_ message: Message, contentBytes: Int? = nil) {
     beginObject()
-    text("topic", message.topic.name)
-    text("senderHandle", message.sender.name)
-    text("content", contentBytes.map { message.content.prefix(bytes: $0) } ?? message.content)
-    text("timestamp", message.timestamp)
-    text("backendMsgId", message.id.text)
-    text("cursor", message.cursor.text)
+    member("topic", message.topic.name)
+    member("senderHandle", message.sender.name)
+    member("content", contentBytes.map { message.content.prefix(bytes: $0) } ?? message.content)
+    member("timestamp", message.timestamp)
+    member("backendMsgId", message.id.text)
+    member("cursor", message.cursor.text)
     key("mentions")
     beginArray()
     for handle in message.mentions { string(handle.name) }
     endArray()
-    if let id = message.inReplyTo { text("inReplyTo", id.text) }
-    if let handle = message.to { text("to", handle.name) }
-    if let account = message.account { text("account", account) }
-    text("provenance", message.provenance.rawValue)
+    if let id = message.inReplyTo { member("inReplyTo", id.text) }
+    if let handle = message.to { member("to", handle.name) }
+    if let account = message.account { member("account", account) }
+    member("provenance", message.provenance.rawValue)
     if !message.attributes.isEmpty {
       key("attributes")
       beginObject()
-      for (name, value) in message.attributes.sorted(by: { $0.key < $1.key }) { text(name, value) }
+      for (name, value) in message.attributes.sorted(by: { $0.key < $1.key }) { member(name, value) }
       endObject()
     }
-    if let kind = message.kind { text("kind", kind) }
+    if let kind = message.kind { member("kind", kind) }
     if message.isLate { flag("late", true) }
     if contentBytes != nil {
       key("cutFrom")
@@ -39,18 +39,12 @@ extension JSONWriter {
   /// Writes the members of a gap as an object. With `topic`, the object names its topic.
   mutating func gap(_ gap: Gap, namingTopic: Bool = false) {
     beginObject()
-    if namingTopic { text("topic", gap.topic.name) }
-    text("from", gap.from.text)
-    text("to", gap.to.text)
-    text("reason", gap.reason)
+    if namingTopic { member("topic", gap.topic.name) }
+    member("from", gap.from.text)
+    member("to", gap.to.text)
+    member("reason", gap.reason)
     flag("certain", gap.isCertain)
     endObject()
-  }
-
-  /// Writes a member that is a string.
-  mutating func text(_ name: String, _ value: String) {
-    key(name)
-    string(value)
   }
 
   /// Writes a member that is a boolean.

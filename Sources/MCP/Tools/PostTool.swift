@@ -47,9 +47,9 @@ enum Posting {
     do throws(HubError) {
       let receipt = try await context.hub.post(try request(ToolArguments(json)))
       var writer = JSONWriter(capacity: 160)
-      writer.text("backendMsgId", receipt.id.text)
-      writer.text("cursor", receipt.cursor.text)
-      writer.text("durability", receipt.durability.description)
+      writer.member("backendMsgId", receipt.id.text)
+      writer.member("cursor", receipt.cursor.text)
+      writer.member("durability", receipt.durability.description)
       if receipt.isDuplicate { writer.flag("duplicate", true) }
       return .success(members: writer.bytes)
     } catch {

@@ -37,7 +37,7 @@ package struct StatusTool: Tool {
     var writer = JSONWriter(capacity: 1024)
     writer.key("backend")
     Self.write(health, traits, into: &writer)
-    writer.text("handle", setup.author.handle.name)
+    writer.member("handle", setup.author.handle.name)
     writer.strings("topics", setup.topics.map(\.name))
     if !setup.postPatterns.isEmpty { writer.strings("postTopics", setup.postPatterns) }
     writer.key("limits")
@@ -50,22 +50,22 @@ package struct StatusTool: Tool {
     }
     writer.key("versions")
     writer.beginObject()
-    writer.text("parley", ParleyVersion.text)
+    writer.member("parley", ParleyVersion.text)
     writer.endObject()
     return .success(members: writer.bytes)
   }
 
   private static func write(_ health: Health, _ traits: BackendTraits, into writer: inout JSONWriter) {
     writer.beginObject()
-    writer.text("name", traits.name)
-    writer.text("location", traits.location)
-    writer.text("state", health.state.rawValue)
+    writer.member("name", traits.name)
+    writer.member("location", traits.location)
+    writer.member("state", health.state.rawValue)
     writer.key("sinceMs")
     writer.int(health.since)
-    if let cause = health.cause { writer.text("cause", cause.description) }
+    if let cause = health.cause { writer.member("cause", cause.description) }
     writer.key("reconnects")
     writer.int(health.reconnects)
-    writer.text("durability", traits.durability.description)
+    writer.member("durability", traits.durability.description)
     writer.strings("notes", traits.notes)
     writer.endObject()
   }

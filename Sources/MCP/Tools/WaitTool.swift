@@ -57,7 +57,7 @@ package struct WaitTool: Tool {
     writer.flag("timedOut", news.isEmpty)
     writer.key("next")
     writer.beginObject()
-    for (topic, found) in found { writer.text(topic.name, found.next.text) }
+    for (topic, found) in found { writer.member(topic.name, found.next.text) }
     writer.endObject()
     if messages.count >= query.limit || found.contains(where: \.value.hasMore) { writer.flag("hasMore", true) }
     let gaps = found.compactMap(\.value.gap)
