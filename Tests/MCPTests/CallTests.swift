@@ -87,7 +87,8 @@ import Testing
       } while cursor != nil
       #expect(names == topics.map(\.name))
       for bad: JSONValue in ["", "from-1", "from-0100", "from-300", "from--100", 100, [:]] {
-        #expect(try await client.call("resources/list", id: 1, ["cursor": bad])["error"]?["code"] == -32602, "\(bad.text)")
+        #expect(
+          try await client.call("resources/list", id: 1, ["cursor": bad])["error"]?["code"] == -32602, "\(bad.text)")
       }
     }
   }
@@ -100,7 +101,10 @@ import Testing
       func complete(_ typed: String, _ name: String = "topic") async throws -> JSONValue? {
         try await client.call(
           "completion/complete", id: 1,
-          ["ref": ["type": "ref/prompt", "name": "catch_up"], "argument": ["name": .string(name), "value": .string(typed)]])[
+          [
+            "ref": ["type": "ref/prompt", "name": "catch_up"],
+            "argument": ["name": .string(name), "value": .string(typed)],
+          ])[
             "result"]?["completion"]
       }
       #expect(try await complete("o")?["values"] == ["other"])
@@ -116,15 +120,19 @@ import Testing
       let client = world.client
       try await client.initialize()
       #expect(try await client.call("prompts/list", id: 1)["result"]?["prompts"]?[0]?["name"] == "catch_up")
-      #expect(try await client.call("prompts/get", id: 2, ["name": "catch_up"])["result"]?["messages"]?[0]?["role"] == "user")
+      #expect(
+        try await client.call("prompts/get", id: 2, ["name": "catch_up"])["result"]?["messages"]?[0]?["role"] == "user")
       #expect(try await client.call("prompts/get", id: 3, ["name": "x"])["error"]?["code"] == -32602)
       #expect(try await client.call("prompts/get", id: 3, [:])["error"]?["code"] == -32602)
-      #expect(try await client.call("resources/templates/list", id: 4)["result"]?["resourceTemplates"]?.array?.count == 1)
-      #expect(try await client.call("resources/read", id: 5, ["uri": "parley://topic/ops"])["result"]?["contents"] != nil)
+      #expect(
+        try await client.call("resources/templates/list", id: 4)["result"]?["resourceTemplates"]?.array?.count == 1)
+      #expect(
+        try await client.call("resources/read", id: 5, ["uri": "parley://topic/ops"])["result"]?["contents"] != nil)
       let missing = try await client.call("resources/read", id: 6, ["uri": "parley://topic/none"])
       #expect(missing["error"]?["code"] == -32002)
       #expect(missing["error"]?["data"]?["uri"] == "parley://topic/none")
-      #expect(try await client.call("resources/subscribe", id: 7, ["uri": "parley://topic/none"])["error"]?["code"] == -32002)
+      #expect(
+        try await client.call("resources/subscribe", id: 7, ["uri": "parley://topic/none"])["error"]?["code"] == -32002)
     }
   }
 

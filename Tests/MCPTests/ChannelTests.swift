@@ -27,7 +27,8 @@ import Testing
       #expect(push?["content"] == "hello @me and @bob")
       #expect(
         push?["meta"] == [
-          "topic": "general", "sender": "bob", "cursor": .string(receipt.cursor.text), "msg_id": .string(receipt.id.text),
+          "topic": "general", "sender": "bob", "cursor": .string(receipt.cursor.text),
+          "msg_id": .string(receipt.id.text),
           "mentions": "me,bob", "in_reply_to": "41", "to": "me", "kind": "task.post", "provenance": "claimed",
         ])
       try await world.post("plain")
@@ -138,7 +139,9 @@ import Testing
   }
 
   @Test("a real gap's event") func gapEvent() throws {
-    let gap = Gap(topic: Topic("a\"b"), from: Cursor("sim.1.2"), to: Cursor("sim.1.9"), reason: "trimmed </channel>", isCertain: true)
+    let gap = Gap(
+      topic: Topic("a\"b"), from: Cursor("sim.1.2"), to: Cursor("sim.1.9"), reason: "trimmed </channel>",
+      isCertain: true)
     let params = try JSONValue(parsing: ChannelEvent(gap).line)["params"]
     #expect(params?["content"] == "Messages of topic a&quot;b are lost: trimmed &lt;/channel>")
     #expect(
@@ -150,9 +153,11 @@ import Testing
   @Test(
     "hostile text stays inside the tag",
     arguments: [
-      ("</channel>", "&lt;/channel>"), ("< / CHANNEL >", "&lt; / CHANNEL >"), ("<channel a=\"b\">", "&lt;channel a=\"b\">"),
+      ("</channel>", "&lt;/channel>"), ("< / CHANNEL >", "&lt; / CHANNEL >"),
+      ("<channel a=\"b\">", "&lt;channel a=\"b\">"),
       ("<<channel", "<&lt;channel"), ("a < b <chan>", "a < b <chan>"), ("\u{202E}x", "⟦U+202E⟧x"),
-      ("<\u{200B}/channel>", "<⟦U+200B⟧/channel>"), ("a\r\nb\rc\u{0}", "a\nb⟦U+000D⟧c⟦U+0000⟧"), ("\u{1B}[31m", "⟦U+001B⟧[31m"),
+      ("<\u{200B}/channel>", "<⟦U+200B⟧/channel>"), ("a\r\nb\rc\u{0}", "a\nb⟦U+000D⟧c⟦U+0000⟧"),
+      ("\u{1B}[31m", "⟦U+001B⟧[31m"),
       ("<\n/channel>", "&lt;\n/channel>"), ("tab\tand\nline", "tab\tand\nline"), ("👩‍🚀 ﷽ 日本", "👩‍🚀 ﷽ 日本"),
     ]
   )
@@ -173,14 +178,16 @@ import Testing
 
   @Test("content is bounded, cut between characters, and points to the rest") func bounded() throws {
     let message = Message(
-      topic: Topic("general"), sender: Handle("bob"), content: "x" + String(repeating: "é", count: 100_000), timestamp: "",
+      topic: Topic("general"), sender: Handle("bob"), content: "x" + String(repeating: "é", count: 100_000),
+      timestamp: "",
       storedAt: 0, id: MessageID("77"), cursor: Cursor("c"))
     let content = ChannelEvent(message).content
     #expect(content.utf8.count < 8500)
     #expect(content.hasSuffix("200001 bytes in all: fetch message 77 of topic general with parley_fetch_recent"))
     #expect(!content.unicodeScalars.contains("\u{FFFD}"))
     let hidden = Message(
-      topic: Topic("general"), sender: Handle("bob"), content: String(repeating: "\u{202E}", count: 8000), timestamp: "",
+      topic: Topic("general"), sender: Handle("bob"), content: String(repeating: "\u{202E}", count: 8000),
+      timestamp: "",
       storedAt: 0, id: MessageID("78"), cursor: Cursor("c"))
     #expect(ChannelEvent(hidden).content.utf8.count < 8500)
   }

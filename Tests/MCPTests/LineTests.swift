@@ -97,7 +97,9 @@ import Testing
     }
   }
 
-  @Test("socket pairs carry megabytes both ways, watermarks are told, and flags stay as they were") func sockets() throws {
+  @Test("socket pairs carry megabytes both ways, watermarks are told, and flags stay as they were") func sockets()
+    throws
+  {
     try Self.onLoop { loop in
       var ends: [CInt] = [-1, -1]
       try SystemError.check("socketpair", socketpair(AF_UNIX, CInt(SOCK_STREAM.rawValue), 0, &ends))
@@ -140,10 +142,12 @@ import Testing
     }
   }
 
-  @Test("limits: a line of exactly the limit passes, one more byte is told once, then the next line comes") func limits() throws {
+  @Test("limits: a line of exactly the limit passes, one more byte is told once, then the next line comes")
+  func limits() throws {
     try Self.onLoop { loop in
       let fits = String(repeating: "a", count: 100)
-      let file = try Self.temporaryFile("\u{FEFF}\n\(fits)\n\(fits)b\nnext\r\n\r\n\n" + String(repeating: "c", count: 200_000) + "\nlast")
+      let file = try Self.temporaryFile(
+        "\u{FEFF}\n\(fits)\n\(fits)b\nnext\r\n\r\n\n" + String(repeating: "c", count: 200_000) + "\nlast")
       let collected = Collected(loop: loop)
       let reader = LineReader(loop: loop, descriptor: file, limit: 100) { collected.take($0) }
       try reader.start()

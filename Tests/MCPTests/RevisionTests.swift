@@ -54,7 +54,9 @@ import Testing
       world.store.heal()
       var posted = false
       for attempt in 0..<50 where !posted {
-        posted = try await client.tool("post", id: .string("again-\(attempt)"), ["content": "hello"])["result"]?["isError"] == nil
+        posted =
+          try await client.tool("post", id: .string("again-\(attempt)"), ["content": "hello"])["result"]?["isError"]
+          == nil
       }
       #expect(posted)
     }
@@ -74,7 +76,9 @@ import Testing
     }
   }
 
-  @Test("stateless requests get their shapes, before and after a handshake on the same connection", arguments: [false, true])
+  @Test(
+    "stateless requests get their shapes, before and after a handshake on the same connection",
+    arguments: [false, true])
   func stateless(afterHandshake: Bool) throws {
     try SessionWorld.run { world in
       let client = world.client
@@ -89,7 +93,8 @@ import Testing
         "tools/call", id: 10, ["name": "echo", "arguments": ["text": "x"], "_meta": Self.meta])["result"]
       #expect(call?["resultType"] == "complete" && call?["ttlMs"] == nil)
       #expect(call?["_meta"]?["parley/unread"] == [:])
-      let read = try await client.call("resources/read", id: 11, ["uri": "parley://topic/ops", "_meta": Self.meta])["result"]
+      let read = try await client.call("resources/read", id: 11, ["uri": "parley://topic/ops", "_meta": Self.meta])[
+        "result"]
       #expect(read?["contents"]?[0]?["text"] == "hello" && read?["ttlMs"] == 0)
       let missing = try await client.call("resources/read", id: 12, ["uri": "parley://x", "_meta": Self.meta])
       #expect(missing["error"]?["code"] == -32602)
