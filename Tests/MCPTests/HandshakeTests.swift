@@ -15,7 +15,10 @@ import Testing
       #expect((hello["result"]?["instructions"]?.string?.utf8.count).map { $0 < 2048 } == true)
       let list = try await client.call("tools/list", id: 0)
       #expect(list["id"] == 0)
-      #expect(list["result"]?["tools"]?.array?.compactMap { $0["name"]?.string } == ["echo", "post", "hang", "steps", "fetch"])
+      #expect(
+        list["result"]?["tools"]?.array?.compactMap { $0["name"]?.string } == [
+          "echo", "post", "hang", "steps", "fetch",
+        ])
       let echo = try await client.tool("echo", id: 1, ["text": "hé\u{2028}llo\r\n"])
       #expect(echo["result"]?["structuredContent"]?["echo"] == "hé\u{2028}llo\r\n")
       #expect(echo["result"]?["structuredContent"]?["unread"] == [:])

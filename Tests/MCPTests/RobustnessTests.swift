@@ -32,8 +32,14 @@ import Testing
       ("{\"jsonrpc\":\"2.0\",\"id\":10,\"method\":\"tools/list\",\"params\":{\"cursor\":4}}", -32602, 10),
       ("{\"jsonrpc\":\"2.0\",\"id\":11,\"method\":\"tools/call\"}", -32602, 11),
       ("{\"jsonrpc\":\"2.0\",\"id\":11,\"method\":\"tools/call\",\"params\":{\"name\":\"nope\"}}", -32602, 11),
-      ("{\"jsonrpc\":\"2.0\",\"id\":11,\"method\":\"tools/call\",\"params\":{\"name\":\"echo\",\"arguments\":[]}}", -32602, 11),
-      ("{\"jsonrpc\":\"2.0\",\"id\":12,\"method\":\"initialize\",\"params\":{\"protocolVersion\":\"2025-06-18\"}}", -32600, 12),
+      (
+        "{\"jsonrpc\":\"2.0\",\"id\":11,\"method\":\"tools/call\",\"params\":{\"name\":\"echo\",\"arguments\":[]}}",
+        -32602, 11
+      ),
+      (
+        "{\"jsonrpc\":\"2.0\",\"id\":12,\"method\":\"initialize\",\"params\":{\"protocolVersion\":\"2025-06-18\"}}",
+        -32600, 12
+      ),
       ("[]", -32600, nil),
       ("[{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}]", -32600, nil),
     ]
@@ -64,22 +70,28 @@ import Testing
     try SessionWorld.run { world in
       let client = world.client
       try await client.initialize()
-      client.send(bytes: Array(#"{"jsonrpc":"2.0","id":1,"method":"ping","x":""#.utf8) + [0xC3, 0x28] + Array("\"}".utf8))
+      client.send(
+        bytes: Array(#"{"jsonrpc":"2.0","id":1,"method":"ping","x":""#.utf8) + [0xC3, 0x28] + Array("\"}".utf8))
       #expect(try await client.answer(to: nil)["error"]?["code"] == -32700)
-      client.send(##"{"jsonrpc":"2.0","id":"\ud800","method":"tools/call","params":{"name":"echo","arguments":{"text":"\udfff"}}}"##)
+      client.send(
+        ##"{"jsonrpc":"2.0","id":"\ud800","method":"tools/call","params":{"name":"echo","arguments":{"text":"\udfff"}}}"##
+      )
       let echo = try await client.next { $0["result"]?["structuredContent"] != nil }
       #expect(echo["result"]?["structuredContent"]?["echo"] == "\u{FFFD}")
       #expect(String(decoding: client.rawLines.last ?? [], as: UTF8.self).contains(##""id":"\ud800""##))
     }
   }
 
-  @Test("ids come back digit by digit", arguments: ["0", "-5", "9007199254740993", "123456789012345678901234567890", "\"a\"", "\"\\u0061\"", "\"\""])
+  @Test(
+    "ids come back digit by digit",
+    arguments: ["0", "-5", "9007199254740993", "123456789012345678901234567890", "\"a\"", "\"\\u0061\"", "\"\""])
   func ids(id: String) throws {
     try SessionWorld.run { world in
       try await world.client.initialize()
       world.client.send("{\"id\":\(id),\"jsonrpc\":\"2.0\",\"method\":\"ping\"}")
       _ = try await world.client.next { $0["result"] == [:] }
-      #expect(String(decoding: world.client.rawLines[1], as: UTF8.self) == "{\"jsonrpc\":\"2.0\",\"id\":\(id),\"result\":{}}")
+      #expect(
+        String(decoding: world.client.rawLines[1], as: UTF8.self) == "{\"jsonrpc\":\"2.0\",\"id\":\(id),\"result\":{}}")
     }
   }
 
@@ -116,7 +128,8 @@ import Testing
     try SessionWorld.run { world in
       let client = world.client
       try await client.initialize()
-      client.request("tools/call", id: 1, ["name": "echo", "arguments": ["text": .string(String(repeating: "a", count: 5 << 20))]])
+      client.request(
+        "tools/call", id: 1, ["name": "echo", "arguments": ["text": .string(String(repeating: "a", count: 5 << 20))]])
       client.request("ping", id: 2)
       let refusal = try await client.answer(to: nil)
       #expect(refusal["error"]?["code"] == -32600)
@@ -135,9 +148,11 @@ import Testing
       client.request("tools/call", id: 1, ["name": "echo", "arguments": ["text": "second"]])
       #expect(try await client.answer(to: 1)["error"]?["code"] == -32600)
       // A string is another id than the integer with its digits.
-      #expect(try await client.tool("echo", id: "1", ["text": "other"])["result"]?["structuredContent"]?["echo"] == "other")
+      #expect(
+        try await client.tool("echo", id: "1", ["text": "other"])["result"]?["structuredContent"]?["echo"] == "other")
       client.notify("notifications/cancelled", ["requestId": 1, "reason": "enough"])
-      #expect(try await client.tool("echo", id: 1, ["text": "again"])["result"]?["structuredContent"]?["echo"] == "again")
+      #expect(
+        try await client.tool("echo", id: 1, ["text": "again"])["result"]?["structuredContent"]?["echo"] == "again")
       try await client.ping()
       #expect(client.received.count == 5)
     }
@@ -195,7 +210,9 @@ import Testing
     }
   }
 
-  @Test("end of input: what runs is answered, the end is prompt, a tail without newline counts") func endOfInput() throws {
+  @Test("end of input: what runs is answered, the end is prompt, a tail without newline counts") func endOfInput()
+    throws
+  {
     try SessionWorld.run { world in
       let client = world.client
       try await client.initialize()

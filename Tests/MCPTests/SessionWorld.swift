@@ -203,7 +203,8 @@ final class TestClient: @unchecked Sendable {
 
   /// The first message not taken yet that fits, waiting for it.
   func next(
-    _ what: String = "a message", within limit: Duration = .seconds(5), sourceLocation: SourceLocation = #_sourceLocation,
+    _ what: String = "a message", within limit: Duration = .seconds(5),
+    sourceLocation: SourceLocation = #_sourceLocation,
     where fits: (JSONValue) -> Bool = { _ in true }
   ) async throws -> JSONValue {
     let deadline = loop.now.advanced(by: limit)
@@ -213,7 +214,8 @@ final class TestClient: @unchecked Sendable {
         return received[index]
       }
       guard !hasEnded, case .value = await news.wait(news.ticket(), until: deadline) else {
-        Issue.record("no \(what) came; got \(received.suffix(5).map { $0.text.prefix(300) })", sourceLocation: sourceLocation)
+        Issue.record(
+          "no \(what) came; got \(received.suffix(5).map { $0.text.prefix(300) })", sourceLocation: sourceLocation)
         throw Missing()
       }
     }
@@ -232,7 +234,9 @@ final class TestClient: @unchecked Sendable {
   func answer(
     to id: JSONValue, within limit: Duration = .seconds(5), sourceLocation: SourceLocation = #_sourceLocation
   ) async throws -> JSONValue {
-    try await next("answer to \(id.text)", within: limit, sourceLocation: sourceLocation) { $0["id"] == id && $0["method"] == nil }
+    try await next("answer to \(id.text)", within: limit, sourceLocation: sourceLocation) {
+      $0["id"] == id && $0["method"] == nil
+    }
   }
 
   func notification(

@@ -58,7 +58,7 @@ extension Session {
   }
 
   private func finishTool(_ call: Call, _ serial: UInt64, _ outcome: ToolOutcome) async {
-    if !unread.isReady { await awaitUnread() }
+    if !unread.hasWaited { await awaitUnread() }
     unread.refresh(from: setup.inbox)
     guard pending.remove(call.id, serial: serial) else { return }
     switch outcome {
@@ -72,7 +72,8 @@ extension Session {
   private func awaitUnread() async {
     let health = await setup.hub.supervisor.health
     guard health.state == .live || health.state == .degraded else { return }
-    if await setup.inbox.ready(until: loop.now.advanced(by: .seconds(2))) { unread.isReady = true }
+    _ = await setup.inbox.ready(until: loop.now.advanced(by: .seconds(2)))
+    unread.hasWaited = true
   }
 
   /// The structured result, and the same as text for clients that know only that. Revisions that do not know a member

@@ -2,8 +2,8 @@ import ParleyRuntime
 
 /// The unread counts that ride along in every tool result, made anew only when they changed.
 struct UnreadRider {
-  /// The catch-up is done: there are counts.
-  var isReady = false
+  /// Results have waited for the catch-up once, which is all the patience there is.
+  var hasWaited = false
   /// `"unread":{…}`, and `"unreadCapped":[…]` where a count is a lower bound.
   private(set) var members = Array(#""unread":{}"#.utf8)
   /// The same for `_meta`, under `parley/…`.

@@ -173,13 +173,35 @@ package actor StdioServer: LoopActor {
     var inbox = Inbox.Options(filter: filter)
     inbox.catchesUp = options.catchUp.onStart
     inbox.catchUpLimit = options.catchUp.limit
-    if options.livePush != nil { inbox.push = { feed.push($0) } }
+    let isLive = options.livePush != nil
+    inbox.push = { event in
+      if case .gap(let gap) = event {
+        Log.write(
+          .warning, gap.isCertain ? "messages are lost" : "messages may be lost",
+          [("topic", gap.topic.name), ("from", gap.from.text), ("to", gap.to.text), ("reason", gap.reason)])
+      }
+      if isLive { feed.push(event) }
+    }
     inbox.changed = { subscriptions.changed($0) }
     return inbox
   }
 
+  /// Marks first, since the catch-up begins at them; both wait for the backend as long as it takes.
   private func startInbox(_ inbox: Inbox) async {
-    await inbox.start(marks: [:])
+    while !Task.isCancelled {
+      do throws(HubError) {
+        try await marks.load()
+        if let found = options.importMarks { try await marks.importOnce(found) }
+        break
+      } catch {
+        Log.write(.info, "read marks are not loaded yet", [("cause", error.description)])
+        await loop.sleep(for: .seconds(1))
+      }
+    }
+    guard !Task.isCancelled else { return }
+    await marks.observe { [loop] topic, cursor in loop.spawn { await inbox.markMoved(topic, to: cursor) } }
+    await marks.start()
+    await inbox.start(marks: await marks.marks)
   }
 
   private nonisolated func take(_ event: LineReader.Event, for session: Session, _ writer: LineWriter) {

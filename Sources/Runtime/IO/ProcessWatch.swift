@@ -1,13 +1,12 @@
 import CLinux
 import Glibc
-import ParleyRuntime
 
 /// Notices that the process should end: SIGINT, SIGTERM, SIGHUP, or the death of its parent. Confined to its loop.
 //
 // @unchecked: confined to the loop's thread.
-final class ProcessWatch: @unchecked Sendable {
+package final class ProcessWatch: @unchecked Sendable {
   /// Why to end.
-  enum Cause: Sendable {
+  package enum Cause: Sendable {
     case signal(CInt)
     case parentDied
   }
@@ -19,7 +18,7 @@ final class ProcessWatch: @unchecked Sendable {
   private var timer: LoopTimer?
 
   /// Takes note of the parent, and blocks the signals on the calling thread, from which later threads inherit that.
-  init(loop: EventLoop, ended: @escaping (Cause) -> Void) {
+  package init(loop: EventLoop, ended: @escaping (Cause) -> Void) {
     self.loop = loop
     self.ended = ended
     parent = getppid()
@@ -35,7 +34,8 @@ final class ProcessWatch: @unchecked Sendable {
     return set
   }
 
-  func start() throws(SystemError) {
+  /// Begins to watch; on the loop.
+  package func start() throws(SystemError) {
     var signals = Self.signals
     // The loop's thread may be another than the one that made us.
     unsafe pthread_sigmask(SIG_BLOCK, &signals, nil)
@@ -45,7 +45,8 @@ final class ProcessWatch: @unchecked Sendable {
     try watchParent()
   }
 
-  func stop() {
+  /// Ends watching.
+  package func stop() {
     for (descriptor, watch) in descriptors {
       loop.unwatch(watch)
       close(descriptor)
