@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -53,6 +54,8 @@ static inline int parley_epoll_wait(int ep, struct parley_ready *out, int max, i
 }
 
 static inline uint32_t parley_epoll_bits(int read, int write) { return (read ? EPOLLIN : 0) | (write ? EPOLLOUT : 0); }
+// For an eventfd whose counter is never read: an event for each write.
+static inline uint32_t parley_epoll_edge(void) { return EPOLLIN | EPOLLET; }
 static inline int parley_epoll_is_read(uint32_t bits) { return (bits & EPOLLIN) != 0; }
 static inline int parley_epoll_is_write(uint32_t bits) { return (bits & EPOLLOUT) != 0; }
 static inline int parley_epoll_is_hang_up(uint32_t bits) { return (bits & (EPOLLHUP | EPOLLERR)) != 0; }
@@ -66,3 +69,7 @@ static inline int parley_pidfd_open(pid_t pid) { return (int)syscall(SYS_pidfd_o
 static inline int parley_pidfd_send_signal(int pidfd, int signal) {
   return (int)syscall(SYS_pidfd_send_signal, pidfd, signal, (void *)0, 0u);
 }
+
+// Both are declared only for _GNU_SOURCE, which module imports do not set.
+static inline int parley_pipe(int *ends) { return (int)syscall(SYS_pipe2, ends, O_CLOEXEC); }
+extern int posix_spawn_file_actions_addchdir_np(posix_spawn_file_actions_t *actions, const char *path);

@@ -19,7 +19,8 @@ struct HistoryCheckerTests {
       var checker = HistoryChecker()
       var posts: [Int: HistoryChecker.Post] = [:]
       for number in 1...9 {
-        let post = checker.attempt(writer: number % 2 == 0 ? "even" : "odd", key: "k\(number)", content: "text \(number)")
+        let post = checker.attempt(
+          writer: number % 2 == 0 ? "even" : "odd", key: "k\(number)", content: "text \(number)")
         posts[number] = post
         if acknowledged.contains(number) {
           checker.acknowledge(post, id: MessageID(acknowledgedIDs[number] ?? "\(number)"))

@@ -8,12 +8,16 @@ struct SimulatedConformanceTests {
     ConformanceSuite { loop in
       let simulated = SimulatedStore(loop: loop, plan: plan, defect: defect)
       var store = ConformanceStore { SimulatedBackend(store: simulated) }
-      store.trim = { topic, count in loop.execute { simulated.trim(topic, keeping: count) } ; await loop.sleep(for: .zero) }
+      store.trim = { topic, count in
+        loop.execute { simulated.trim(topic, keeping: count) }; await loop.sleep(for: .zero)
+      }
       store.restart = {
         loop.execute { simulated.restart(downtime: .milliseconds(100)) }
         await loop.sleep(for: .milliseconds(110))
       }
-      store.cut = { loop.execute { simulated.cutAll() }; await loop.sleep(for: .zero) }
+      store.cut = {
+        loop.execute { simulated.cutAll() }; await loop.sleep(for: .zero)
+      }
       return store
     }
   }
@@ -50,7 +54,9 @@ struct SimulatedConformanceTests {
     for conformanceCase in ConformanceSuite.cases {
       let loop = try EventLoop(seed: 11)
       let result = try loop.run { await resultOf { try await suite.run(conformanceCase, on: loop) } }
-      if case .failure(let error) = result, error is ConformanceFailure { failed.append("\(conformanceCase): \(error)") }
+      if case .failure(let error) = result, error is ConformanceFailure {
+        failed.append("\(conformanceCase): \(error)")
+      }
     }
     #expect(!failed.isEmpty, "no case notices \(defect)")
   }

@@ -135,7 +135,7 @@ struct GapTests {
     try withBackends(options) { loop, backends in
       // A post waits behind the chunks that are under way, so once one has been let in after the last there are none.
       while try other.text("SELECT count(*) FROM messages") != "400" {
-        try await backends[0].post(draft("new", key: .chosen("k")))
+        try await backends[0].post(draft("new", key: .chosen("k")));
         try other.run("DELETE FROM messages WHERE content = 'new'")
       }
       #expect(try other.text("SELECT count(*) FROM messages WHERE topic = '@coder'") == "400")

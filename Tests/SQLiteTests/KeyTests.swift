@@ -16,11 +16,29 @@ struct KeyTests {
         #expect(again.cursor == first.cursor)
         #expect(again.storedAt == first.storedAt)
       }
-      let generated = DraftKey.generated("g")
-      #expect(try await !backends[0].post(draft("g", key: generated)).isDuplicate)
-      #expect(try await backends[1].post(draft("g", key: generated)).isDuplicate)
-      #expect(try await backends[0].fetch(FetchRequest(general)).messages.count == 2)
+      #expect(try await backends[0].fetch(FetchRequest(general)).messages.count == 1)
     }
+  }
+
+  /// A generated key has no index; it is looked for after an outcome that was unknown, and found among the newest.
+  @Test func aGeneratedKeyIsFoundByARetry() async throws {
+    let folder = try TestFolder()
+    let loop = try EventLoop()
+    var session = try WriterSession.open(folder.options)
+    func post(_ order: PostOrder) async throws -> Receipt {
+      try await withCheckedContinuation { continuation in
+        var rest = [PostCall(order, deadline: loop.now, continuation: continuation)][...]
+        for (call, result) in session.commit(&rest, now: 1).results { call.answer(result) }
+      }.get()
+    }
+    let first = draft("text", key: .generated("g-1"))
+    let stored = try await post(PostOrder(draft: first, isRetry: false))
+    _ = try await post(PostOrder(draft: draft("other", key: .generated("g-2")), isRetry: false))
+    let again = try await post(PostOrder(draft: first, isRetry: true))
+    #expect(again.isDuplicate && again.id == stored.id && again.cursor == stored.cursor)
+    let lost = try await post(PostOrder(draft: draft("lost", key: .generated("g-3")), isRetry: true))
+    #expect(!lost.isDuplicate)
+    #expect(try OtherProgram(folder.database).text("SELECT count(*) FROM messages") == "3")
   }
 
   @Test func otherContentIsRefused() throws {

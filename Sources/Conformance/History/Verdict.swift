@@ -42,6 +42,29 @@ public struct Verdict: Hashable, Sendable, CustomStringConvertible {
     ]
   }
 
+  /// An empty verdict, to add others to.
+  public init() {}
+
+  /// Adds the counts and offenders of another history, for example another topic's.
+  public mutating func add(_ other: Verdict) {
+    lost += other.lost
+    duplicated += other.duplicated
+    outOfOrder += other.outOfOrder
+    untoldGaps += other.untoldGaps
+    phantoms += other.phantoms
+    falseFailures += other.falseFailures
+    unknownAsSuccess += other.unknownAsSuccess
+    attempted += other.attempted
+    acknowledged += other.acknowledged
+    failed += other.failed
+    unknown += other.unknown
+    removed += other.removed
+    present += other.present
+    readers += other.readers
+    delivered += other.delivered
+    gapsTold += other.gapsTold
+  }
+
   /// Whether nothing is wrong.
   public var isClean: Bool { lists.allSatisfy { $0.offenders.isEmpty } }
 

@@ -130,12 +130,7 @@ public actor SimulatedBackend: Backend {
   }
 
   private static func check(_ draft: Draft) throws(SeamError) {
-    func refuse(_ cause: String) -> SeamError { SeamError(.invalidRequest, operation: "post", cause: cause) }
-    let texts =
-      [draft.topic.name, draft.author.handle.name, draft.content, draft.key.text, draft.inReplyTo?.text ?? ""]
-      + [draft.to?.name ?? ""] + draft.attributes.flatMap { [$0.key, $0.value] }
-    if texts.contains(where: { $0.utf8.contains(0) }) { throw refuse("NUL cannot be carried") }
-    guard (1...255).contains(draft.key.text.utf8.count) else { throw refuse("a key has 1 to 255 bytes") }
+    try draft.validate()
     guard draft.content.utf8.count <= contentLimit else {
       throw SeamError(.tooLarge(limit: contentLimit), operation: "post", cause: "the content is too large")
     }

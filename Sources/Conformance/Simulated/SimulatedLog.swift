@@ -156,7 +156,9 @@ struct SimulatedLog {
       let entry = stored[position - 2]
       if entry.isRemoved {
         hasOlder = !reading.messages.isEmpty
-        guard !hasOlder, let hole = holes.first(where: { $0.from < position && position - 1 <= $0.through }) else { break }
+        guard !hasOlder, let hole = holes.first(where: { $0.from < position && position - 1 <= $0.through }) else {
+          break
+        }
         reading.gap = gap(to: Place(generation: hole.generation, position: hole.through), "messages were lost")
         position = hole.from
         continue
@@ -177,7 +179,8 @@ struct SimulatedLog {
 
   /// The newest `limit` messages; the place is the end of the log, so that nothing after it is missed.
   func readLatest(limit: Int, bytes: Int = .max) -> (Reading, hasOlder: Bool) {
-    var (reading, hasOlder) = read(before: Place(generation: generation, position: stored.count + 1), limit: limit, bytes: bytes)
+    var (reading, hasOlder) = read(
+      before: Place(generation: generation, position: stored.count + 1), limit: limit, bytes: bytes)
     reading.gap = nil
     reading.next = end
     return (reading, hasOlder)

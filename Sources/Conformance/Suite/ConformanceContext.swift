@@ -90,6 +90,15 @@ public final class ConformanceContext: @unchecked Sendable {
     try await backend.fetch(FetchRequest(topic ?? self.topic, position, limit: limit), deadline: deadline)
   }
 
+  /// Reads one page that must hold exactly `count` messages.
+  public func messages(
+    _ count: Int, _ position: Position = .latest, from backend: any Backend
+  ) async throws -> [Message] {
+    let found = try await fetch(position, from: backend).messages
+    try expectEqual(found.count, count, "messages on the page")
+    return found
+  }
+
   /// The place at the present end of the log.
   public func end(of topic: Topic? = nil, from backend: any Backend) async throws -> Cursor {
     try await fetch(of: topic, limit: 1, from: backend).next

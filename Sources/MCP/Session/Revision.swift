@@ -1,5 +1,5 @@
 /// The revisions of MCP that are spoken.
-enum Revision: String, CaseIterable, Comparable, Sendable {
+package enum Revision: String, CaseIterable, Comparable, Sendable {
   case november2024 = "2024-11-05"
   case march2025 = "2025-03-26"
   case june2025 = "2025-06-18"
@@ -13,7 +13,7 @@ enum Revision: String, CaseIterable, Comparable, Sendable {
   var isModern: Bool { self == .modern }
 
   /// Revisions are dates, so their text is their order.
-  static func < (a: Revision, b: Revision) -> Bool { a.rawValue < b.rawValue }
+  package static func < (a: Revision, b: Revision) -> Bool { a.rawValue < b.rawValue }
 
   /// The one to answer `initialize` with: the asked one where it has a handshake, else our latest that has.
   static func negotiated(_ asked: String) -> Revision {

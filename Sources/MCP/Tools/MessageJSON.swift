@@ -5,7 +5,7 @@ extension JSONWriter {
   /// only where the message has it. The text is escaped as JSON asks and otherwise untouched.
   ///
   /// With `contentBytes`, only so much of the content is written (whole characters), and `cutFrom` says how long it is.
-  mutating func message(_ message: Message, contentBytes: Int? = nil) {
+  package mutating func message(_ message: Message, contentBytes: Int? = nil) {
     beginObject()
     member("topic", message.topic.name)
     member("senderHandle", message.sender.name)
@@ -37,7 +37,7 @@ extension JSONWriter {
   }
 
   /// Writes the members of a gap as an object. With `topic`, the object names its topic.
-  mutating func gap(_ gap: Gap, namingTopic: Bool = false) {
+  package mutating func gap(_ gap: Gap, namingTopic: Bool = false) {
     beginObject()
     if namingTopic { member("topic", gap.topic.name) }
     member("from", gap.from.text)

@@ -61,5 +61,12 @@ extension Call: OpenCall {
   func abandon(_ error: SeamError) { answer(.failure(error)) }
 }
 
-typealias PostCall = Call<Draft, Receipt>
+typealias PostCall = Call<PostOrder, Receipt>
 typealias FetchCall = Call<ReaderSession.Request, Page>
+
+/// A draft on its way to the writer.
+struct PostOrder: Sendable {
+  let draft: Draft
+  /// An earlier attempt with this generated key ended with an unknown outcome: look for it before storing.
+  let isRetry: Bool
+}

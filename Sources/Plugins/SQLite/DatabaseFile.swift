@@ -16,6 +16,12 @@ enum DatabaseFile {
     if FileCalls.isDirectory(path) == true {
       throw SeamError(.unavailable, operation: operation, cause: "it is a directory, not a file")
     }
+    // Asked beforehand: SQLite itself would say no more than "unable to open database file".
+    for file in [directory, path] {
+      if let refusal = FileCalls.writeRefusal(file) {
+        throw SeamError(.forbidden, native: Int(refusal.code), operation: operation, cause: refusal.description)
+      }
+    }
     let type: UInt32
     do { type = try FileCalls.fileSystemType(of: directory) } catch {
       throw SeamError(.unavailable, native: Int(error.code), operation: operation, cause: error.description)

@@ -61,7 +61,7 @@ struct ReaderSession: ~Copyable {
   init(path: String, facts: Schema.Facts) throws(SQLiteFailure) {
     let connection = try SQLiteConnection(path: path, create: false)
     connection.waitForLocks(upTo: .seconds(1))
-    try connection.execute("PRAGMA query_only=1; PRAGMA cache_size=-2048; PRAGMA journal_size_limit=4194304")
+    try connection.execute("PRAGMA query_only=1; PRAGMA cache_size=-2048; PRAGMA journal_size_limit=8388608")
     let begin = try connection.prepare("BEGIN")
     let end = try connection.prepare("COMMIT")
     let state = try connection.prepare(
@@ -98,11 +98,11 @@ struct ReaderSession: ~Copyable {
     return try version.step() ? version.integer(0) ?? 0 : 0
   }
 
-  /// Moves WAL pages into the database: without waiting, or (given patience) until the WAL can start over.
-  func checkpoint(restartWithin patience: Duration?) throws(SQLiteFailure) -> (pages: Int, done: Int) {
-    connection.waitForLocks(upTo: patience ?? .zero)
+  /// Moves WAL pages into the database, waiting at most this long for others; false when they were in the way.
+  func checkpoint(_ checkpoint: SQLiteConnection.Checkpoint, within patience: Duration) throws(SQLiteFailure) -> Bool {
+    connection.waitForLocks(upTo: patience)
     defer { connection.waitForLocks(upTo: .seconds(1)) }
-    return try connection.checkpoint(restart: patience != nil)
+    return try connection.checkpoint(checkpoint)
   }
 
   // MARK: Reading

@@ -12,6 +12,7 @@ public actor SQLiteBackend: Backend {
     var pausedAt: Int64?
   }
 
+  /// Where the actor runs.
   public nonisolated let loop: EventLoop
   let options: SQLiteOptions
   private var session: SQLiteSession?
@@ -24,8 +25,12 @@ public actor SQLiteBackend: Backend {
   private var sweepTimer: (timer: LoopTimer, at: LoopInstant)?
 
   private var queue: [PostCall] = []
+  /// Generated keys of posts that may or may not be stored; they live as long as the process that made them.
+  private var doubtful: Set<String> = []
   private var isCommitting = false
   private var isFlushScheduled = false
+  /// What the reader was last told of the WAL's length.
+  private var walReport: (pages: Int, at: LoopInstant)
 
   private var subscriptions: [SubscriptionID: Subscription] = [:]
   private var isDelivering = false
@@ -42,8 +47,10 @@ public actor SQLiteBackend: Backend {
   public init(loop: EventLoop, options: SQLiteOptions) {
     self.loop = loop
     self.options = options
+    walReport = (0, loop.now)
   }
 
+  /// `durability` is that of our own commits; a note says when push works by polling alone.
   public var traits: BackendTraits {
     BackendTraits(
       name: "sqlite", location: options.path, durability: options.durability == .full ? .synced : .written,
@@ -52,6 +59,7 @@ public actor SQLiteBackend: Backend {
 
   // MARK: Session
 
+  /// Opens the file and both threads; see `Backend.connect`. Waits at most about 5 s for locks of others.
   public func connect(lost: @escaping @Sendable (SeamError) -> Void) async throws(SeamError) {
     let operation = "open \(options.path)"
     guard session == nil else {
@@ -95,6 +103,7 @@ public actor SQLiteBackend: Backend {
     }
   }
 
+  /// Closes both handles; returns within about 1 s even when another process holds the writers' lock.
   public func disconnect() async {
     epoch += 1
     guard let session = endSession(SeamError(.unavailable, operation: "disconnect", cause: "disconnected")) else {
@@ -185,10 +194,11 @@ public actor SQLiteBackend: Backend {
         }
         due = due.advanced(by: Self.commitGrace)
         if due <= now {
+          let isRead = call is FetchCall
           call.abandon(
             SeamError(
-              .outcomeUnknown, operation: "wait for \(options.path)",
-              cause: "the disk has not answered; a retry with the same key is safe"))
+              isRead ? .timedOut : .outcomeUnknown, operation: "wait for \(options.path)",
+              cause: "the disk has not answered" + (isRead ? "" : "; a retry with the same key is safe")))
           continue
         }
       }
@@ -200,17 +210,24 @@ public actor SQLiteBackend: Backend {
 
   // MARK: Posts
 
+  /// Stores the draft with the others of its turn in one commit; see `Backend.post`.
+  ///
+  /// What is being committed at the deadline is waited for 2 s longer, then called `outcomeUnknown`.
   public func post(_ draft: Draft, deadline: LoopInstant) async throws(SeamError) -> Receipt {
     _ = try connected("post")
-    guard !draft.hasNUL else {
-      throw SeamError(.invalidRequest, operation: "post", cause: "text with NUL cannot be stored")
-    }
+    try draft.validate()
     guard queue.count < Self.queueLimit else {
       throw SeamError(.unavailable, operation: "post", cause: "\(Self.queueLimit) posts are waiting already")
     }
-    return try await call(draft, deadline: deadline, operation: "post") { call in
-      queue.append(call)
-      scheduleFlush()
+    let order = PostOrder(draft: draft, isRetry: !draft.key.isChosen && doubtful.contains(draft.key.text))
+    do throws(SeamError) {
+      return try await call(order, deadline: deadline, operation: "post") { call in
+        queue.append(call)
+        scheduleFlush()
+      }
+    } catch {
+      if error.code == .outcomeUnknown, !draft.key.isChosen { doubtful.insert(draft.key.text) }
+      throw error
     }
   }
 
@@ -232,13 +249,14 @@ public actor SQLiteBackend: Backend {
 
   private func take(_ report: SQLiteWriter.Report, epoch: UInt64) {
     switch report {
-    case .posted(let outcomes):
+    case .posted(let outcomes, let walPages):
       for (call, result) in outcomes { call.answer(result) }
-    case .batchDone(let walPages):
-      guard epoch == self.epoch, let session else { return }
+      guard let walPages, epoch == self.epoch, let session else { return }
       isCommitting = false
       if !queue.isEmpty { scheduleFlush() }
-      if walPages > 0 {
+      // Not after every commit: each word to the reader wakes its thread.
+      if abs(walPages - walReport.pages) >= 1000 || loop.now > walReport.at.advanced(by: .milliseconds(500)) {
+        walReport = (walPages, loop.now)
         session.reader.loop.execute { session.reader.assumeIsolated { $0.walGrew(to: walPages) } }
       }
     case .lost(let error):
@@ -248,6 +266,7 @@ public actor SQLiteBackend: Backend {
 
   // MARK: Reads
 
+  /// Reads one page in one snapshot; see `Backend.fetch`.
   public func fetch(_ request: FetchRequest, deadline: LoopInstant) async throws(SeamError) -> Page {
     let session = try connected("fetch")
     guard (1...1000).contains(request.limit) else {
@@ -266,10 +285,12 @@ public actor SQLiteBackend: Backend {
     }
   }
 
+  /// Always unknown: whoever may write the file may write any handle.
   public func resolveIdentity(_ handle: Handle) async throws(SeamError) -> ResolvedIdentity { .unknown }
 
   // MARK: Subscriptions
 
+  /// Delivers what follows the cursor, by whichever process it was posted; see `Backend.subscribe`.
   public func subscribe(
     _ topic: Topic, after cursor: Cursor, sink: @escaping Sink
   ) async throws(SeamError) -> SubscriptionID {
@@ -284,6 +305,7 @@ public actor SQLiteBackend: Backend {
     return id
   }
 
+  /// Reads on from where the sink paused.
   public func resume(_ subscription: SubscriptionID) {
     guard let position = subscriptions[subscription]?.pausedAt else { return }
     subscriptions[subscription]?.pausedAt = nil
@@ -295,6 +317,7 @@ public actor SQLiteBackend: Backend {
     reader.loop.execute { reader.assumeIsolated { $0.resume(id, from: position) } }
   }
 
+  /// Ends the subscription; with the last one, watching and polling end.
   public func unsubscribe(_ subscription: SubscriptionID) {
     guard subscriptions.removeValue(forKey: subscription) != nil, let reader = session?.reader else { return }
     reader.loop.execute { reader.assumeIsolated { $0.unsubscribe(subscription) } }
@@ -334,15 +357,5 @@ public actor SQLiteBackend: Backend {
   func openStatements() async -> Int {
     guard let session else { return 0 }
     return await session.writer.openStatements + session.reader.openStatements
-  }
-}
-
-extension Draft {
-  /// Some text has U+0000, which SQLite's own tools cut off.
-  fileprivate var hasNUL: Bool {
-    func bad(_ text: String) -> Bool { text.utf8.contains(0) }
-    return bad(topic.name) || bad(content) || bad(author.handle.name) || bad(author.instance) || bad(author.keyScope)
-      || bad(key.text) || inReplyTo.map { bad($0.text) } == true || to.map { bad($0.name) } == true
-      || attributes.contains { bad($0.key) || bad($0.value) }
   }
 }

@@ -82,15 +82,27 @@ struct SQLiteFailure: Error, Hashable {
     unsafe sqlite3_busy_handler(handle, sleepWhileBusy, UnsafeMutableRawPointer(bitPattern: steps))
   }
 
-  /// Copies what it can from the WAL into the database without waiting for anyone; with `restart` it waits for
-  /// writers and readers (as long as `waitForLocks` says), so that the WAL starts over and its file shrinks.
-  func checkpoint(restart: Bool) throws(SQLiteFailure) -> (pages: Int, done: Int) {
-    var pages: CInt = 0
-    var done: CInt = 0
-    let mode = restart ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE
-    let result = unsafe sqlite3_wal_checkpoint_v2(handle, "main", mode, &pages, &done)
+  /// How far a checkpoint goes.
+  enum Checkpoint {
+    /// Copies what it can without waiting for anyone.
+    case passive
+    /// Waits for writers and readers, as long as `waitForLocks` says, so that the next commit starts the WAL over.
+    case restart
+    /// The same, and gives the WAL's disk space back.
+    case truncate
+  }
+
+  /// Moves pages from the WAL into the database; false when locks kept it from doing all it should.
+  func checkpoint(_ checkpoint: Checkpoint) throws(SQLiteFailure) -> Bool {
+    let mode =
+      switch checkpoint {
+      case .passive: SQLITE_CHECKPOINT_PASSIVE
+      case .restart: SQLITE_CHECKPOINT_RESTART
+      case .truncate: SQLITE_CHECKPOINT_TRUNCATE
+      }
+    let result = unsafe sqlite3_wal_checkpoint_v2(handle, "main", mode, nil, nil)
     guard result == SQLITE_OK || result & 0xff == SQLITE_BUSY else { throw unsafe Self.failure(of: handle) }
-    return (Int(pages), Int(done))
+    return result == SQLITE_OK
   }
 
   /// Keeps count of the WAL's pages; to be called after `PRAGMA wal_autocheckpoint`, which takes the hook's place.

@@ -61,6 +61,11 @@ actor SQLiteReader: LoopActor {
   private var watch: Watch?
   private var pollTimer: LoopTimer?
   private var checkpointTimer: LoopTimer?
+  /// The WAL's length at the last checkpoint that could not have it start over.
+  private var checkpointedPages = 0
+  private var lastGrowth: LoopInstant
+  /// After this long without a commit of ours the file rests.
+  private static let rest = Duration.seconds(1)
   /// Reads between which a hand-over is filled; see `pump`.
   private static let itemsPerHandOver = 512
 
@@ -68,6 +73,7 @@ actor SQLiteReader: LoopActor {
     self.loop = loop
     self.options = options
     self.report = report
+    lastGrowth = loop.now
   }
 
   /// Opens the file that the writer has made ready.
@@ -345,24 +351,35 @@ actor SQLiteReader: LoopActor {
 
   // MARK: Checkpoints
 
-  /// The writer's WAL has this many pages: checkpoints at once when it is long, else when the file rests.
+  /// The writer's WAL has this many pages: checkpoints after each further thousand, and when the file rests.
   func walGrew(to pages: Int) {
-    if pages >= 1000 {
-      checkpoint(pages: pages)
-    } else if checkpointTimer == nil, pages > 0 {
-      checkpointTimer = loop.schedule(after: .milliseconds(500)) { [weak self] in
-        self?.assumeIsolated {
-          $0.checkpointTimer = nil
-          $0.checkpoint(pages: 0)
-        }
-      }
+    if pages < checkpointedPages { checkpointedPages = 0 }
+    if pages >= checkpointedPages + 1000 {
+      // Away from the commits: the bulk is copied while writers go on. They wait only for the rest of it, so that the
+      // next commit starts the WAL over; else it would grow for as long as they never pause.
+      _ = try? session?.checkpoint(.passive, within: .zero)
+      let isOver = (try? session?.checkpoint(.restart, within: .milliseconds(50))) == true
+      // Where others were in the way, it is tried again a thousand pages later.
+      checkpointedPages = isOver ? 0 : pages
     }
+    guard pages > 0 else { return }
+    lastGrowth = loop.now
+    if checkpointTimer == nil { scheduleIdleCheckpoint(after: Self.rest) }
   }
 
-  /// Away from the commits: pages are copied while writers go on. Only a WAL that keeps growing has them wait, briefly,
-  /// for the rest to be copied, so that it can start over. A failure is tried again after the next commits.
-  private func checkpoint(pages: Int) {
-    guard let done = try? session?.checkpoint(restartWithin: nil) else { return }
-    if pages >= 2000 || done.pages >= 2000 { _ = try? session?.checkpoint(restartWithin: .milliseconds(100)) }
+  private func scheduleIdleCheckpoint(after delay: Duration) {
+    checkpointTimer = loop.schedule(after: delay) { [weak self] in self?.assumeIsolated { $0.checkpointIfIdle() } }
+  }
+
+  private func checkpointIfIdle() {
+    checkpointTimer = nil
+    let remaining = loop.now.duration(to: lastGrowth.advanced(by: Self.rest))
+    if remaining > .zero {
+      scheduleIdleCheckpoint(after: remaining)
+    } else {
+      // Other processes may be writing: what cannot be done now is done after the next commits.
+      _ = try? session?.checkpoint(.truncate, within: .zero)
+      checkpointedPages = 0
+    }
   }
 }

@@ -11,10 +11,8 @@ actor SQLiteWriter: LoopActor {
 
   /// What the writer tells the backend; called on the writer's thread.
   enum Report: Sendable {
-    /// Calls of a batch, with their outcomes; not necessarily all of it.
-    case posted([(call: PostCall, result: Result<Receipt, SeamError>)])
-    /// The batch is over, with the WAL's length.
-    case batchDone(walPages: Int)
+    /// Calls of a batch, with their outcomes; with the WAL's length when the batch is over.
+    case posted([(call: PostCall, result: Result<Receipt, SeamError>)], doneAtWALPages: Int?)
     /// The session cannot go on.
     case lost(SeamError)
   }
@@ -47,22 +45,21 @@ actor SQLiteWriter: LoopActor {
   /// Stores a batch, in as many transactions as the turnstile's time slice makes of it.
   func post(_ batch: [PostCall]) {
     var rest = batch[...]
-    while !rest.isEmpty {
-      guard session != nil else {
+    while true {
+      guard let slice = session?.commit(&rest, now: loop.wallClockMilliseconds) else {
         let error = SeamError(.unavailable, operation: "post", cause: "the file is closed")
         for call in rest { call.withdraw(error) }
-        break
+        report(.posted([], doneAtWALPages: 0))
+        return
       }
-      let slice = session?.commit(&rest, now: loop.wallClockMilliseconds)
-      if let slice {
-        report(.posted(slice.results))
-        if let lost = slice.lost {
-          session = nil
-          report(.lost(lost))
-        }
+      // One word for outcomes and end: a second would wake the backend's loop twice for each batch.
+      report(.posted(slice.results, doneAtWALPages: rest.isEmpty ? session?.walPages : nil))
+      if let lost = slice.lost {
+        session = nil
+        report(.lost(lost))
       }
+      if rest.isEmpty { return }
     }
-    report(.batchDone(walPages: session?.walPages ?? 0))
   }
 
   /// Deletes what is too old in short transactions between which posts get their turn, then again in an hour.

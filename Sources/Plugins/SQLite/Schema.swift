@@ -69,7 +69,7 @@ enum Schema {
       """)
     for (column, type) in [
       ("stored_at", "INTEGER"), ("key", "TEXT"), ("author", "TEXT"), ("instance", "TEXT"), ("recipient", "TEXT"),
-      ("attributes", "TEXT"), ("kind", "TEXT"),
+      ("attributes", "TEXT"), ("kind", "TEXT"), ("nonce", "TEXT"),
     ] {
       let present = try connection.integer("SELECT 1 FROM pragma_table_info('messages') WHERE name = '\(column)'")
       if present == nil { try connection.execute("ALTER TABLE messages ADD COLUMN \(column) \(type)") }
@@ -79,12 +79,14 @@ enum Schema {
       try connection.integer(
         "SELECT coalesce((SELECT min(id) - 1 FROM messages), (SELECT seq FROM sqlite_sequence WHERE name = 'messages'), 0)"
       ) ?? 0
+    // Only keys that a caller chose are in `key` and its index. A generated one is in `nonce`, without an index: it can
+    // repeat only after an outcome that this process knows to be unknown, and an index costs each commit a page.
     // The triggers run in the process that writes, whichever program it is: plain SQL only.
     // A deletion leaves the highest deleted id of its topic; a row that came without `stored_at` gets the clock's, or
     // its predecessor's where that is later, so that it grows with the log.
     try connection.execute(
       """
-      CREATE UNIQUE INDEX IF NOT EXISTS parley_messages_key ON messages(topic, author, key) WHERE key IS NOT NULL;
+      CREATE UNIQUE INDEX IF NOT EXISTS parley_messages_key ON messages(key, author, topic) WHERE key IS NOT NULL;
       CREATE INDEX IF NOT EXISTS parley_messages_kind ON messages(topic, kind, id) WHERE kind IS NOT NULL;
       CREATE TABLE IF NOT EXISTS parley_deleted (topic TEXT PRIMARY KEY, id INTEGER NOT NULL) WITHOUT ROWID;
       CREATE TRIGGER IF NOT EXISTS parley_messages_deleted AFTER DELETE ON messages BEGIN

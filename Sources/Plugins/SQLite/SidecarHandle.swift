@@ -106,6 +106,12 @@ enum FileCalls {
     return status.st_mode & S_IFMT == S_IFDIR
   }
 
+  /// The error that writing to `path` would meet; nil when it may be written, or is not there.
+  static func writeRefusal(_ path: String) -> SystemError? {
+    guard unsafe access(path, R_OK | W_OK) != 0, errno != ENOENT else { return nil }
+    return SystemError.last("access \(path)")
+  }
+
   /// Leaves the file to its owner alone; files of others are left as they are.
   static func makePrivate(_ path: String) { _ = unsafe chmod(path, 0o600) }
 }

@@ -22,6 +22,7 @@ struct WriterSession: ~Copyable {
   private let newest: SQLiteStatement
   private let insert: SQLiteStatement
   private let findKey: SQLiteStatement
+  private let findNonce: SQLiteStatement
   private let chunkEnd: SQLiteStatement
   private let deleteOld: SQLiteStatement
 
@@ -66,7 +67,7 @@ struct WriterSession: ~Copyable {
     try connection.execute(
       """
       PRAGMA synchronous=\(options.durability == .full ? "FULL" : "NORMAL");
-      PRAGMA wal_autocheckpoint=0; PRAGMA journal_size_limit=4194304; PRAGMA cache_size=-2048;
+      PRAGMA wal_autocheckpoint=0; PRAGMA journal_size_limit=8388608; PRAGMA cache_size=-2048;
       """)
     connection.countWALPages()
     return connection
@@ -83,13 +84,20 @@ struct WriterSession: ~Copyable {
     let insert = try connection.prepare(
       """
       INSERT INTO messages
-        (topic, sender, content, ts, in_reply_to, stored_at, key, author, instance, recipient, attributes, kind)
-      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
+        (topic, sender, content, ts, in_reply_to, stored_at, key, author, instance, recipient, attributes, kind,
+        nonce)
+      VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
       """)
     let findKey = try connection.prepare(
       """
       SELECT id, content, in_reply_to, recipient, attributes, stored_at, ts FROM messages
       WHERE topic = ?1 AND author = ?2 AND key = ?3
+      """)
+    // The newest rows alone: what is searched for was stored seconds ago.
+    let findNonce = try connection.prepare(
+      """
+      SELECT id, content, in_reply_to, recipient, attributes, stored_at, ts FROM messages
+      WHERE id > (SELECT max(id) FROM messages) - 100000 AND topic = ?1 AND author = ?2 AND nonce = ?3
       """)
     let chunkEnd = try connection.prepare(
       "SELECT max(id) FROM (SELECT id FROM messages WHERE id > ?1 ORDER BY id LIMIT 500)")
@@ -109,6 +117,7 @@ struct WriterSession: ~Copyable {
     self.newest = newest
     self.insert = insert
     self.findKey = findKey
+    self.findNonce = findNonce
     self.chunkEnd = chunkEnd
     self.deleteOld = deleteOld
   }
@@ -227,23 +236,29 @@ struct WriterSession: ~Copyable {
   }
 
   private func store(
-    _ draft: Draft, storedAt: Int64, timestamp: String
+    _ order: PostOrder, storedAt: Int64, timestamp: String
   ) throws(SQLiteFailure) -> (Result<Receipt, SeamError>, isNew: Bool) {
+    let draft = order.draft
+    if order.isRetry, let found = try earlier(draft, by: findNonce) { return (found, false) }
     insert.bind(draft.topic.name, at: 1)
     insert.bind(draft.author.handle.name, at: 2)
     insert.bind(timestamp, at: 4)
     insert.bind(draft.inReplyTo?.text, at: 5)
     insert.bind(storedAt, at: 6)
-    insert.bind(draft.key.text, at: 7)
+    insert.bind(draft.key.isChosen ? draft.key.text : nil, at: 7)
     insert.bind(draft.author.keyScope, at: 8)
     insert.bind(draft.author.instance, at: 9)
     insert.bind(draft.to?.name, at: 10)
     insert.bind(AttributeText.encode(draft.attributes), at: 11)
     insert.bind(draft.attributes["kind"], at: 12)
+    insert.bind(draft.key.isChosen ? nil : draft.key.text, at: 13)
     do throws(SQLiteFailure) {
       try insert.run(borrowing: draft.content, at: 3)
     } catch {
-      if error.isKeyTaken { return (try earlier(draft), false) }
+      if error.isKeyTaken {
+        let gone = SeamError(.corrupt, operation: "post", cause: "the key index names a row that is not there")
+        return (try earlier(draft, by: findKey) ?? .failure(gone), false)
+      }
       // The one row is at fault (too big); the transaction is still whole.
       guard error.isRowsFault else { throw error }
       return (.failure(error.seamError("post")), false)
@@ -252,26 +267,26 @@ struct WriterSession: ~Copyable {
   }
 
   /// The row that has the draft's key already: the same post, or another with a reused key.
-  private func earlier(_ draft: Draft) throws(SQLiteFailure) -> Result<Receipt, SeamError> {
-    findKey.bind(draft.topic.name, at: 1)
-    findKey.bind(draft.author.keyScope, at: 2)
-    findKey.bind(draft.key.text, at: 3)
-    defer { findKey.reset() }
-    guard try findKey.step(), let id = findKey.integer(0) else {
-      return .failure(SeamError(.corrupt, operation: "post", cause: "the key index names a row that is not there"))
-    }
+  private func earlier(
+    _ draft: Draft, by find: borrowing SQLiteStatement
+  ) throws(SQLiteFailure) -> Result<Receipt, SeamError>? {
+    find.bind(draft.topic.name, at: 1)
+    find.bind(draft.author.keyScope, at: 2)
+    find.bind(draft.key.text, at: 3)
+    defer { find.reset() }
+    guard try find.step(), let id = find.integer(0) else { return nil }
     let isSame =
-      ExactText(findKey.text(1)) == ExactText(draft.content)
-      && ExactText(findKey.text(2)) == ExactText(draft.inReplyTo?.text)
-      && ExactText(findKey.text(3)) == ExactText(draft.to?.name)
-      && ExactText(findKey.text(4)) == ExactText(AttributeText.encode(draft.attributes))
+      ExactText(find.text(1)) == ExactText(draft.content)
+      && ExactText(find.text(2)) == ExactText(draft.inReplyTo?.text)
+      && ExactText(find.text(3)) == ExactText(draft.to?.name)
+      && ExactText(find.text(4)) == ExactText(AttributeText.encode(draft.attributes))
     guard isSame else {
       return .failure(
         SeamError(
           .keyReused, operation: "post",
           cause: "the key '\(draft.key.text)' stands for message \(id), which has other content"))
     }
-    let storedAt = findKey.integer(5) ?? findKey.text(6).flatMap(Timestamp.milliseconds) ?? 0
+    let storedAt = find.integer(5) ?? find.text(6).flatMap(Timestamp.milliseconds) ?? 0
     return .success(receipt(id, storedAt, isDuplicate: true))
   }
 

@@ -8,9 +8,8 @@ public struct JSONNumber: Hashable, Sendable, CustomStringConvertible {
   /// Takes a text as it is; nil unless the whole of it is one number.
   public init?(_ text: String) {
     let bytes = Array(text.utf8)
-    guard let end = try? JSONValidator.number(bytes.span, at: 0, end: bytes.count), end == bytes.count else {
-      return nil
-    }
+    let end = try? JSONValidator.number(bytes.span, at: 0, end: bytes.count)
+    guard end == bytes.count else { return nil }
     self.text = text
   }
 
@@ -31,7 +30,7 @@ public struct JSONNumber: Hashable, Sendable, CustomStringConvertible {
   /// The text.
   public var description: String { text }
 
-  /// The value of a checked number written as digits with at most a sign; nil where it is not one, `-0`, or too large.
+  /// The value of a checked number written as digits with at most a sign; nil for `-0` and past 64 bits.
   static func integer(_ text: Span<UInt8>, _ range: Range<Int>) -> Int64? {
     let isNegative = text[range.lowerBound] == JSONByte.minus
     var value: Int64 = 0

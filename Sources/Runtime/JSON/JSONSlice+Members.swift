@@ -29,8 +29,8 @@ extension JSONSlice {
       let text = slice.text
       guard let member = cursor.nextMember(text.span) else { return nil }
       return Member(
-        text: text, nameRange: member.name, isEscaped: member.isEscaped,
-        value: JSONSlice(text, member.value, hasLoneSurrogate: slice.hasLoneSurrogate))
+        text: slice.text, nameRange: member.name, isEscaped: member.isEscaped,
+        value: JSONSlice(slice.text, member.value, hasLoneSurrogate: slice.hasLoneSurrogate))
     }
   }
 
@@ -48,9 +48,12 @@ extension JSONSlice {
     public mutating func next() -> JSONSlice? {
       let text = slice.text
       guard let range = cursor.nextElement(text.span) else { return nil }
-      return JSONSlice(text, range, hasLoneSurrogate: slice.hasLoneSurrogate)
+      return JSONSlice(slice.text, range, hasLoneSurrogate: slice.hasLoneSurrogate)
     }
   }
+
+  /// An object without members, for what a caller left out.
+  public static let emptyObject = JSONSlice(Array("{}".utf8), 0..<2, hasLoneSurrogate: false)
 
   /// The members of an object in order, repeated names included; nothing for any other kind of value.
   public var members: Members { Members(self) }
@@ -71,7 +74,4 @@ extension JSONSlice {
     }
     return found
   }
-
-  /// An object without members, for what a caller left out.
-  public static let emptyObject = JSONSlice(Array("{}".utf8), 0..<2, hasLoneSurrogate: false)
 }

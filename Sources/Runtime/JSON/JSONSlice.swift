@@ -7,7 +7,7 @@
 /// Where an object names a key twice, lookups give the last one; `members` gives both.
 public struct JSONSlice: Sendable {
   /// The most levels of arrays and objects a text may have.
-  public static let deepest = 64
+  public static let deepest = JSONValidator.deepest
   /// The longest text, in bytes, unless the caller sets another limit.
   public static let longest = 64 << 20
 
@@ -83,7 +83,7 @@ public struct JSONSlice: Sendable {
   /// The value of `true` or `false`, else nil.
   public var bool: Bool? { kind == .bool ? text[Int(lower)] == UInt8(ascii: "t") : nil }
 
-  /// The value of a number written as an integer that fits 64 bits, else nil: `1.0`, `1e2` and `-0` are not integers here.
+  /// The value of a number written as an integer that fits 64 bits, else nil: `1.0`, `1e2`, `-0` are none.
   public var int: Int64? { kind == .number ? JSONNumber.integer(text.span, range) : nil }
 
   /// The nearest value of any number, else nil; beyond the range of a double it is an infinity.
@@ -93,8 +93,8 @@ public struct JSONSlice: Sendable {
   public var string: String? {
     guard kind == .string else { return nil }
     let inner = Int(lower) + 1..<Int(upper) - 1
-    return JSONString.decode(
-      text, inner, isEscaped: JSONString.skip(text.span, at: Int(lower), end: Int(upper)).isEscaped)
+    let isEscaped = JSONString.skip(text.span, at: Int(lower), end: Int(upper)).isEscaped
+    return JSONString.decode(text, inner, isEscaped: isEscaped)
   }
 
   /// Whether the value is this string, told without making one; strings are equal when their scalars are.

@@ -81,13 +81,12 @@ public struct JSONWriter: Sendable {
   /// in strings become escapes.
   public mutating func raw(_ slice: JSONSlice) {
     separate()
-    let start = bytes.count
-    bytes.append(slice.range, of: slice.text.span)
-    let position = bytes[start...].firstIndex { $0 < JSONByte.space || $0 == 0xE2 } ?? bytes.count
-    if position < bytes.count {
-      bytes.removeSubrange(position...)
-      oneLine(slice.text.span, position - start + slice.range.lowerBound..<slice.range.upperBound)
-    }
+    let text = slice.text.span
+    let range = slice.range
+    var position = range.lowerBound
+    while position < range.upperBound, text[position] >= JSONByte.space, text[position] != 0xE2 { position += 1 }
+    bytes.append(range.lowerBound..<position, of: text)
+    if position < range.upperBound { oneLine(text, position..<range.upperBound) }
   }
 
   /// Copies bytes that the caller knows to be one JSON value on one line, such as a constant or another writer's.

@@ -40,7 +40,7 @@ final class Poller {
   init() throws(SystemError) {
     epoll = try SystemError.check("epoll_create1", parley_epoll_create())
     wake = try SystemError.check("eventfd", parley_eventfd())
-    try SystemError.check("epoll_ctl", parley_epoll_add(epoll, wake, Readiness.read.epollBits, Self.wakeToken))
+    try SystemError.check("epoll_ctl", parley_epoll_add(epoll, wake, parley_epoll_edge(), Self.wakeToken))
   }
 
   deinit {
@@ -91,10 +91,9 @@ final class Poller {
     let count = wait(timeout)
     for event in events.prefix(max(count, 0)) {
       let token = event.token
-      if token == Self.wakeToken {
-        var counter: UInt64 = 0
-        _ = unsafe read(wake, &counter, 8)
-      } else if let index = index(of: token), let handler = slots[index].handler {
+      // The wake-up is edge-triggered: every write is one event, and nobody has to read the counter back.
+      if token == Self.wakeToken { continue }
+      if let index = index(of: token), let handler = slots[index].handler {
         handler(Readiness(epollBits: event.events))
       }
     }

@@ -20,24 +20,35 @@ package final class Waiters<Value: Sendable>: @unchecked Sendable {
 
   private let loop: EventLoop
   private var entries: [UInt64: Entry] = [:]
+  /// Tickets whose owner does not wait yet, with what has come for them: reaching `wait` can take a suspension.
+  private var early: [UInt64: WaitOutcome<Value>?] = [:]
   private var lastTicket: UInt64 = 0
 
   package init(loop: EventLoop) { self.loop = loop }
 
   package var isEmpty: Bool { entries.isEmpty }
 
-  /// Reserves a ticket, under which a value may be delivered before or while its owner waits.
+  /// Reserves a ticket, under which a value may be delivered before or while its owner waits; whoever does not wait
+  /// after all gives it back by `forget`.
   package func ticket() -> UInt64 {
     lastTicket += 1
+    early.updateValue(nil, forKey: lastTicket)
     return lastTicket
   }
 
-  /// Waits for the ticket's value; must be called on the loop, without a suspension since the value could have come.
+  /// Gives back a ticket that nobody will wait with.
+  package func forget(_ ticket: UInt64) { early.removeValue(forKey: ticket) }
+
+  /// Waits for the ticket's value, once; must be called on the loop.
   package func wait(
     _ ticket: UInt64, until deadline: LoopInstant?, isolation: isolated (any Actor)? = #isolation
   ) async -> WaitOutcome<Value> {
     await withTaskCancellationHandler {
       await withCheckedContinuation { continuation in
+        if let outcome = early.removeValue(forKey: ticket) ?? nil {
+          continuation.resume(returning: outcome)
+          return
+        }
         if Task.isCancelled {
           continuation.resume(returning: .cancelled)
           return
@@ -57,11 +68,15 @@ package final class Waiters<Value: Sendable>: @unchecked Sendable {
 
   /// Ends all waits with the same value.
   package func resumeAll(_ value: Value) {
-    for ticket in entries.keys.sorted() { finish(ticket, .value(value)) }
+    for ticket in (Array(entries.keys) + early.keys).sorted() { finish(ticket, .value(value)) }
   }
 
   private func finish(_ ticket: UInt64, _ outcome: WaitOutcome<Value>) {
-    guard let entry = entries.removeValue(forKey: ticket) else { return }
+    guard let entry = entries.removeValue(forKey: ticket) else {
+      // The first of several counts here too.
+      if let known = early[ticket], known == nil { early.updateValue(outcome, forKey: ticket) }
+      return
+    }
     if let timer = entry.timer { loop.cancel(timer) }
     entry.continuation.resume(returning: outcome)
   }

@@ -113,7 +113,8 @@ public struct DraftKey: Hashable, Sendable {
 
   /// A key that the caller chose.
   public static func chosen(_ text: String) -> DraftKey { DraftKey(text: text, isChosen: true) }
-  /// A key that was made for one post and is new.
+  /// A key that was made for one post: it comes again only when this process retries after `outcomeUnknown`, so a
+  /// backend searches for it then, and not on the first attempt.
   public static func generated(_ text: String) -> DraftKey { DraftKey(text: text, isChosen: false) }
 }
 

@@ -62,6 +62,11 @@ private final class NewsCollector: @unchecked Sendable {
     if isDone { return .pause }
     switch delivery {
     case .gap(let gap):
+      if found[topic]?.messages.isEmpty == false {
+        // A page's gap stands before its messages: this one begins the next page.
+        found[topic]?.hasMore = true
+        return .pause
+      }
       found[topic, default: News(messages: [], next: gap.to, hasMore: false)].gap = gap
       found[topic]?.next = gap.to
     case .message(let message):

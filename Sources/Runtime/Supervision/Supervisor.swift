@@ -68,6 +68,7 @@ public actor Supervisor: LoopActor {
       })
       return Task.isCancelled ? handle(.stop) : handle(.connected)
     } catch {
+      sessionEnd.forget(ticket)
       return Task.isCancelled ? handle(.stop) : handle(.connectFailed(error))
     }
   }

@@ -27,7 +27,7 @@ extension ConformanceSuite {
     ConformanceCase("S3", "before is exclusive and ascending, and can stop at a time") { context in
       let backend = try await context.connect()
       try await context.post(["a", "b", "c", "d"], to: backend)
-      let all = try await context.fetch(from: backend).messages
+      let all = try await context.messages(4, from: backend)
       let page = try await context.fetch(.before(all[3].cursor), limit: 2, from: backend)
       try context.expectEqual(page.messages, [all[1], all[2]], "two messages before the last")
       try context.expect(page.hasMore && page.previous != nil, "there is an older one: \(page)")
@@ -78,7 +78,7 @@ extension ConformanceSuite {
     ConformanceCase("S3", "a cursor stays good for another process and another session") { context in
       let backend = try await context.connect()
       try await context.post(["a", "b"], to: backend)
-      let cursor = try await context.fetch(.latest, limit: 2, from: backend).messages[0].cursor
+      let cursor = try await context.messages(2, from: backend)[0].cursor
       await backend.disconnect()
       let other = try await context.connect()
       let found = try await context.fetch(.after(Cursor(cursor.text)), from: other)
@@ -116,12 +116,13 @@ extension ConformanceSuite {
 
   /// S4: what is gone is told.
   static let gaps: [ConformanceCase] = [
-    ConformanceCase("S4", "a cursor before trimmed messages is answered with a gap, then the oldest there is") { context in
+    ConformanceCase("S4", "a cursor before trimmed messages is answered with a gap, then the oldest there is") {
+      context in
       guard let trim = context.store.trim else { throw NotApplicable("no trim hook") }
       let backend = try await context.connect()
       let start = try await context.end(from: backend)
       try await context.post((0..<10).map(String.init), to: backend)
-      let all = try await context.fetch(.after(start), from: backend).messages
+      let all = try await context.messages(10, .after(start), from: backend)
       try await trim(context.topic, 4)
       for (name, cursor) in [("the start", start), ("a trimmed message", all[2].cursor)] {
         let page = try await context.fetch(.after(cursor), from: backend)
@@ -137,7 +138,7 @@ extension ConformanceSuite {
       guard let trim = context.store.trim else { throw NotApplicable("no trim hook") }
       let backend = try await context.connect()
       try await context.post((0..<10).map(String.init), to: backend)
-      let all = try await context.fetch(from: backend).messages
+      let all = try await context.messages(10, from: backend)
       try await trim(context.topic, 4)
       let page = try await context.fetch(.after(all[6].cursor), from: backend)
       try context.expect(page.gap == nil, "no gap: \(String(describing: page.gap))")

@@ -45,7 +45,8 @@ extension ConformanceSuite {
       try context.expectEqual(try await context.fetch(from: backend).messages.map(\.content), ["back"], "the log")
       try context.expect(recorder.deliveries.isEmpty, "a subscription of an ended session delivered")
     },
-    ConformanceCase("S9", "posts that a disconnect overtakes are either acknowledged and stored, or failed honestly") { context in
+    ConformanceCase("S9", "posts that a disconnect overtakes are either acknowledged and stored, or failed honestly") {
+      context in
       let backend = try await context.connect()
       let drafts = (0..<50).map { context.draft("\($0)") }
       let deadline = context.deadline
@@ -70,7 +71,7 @@ extension ConformanceSuite {
     },
     ConformanceCase("S9", "a retry with the same key after any failure is safe") { context in
       let backend = try await context.connect()
-      let draft = context.draft("retried")
+      let draft = context.draft("retried", key: .chosen("retried"))
       let first = context.deadline
       _ = await ConformanceContext.outcome { () throws(SeamError) in
         try await backend.post(draft, deadline: context.loop.now.advanced(by: .microseconds(200)))
@@ -167,7 +168,7 @@ extension ConformanceSuite {
     ConformanceCase("S12", "accounts and provenance say what the backend knows") { context in
       let backend = try await context.connect()
       try await context.post(["hello"], to: backend)
-      let message = try await context.fetch(from: backend).messages[0]
+      let message = try await context.messages(1, from: backend)[0]
       if await backend.traits.authenticatesSenders {
         try context.expect(message.account?.isEmpty == false, "an authenticating backend names the account")
       } else {

@@ -40,7 +40,7 @@ extension ConformanceSuite {
     ConformanceCase("S1", "timestamps are ISO 8601 in UTC with milliseconds") { context in
       let backend = try await context.connect()
       try await context.post(["when"], to: backend)
-      let stamp = try await context.fetch(from: backend).messages[0].timestamp
+      let stamp = try await context.messages(1, from: backend)[0].timestamp
       let shape = stamp.map { $0.isASCII && $0.isNumber ? "0" : $0 }
       try context.expectEqual(String(shape), "0000-00-00T00:00:00.000Z", "shape of \(stamp)")
     },
@@ -159,7 +159,9 @@ extension ConformanceSuite {
       try context.expect(!other.isDuplicate, "keys that differ in the last byte are two")
       for text in ["", stem + "ab"] {
         let draft = context.draft("c", key: .chosen(text))
-        try await context.expectError("invalidRequest", "tooLarge", during: "post with a key of \(text.utf8.count) bytes") {
+        try await context.expectError(
+          "invalidRequest", "tooLarge", during: "post with a key of \(text.utf8.count) bytes"
+        ) {
           _ = try await backend.post(draft, deadline: deadline)
         }
       }

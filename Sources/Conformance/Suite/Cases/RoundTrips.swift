@@ -4,7 +4,8 @@ extension ConformanceSuite {
   /// Texts that some part of some backend has been known to change.
   private static let awkwardTexts = [
     "", " ", "\n", "  leading and trailing  ", "line\nbreak\r\nand\ttab", "quote ' and \" and \\ and `",
-    "control \u{1}\u{8}\u{b}\u{1f}\u{7f}\u{85}", "emoji 👩‍👩‍👧‍👦 🇩🇪 and e\u{301} and é", "\u{2028}\u{2029}\u{feff}\u{200b}\u{202e}",
+    "control \u{1}\u{8}\u{b}\u{1f}\u{7f}\u{85}", "emoji 👩‍👩‍👧‍👦 🇩🇪 and e\u{301} and é",
+    "\u{2028}\u{2029}\u{feff}\u{200b}\u{202e}",
     "<message to='x'>&amp;]]></message>", "{\"json\": [1, 2]}", "$1 %s %00 \\u0000", "\u{fffd}\u{ffff}\u{10ffff}",
     "𝔘𝔫𝔦𝔠𝔬𝔡𝔢 שלום مرحبا 你好", "/me waves", "[ada] not a prefix",
   ]
@@ -26,7 +27,10 @@ extension ConformanceSuite {
       let backend = try await context.connect()
       let stem = context.topic.name
       let names =
-        ["a b", "a_b", "A_B", "a.b", "a/b", "a*b", "a>b", "a:b", "#ab:c", "a\u{301}", "á", "🦜", "a\u{2028}b", "a\u{1}b"]
+        [
+          "a b", "a_b", "A_B", "a.b", "a/b", "a*b", "a>b", "a:b", "#ab:c", "a\u{301}", "á", "🦜", "a\u{2028}b",
+          "a\u{1}b",
+        ]
         .map { stem + $0 } + ["@" + stem, "~" + stem, String((stem + String(repeating: "ü", count: 128)).prefix(130))]
       for name in names { try await context.post(["on \(name)"], to: backend, on: Topic(name)) }
       for name in names {
@@ -53,7 +57,8 @@ extension ConformanceSuite {
       let text = String(repeating: pattern, count: count)
       try await context.post([text], to: backend)
       try await context.wait(for: 1, in: recorder)
-      try context.expect(try await context.fetch(from: backend).messages.map(\.content) == [text], "fetched text differs")
+      try context.expect(
+        try await context.fetch(from: backend).messages.map(\.content) == [text], "fetched text differs")
       try context.expect(recorder.messages.map(\.content) == [text], "pushed text differs")
     },
     ConformanceCase("S8", "a text over the backend's limit is tooLarge with that limit, and not stored") { context in
@@ -75,17 +80,18 @@ extension ConformanceSuite {
       draft.inReplyTo = question.id
       draft.to = Handle("ädä 🦜")
       draft.attributes = [
-        "kind": "note", "empty": "", "key with = & and space": "a=b&c\nd", "ünï": "🦜\u{2028}", "n": "1.0", "x.y": "null",
+        "kind": "note", "empty": "", "key with = & and space": "a=b&c\nd", "ünï": "🦜\u{2028}", "n": "1.0",
+        "x.y": "null",
         "long": String(repeating: "v", count: 3_500),
       ]
       _ = try await backend.post(draft, deadline: context.deadline)
-      let found = try await context.fetch(.after(question.cursor), from: backend).messages[0]
+      let found = try await context.messages(1, .after(question.cursor), from: backend)[0]
       try context.expectEqual(found.inReplyTo, question.id, "inReplyTo")
       try context.expectEqual(found.to, draft.to, "to")
       try context.expectEqual(found.attributes, draft.attributes, "attributes")
       try context.expectEqual(found.sender, draft.author.handle, "sender")
       try context.expectEqual(found.instance, draft.author.instance, "instance")
-      let plain = try await context.fetch(.before(found.cursor), from: backend).messages[0]
+      let plain = try await context.messages(1, .before(found.cursor), from: backend)[0]
       try context.expect(
         plain.inReplyTo == nil && plain.to == nil && plain.attributes.isEmpty, "a plain post has none: \(plain)")
     },

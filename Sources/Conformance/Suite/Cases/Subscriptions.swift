@@ -3,7 +3,8 @@ import ParleyRuntime
 extension ConformanceSuite {
   /// S5 and S6: live delivery.
   static let subscriptions: [ConformanceCase] = [
-    ConformanceCase("S5", "a subscription from a concrete cursor delivers the past, then the present, in order") { context in
+    ConformanceCase("S5", "a subscription from a concrete cursor delivers the past, then the present, in order") {
+      context in
       let backend = try await context.connect()
       let start = try await context.end(from: backend)
       try await context.post((0..<5).map(String.init), to: backend)
@@ -108,7 +109,8 @@ extension ConformanceSuite {
       let reader = try await context.connect()
       let writer = try await context.connect()
       let topic = context.topic("new")
-      let (recorder, _) = try await context.subscribe(to: topic, after: context.end(of: topic, from: reader), on: reader)
+      let (recorder, _) = try await context.subscribe(
+        to: topic, after: context.end(of: topic, from: reader), on: reader)
       try await context.post(["first"], to: writer, on: topic)
       try await context.wait(for: 1, in: recorder)
       try context.expectEqual(recorder.messages.map(\.content), ["first"], "messages")
@@ -169,7 +171,8 @@ extension ConformanceSuite {
     let tracked = checker.addReader("follower")
     for delivery in recorder.deliveries { checker.deliver(delivery, to: tracked) }
     checker.expectComplete(tracked)
-    let page = try await writer.fetch(FetchRequest(context.topic, .after(start), limit: 1000), deadline: context.deadline)
+    let page = try await writer.fetch(
+      FetchRequest(context.topic, .after(start), limit: 1000), deadline: context.deadline)
     let verdict = checker.verdict(log: page.messages.map { HistoryChecker.Entry(id: $0.id, content: $0.content) })
     try context.expect(verdict.isClean, "\(verdict)")
     try context.expectEqual(verdict.delivered, 40, "messages that the follower got")

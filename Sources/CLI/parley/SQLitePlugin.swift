@@ -1,0 +1,14 @@
+import CSQLite
+import Glibc
+import ParleyCommands
+import ParleyRuntime
+import ParleySQLite
+
+extension BackendPlugin {
+  /// The embedded default.
+  static let sqlite = BackendPlugin(
+    description: SQLiteOptions.description,
+    make: { loop, settings throws(SeamError) in SQLiteBackend(loop: loop, options: SQLiteOptions(settings)) },
+    diagnose: { settings in SQLiteDiagnosis(options: SQLiteOptions(settings)).findings() },
+    versions: [("library", unsafe String(cString: sqlite3_libversion())), ("schema", "1")])
+}

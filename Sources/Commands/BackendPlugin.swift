@@ -1,0 +1,58 @@
+import ParleyRuntime
+
+/// One backend as an executable wires it in: what configuration may say of it, and how it is made.
+public struct BackendPlugin: Sendable {
+  /// Name, aliases and the schema of `backend_config`.
+  public let description: BackendDescription
+  /// Makes the backend on a loop, from validated settings; must not block or connect.
+  public let make: @Sendable (EventLoop, Settings) throws(SeamError) -> any Backend
+  /// Looks at what only this backend knows (files, rights, server settings), for `doctor`.
+  public let diagnose: @Sendable (Settings) async -> [Finding]
+  /// Versions of the libraries it uses, for `version`.
+  public let versions: [(name: String, version: String)]
+
+  /// Makes a plugin.
+  public init(
+    description: BackendDescription,
+    make: @escaping @Sendable (EventLoop, Settings) throws(SeamError) -> any Backend,
+    diagnose: @escaping @Sendable (Settings) async -> [Finding] = { _ in [] },
+    versions: [(name: String, version: String)] = []
+  ) {
+    self.description = description
+    self.make = make
+    self.diagnose = diagnose
+    self.versions = versions
+  }
+}
+
+/// One thing that `doctor` found, with its fix.
+public struct Finding: Hashable, Sendable {
+  /// How bad it is.
+  public enum Level: String, Hashable, Sendable, CaseIterable {
+    /// As it should be.
+    case ok
+    /// Worth knowing.
+    case note
+    /// Works, but will hurt.
+    case warning
+    /// Does not work.
+    case error
+  }
+
+  /// How bad it is.
+  public let level: Level
+  /// What was looked at, one or two words.
+  public let subject: String
+  /// What was found.
+  public let what: String
+  /// What to do about it; nil where nothing has to be done.
+  public let fix: String?
+
+  /// Makes a finding.
+  public init(_ level: Level, _ subject: String, _ what: String, fix: String? = nil) {
+    self.level = level
+    self.subject = subject
+    self.what = what
+    self.fix = fix
+  }
+}

@@ -1,0 +1,119 @@
+import ParleyRuntime
+
+/// What happens in the demo, told while it happens.
+struct DemoStory: Sendable {
+  let executable: String
+  let folder: DemoFolder
+  let loop: EventLoop
+  let output: Output
+
+  /// Plays the story; false when something did not arrive.
+  func play() async -> Bool {
+    do throws(SystemError) {
+      let planner = try await start("planner")
+      let builder = try await start("builder")
+      let worked = await talk(planner, builder)
+      let codes = [await planner.end(), await builder.end()]
+      say("Both servers ended with their input (exit codes \(codes[0]) and \(codes[1])).")
+      return worked && codes == [0, 0]
+    } catch {
+      output.note("\(error)")
+      return false
+    }
+  }
+
+  private func start(_ handle: String) async throws(SystemError) -> AgentProcess {
+    let started = loop.now
+    let agent = try AgentProcess([executable, "serve", "--config", try folder.configuration(for: handle)], on: loop)
+    try await agent.open()
+    let client = #""clientInfo":{"name":"parley-demo","version":"\#(ParleyVersion.text)"}"#
+    _ = await agent.request("initialize", #"{"protocolVersion":"2025-11-25","capabilities":{},\#(client)}"#)
+    let answered = loop.now
+    await agent.notify("notifications/initialized")
+    // The first tool result means that the backend is live and the inbox has caught up.
+    _ = await agent.call("parley_fetch_recent", ["topic": "workshop", "limit": 1])
+    say("\(handle): MCP server answered initialize \(milliseconds(started, answered)) after exec.")
+    step("started", agent: handle, took: started.duration(to: answered))
+    return agent
+  }
+
+  private func talk(_ planner: AgentProcess, _ builder: AgentProcess) async -> Bool {
+    say("")
+    let work: JSONValue = [
+      "topic": "workshop", "to": "builder", "content": "@builder please build the docs; the outline is attached",
+      "attributes": ["kind": "work", "outline": "intro, install, first message"],
+    ]
+    guard let handed = await pass("parley_post", work, from: planner, to: builder, names: ("planner", "builder")),
+      let id = handed.member("meta")?.member("msg_id")?.string
+    else { return false }
+    let answer: JSONValue = [
+      "topic": "workshop", "in_reply_to": .string(id), "content": "@planner built: 3 pages, no warnings",
+    ]
+    guard
+      let answered = await pass("parley_reply", answer, from: builder, to: planner, names: ("builder", "planner")),
+      answered.member("meta")?.member("in_reply_to")?.string == id
+    else { return false }
+    return await showLog(of: builder)
+  }
+
+  /// Lets one agent call a tool, and waits for the push at the other.
+  private func pass(
+    _ tool: String, _ arguments: JSONValue, from sender: AgentProcess, to receiver: AgentProcess,
+    names: (String, String)
+  ) async -> JSONSlice? {
+    let posted = loop.now
+    guard let receipt = await sender.call(tool, arguments), let durability = receipt.member("durability")?.string else {
+      output.note("\(names.0): \(tool) failed")
+      return nil
+    }
+    let stored = loop.now
+    guard let push = await receiver.nextPush(), let content = push.params.member("content")?.string else {
+      output.note("\(names.1): no push came")
+      return nil
+    }
+    say("\(names.0) -> \(names.1)  \(tool)")
+    say("    \"\(VisibleText.visible(content))\"")
+    if let answered = push.params.member("meta")?.member("in_reply_to")?.string { say("    in reply to #\(answered)") }
+    let pushed = milliseconds(posted, push.at)
+    say("    stored (\(durability)) after \(milliseconds(posted, stored)), pushed to \(names.1)'s process after \(pushed)")
+    step("pushed", agent: names.1, took: posted.duration(to: push.at))
+    return push.params
+  }
+
+  private func showLog(of agent: AgentProcess) async -> Bool {
+    guard let page = await agent.call("parley_fetch_recent", ["topic": "workshop"]),
+      let messages = page.member("messages").map({ Array($0.elements) }), messages.count == 2
+    else { return false }
+    say("")
+    say("The log of \"workshop\", as anyone may read it:")
+    for message in messages {
+      let id = message.member("backendMsgId")?.string ?? ""
+      let sender = message.member("senderHandle")?.string ?? ""
+      let content = message.member("content")?.string ?? ""
+      say("    #\(id) \(sender)> \(content)")
+      guard let attributes = message.member("attributes"), let outline = attributes.member("outline")?.string else {
+        continue
+      }
+      say("       attributes: outline = \(outline)")
+    }
+    say("")
+    return true
+  }
+
+  private func say(_ text: String) { output.line(text) }
+
+  private func step(_ event: String, agent: String, took duration: Duration) {
+    output.object { writer in
+      writer.member("event", event)
+      writer.member("agent", agent)
+      writer.key("microseconds")
+      writer.int(duration.nanoseconds / 1000)
+    }
+  }
+
+  private func milliseconds(_ from: LoopInstant, _ to: LoopInstant) -> String {
+    let hundredths = from.duration(to: to).nanoseconds / 10_000
+    let fraction = String(hundredths % 100)
+    return "\(hundredths / 100).\(String(repeating: "0", count: 2 - fraction.count))\(fraction) ms"
+  }
+}

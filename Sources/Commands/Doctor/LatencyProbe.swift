@@ -1,0 +1,57 @@
+import ParleyRuntime
+
+/// Connects, reads and posts as any call would, and measures how long that takes.
+struct LatencyProbe: Sendable {
+  let setup: Hub.Setup
+  let supervisor: Supervisor
+
+  /// The probe posts one message to this reserved topic, where no participant looks, and only when it is older than a
+  /// day does the next probe add another: the key is the day's number.
+  static let topic = Topic("~doctor")
+
+  func findings() async -> [Finding] {
+    let loop = supervisor.loop
+    let name = await supervisor.traits.name
+    do throws(HubError) {
+      let hub = try Hub(setup: setup, supervisor: supervisor)
+      let start = loop.now
+      for topic in setup.topics { _ = try await hub.fetchUnchecked(FetchRequest(topic, .latest, limit: 1)) }
+      let read = loop.now
+      let day = loop.wallClockMilliseconds / 86_400_000
+      let probe = PostRequest(topic: Self.topic, content: "doctor was here", key: "doctor-\(day)")
+      let receipt = try await hub.postUnchecked(probe)
+      let posted = loop.now
+      let traits = await supervisor.traits
+      var findings = [
+        Finding(.ok, "backend", "\(name) at \(traits.location): reachable, posts are \(receipt.durability)"),
+        Finding(
+          .ok, "latency",
+          "connect and read \(setup.topics.count) topics \(microseconds(start, read)), post \(microseconds(read, posted))"),
+      ]
+      findings += traits.notes.map { Finding(.note, "backend", $0) }
+      return findings
+    } catch {
+      let health = await supervisor.health
+      let cause = health.cause.map { "\($0)" } ?? error.description
+      return [
+        Finding(.error, "backend", "\(name) is \(health.state.rawValue): \(cause)", fix: Self.fix(for: error))
+      ]
+    }
+  }
+
+  private static func fix(for error: HubError) -> String {
+    guard case .seam(let failure) = error else { return "see the configuration" }
+    return switch failure.code {
+    case .unauthorized: "check the credentials in backend_config"
+    case .forbidden: "give this account or user the right to read and write"
+    case .storageFull: "free space where the backend stores its data"
+    case .corrupt: "restore the store from a backup; Parley writes nothing into a damaged one"
+    case .unsupported: "use another place or backend, as the text says"
+    default: "check that the backend runs and that backend_config points to it"
+    }
+  }
+
+  private func microseconds(_ from: LoopInstant, _ to: LoopInstant) -> String {
+    "\(from.duration(to: to).nanoseconds / 1000) µs"
+  }
+}

@@ -1,0 +1,48 @@
+import ParleyConfiguration
+import ParleyRuntime
+import Synchronization
+
+/// From a configuration to the parts that run.
+enum Launch {
+  private static let registry = Mutex<[BackendPlugin]>([])
+
+  /// The backends this executable carries; set once before any command runs.
+  static var plugins: [BackendPlugin] {
+    get { registry.withLock { $0 } }
+    set { registry.withLock { $0 = newValue } }
+  }
+
+  static func load(_ shared: SharedOptions, leasesHandle: Bool = false) throws(ConfigurationError) -> LoadedConfiguration {
+    try Configuration.load(
+      path: shared.config, in: .process, backends: plugins.map(\.description), leasesHandle: leasesHandle)
+  }
+
+  static func plugin(of configuration: Configuration) throws(CommandFailure) -> BackendPlugin {
+    guard let plugin = plugins.first(where: { $0.description.name == configuration.backend }) else {
+      throw CommandFailure(.configuration, code: "configuration", "no backend named \(configuration.backend)")
+    }
+    return plugin
+  }
+
+  static func makeBackend(_ configuration: Configuration, on loop: EventLoop) throws -> any Backend {
+    try plugin(of: configuration).make(loop, configuration.backendSettings)
+  }
+
+  /// The configured identity with an instance id of this process, or another handle that may be posted as.
+  static func author(of configuration: Configuration, as handle: String? = nil) throws(HubError) -> Author {
+    let own = configuration.identity.handle
+    let chosen = handle.map(Handle.init) ?? own
+    guard chosen == own || configuration.identity.mayPostAs.contains(chosen) else { throw .handleNotAllowed(chosen) }
+    return Author(
+      handle: chosen, instance: UUIDv4.make(), stableInstance: chosen == own ? configuration.instanceID : nil)
+  }
+
+  static func setup(_ configuration: Configuration, author: Author, patience: Duration = .seconds(10)) -> Hub.Setup {
+    var setup = Hub.Setup(author: author, topics: configuration.topics)
+    setup.postPatterns = configuration.postTopics
+    setup.presenceTopic = configuration.presence.topic
+    setup.limits = configuration.limits
+    setup.patience = patience
+    return setup
+  }
+}

@@ -1,0 +1,147 @@
+import ParleyRuntime
+
+/// What `parley.config.yaml` says, validated, with every default filled in.
+package struct Configuration: Sendable {
+  /// Who this participant is.
+  package struct Identity: Hashable, Sendable {
+    package var handle: Handle
+    /// The other handles that a command may post as (`--as`).
+    package var mayPostAs: [Handle]
+  }
+
+  /// How a session learns what came before it started, and how long a fetch may wait.
+  package struct CatchUp: Hashable, Sendable {
+    package var onStart: Bool
+    package var limit: Int
+    package var blockMax: Duration
+    package var blockPollInterval: Duration
+  }
+
+  /// Whether and which messages are pushed into a session.
+  package struct LivePush: Hashable, Sendable {
+    package var isEnabled: Bool
+    /// Only what mentions the handle.
+    package var mentionFilter: Bool
+    /// Only what these sent; empty for everyone.
+    package var from: [Handle]
+  }
+
+  /// How participants tell each other that they are there.
+  package struct Presence: Hashable, Sendable {
+    package var isEnabled: Bool
+    package var topic: Topic
+    package var heartbeat: Duration
+    package var lifetime: Duration
+  }
+
+  /// Who may enter by HTTP.
+  package enum Authentication: Hashable, Sendable {
+    case builtin
+    case oidc(OIDC)
+  }
+
+  /// An outside authority that vouches for whoever enters.
+  package struct OIDC: Hashable, Sendable {
+    package var issuer: String
+    package var audience: String?
+    package var jwksURI: String?
+    package var requiredScope: String?
+    package var allowedSubjects: [String]?
+    package var allowedUsernames: [String]?
+    package var requiredRole: String?
+    package var clockSkew: Duration
+  }
+
+  package var identity: Identity
+  /// What keys and the read-state directory are scoped by; the handle unless set.
+  package var instanceID: String
+  /// The read-state file of the TypeScript program, which is imported once.
+  package var statePath: String
+  package var topics: [Topic]
+  /// Regular expressions, each of which compiles.
+  package var postTopics: [String]
+  package var catchUp: CatchUp
+  package var livePush: LivePush
+  package var presence: Presence
+  /// The user wants no questions asked; only ever true in a sandbox, and never grants an approval.
+  package var skipsPermissions: Bool
+  package var authentication: Authentication
+  /// The backend's own name, also where the file uses an alias.
+  package var backend: String
+  /// By the backend's own schema.
+  package var backendSettings: Settings
+  /// The names under `tools`; empty for the default set.
+  package var tools: [String]
+  package var limits: Limits
+  /// Unknown keys are errors.
+  package var isStrict: Bool
+  /// One of `ConfigurationSchema.logLevels`.
+  package var logLevel: String?
+}
+
+extension Configuration {
+  /// From values that fit `ConfigurationSchema` and its rules; `ttl_ms`, `instance_id` and `state_path` are derived.
+  init(_ settings: Settings, backend: BackendDescription) {
+    let catchup = settings.block("catchup")
+    let push = settings.block("live_push")
+    let presence = settings.block("presence")
+    let identity = settings.block("identity")
+    self.identity = Identity(
+      handle: Handle(identity.string("handle")), mayPostAs: identity.strings("may_post_as").map(Handle.init))
+    instanceID = settings.string("instance_id")
+    statePath = settings.string("state_path")
+    topics = settings.strings("topics").map(Topic.init)
+    postTopics = settings.strings("post_topics")
+    catchUp = CatchUp(
+      onStart: catchup.boolean("on_start"), limit: catchup.integer("limit"),
+      blockMax: .milliseconds(catchup.integer("block_max_ms")),
+      blockPollInterval: .milliseconds(catchup.integer("block_poll_interval_ms")))
+    livePush = LivePush(
+      isEnabled: push.boolean("enabled"), mentionFilter: push.boolean("mention_filter"),
+      from: push.strings("from").map(Handle.init))
+    self.presence = Presence(
+      isEnabled: presence.boolean("enabled"), topic: Topic(presence.string("topic")),
+      heartbeat: .milliseconds(presence.integer("heartbeat_ms")), lifetime: .milliseconds(presence.integer("ttl_ms")))
+    skipsPermissions = settings.block("permissions").boolean("skip_permissions")
+    let auth = settings.block("auth")
+    authentication =
+      if auth.string("mode") == "oidc", let oidc = auth.blockIfSet("oidc") { .oidc(OIDC(oidc)) } else { .builtin }
+    self.backend = backend.name
+    backendSettings = settings.block("backend_config")
+    tools = settings.strings("tools")
+    limits = Limits(settings.block("limits"))
+    isStrict = settings.boolean("strict")
+    logLevel = settings.stringIfSet("log_level")
+  }
+}
+
+extension Configuration.OIDC {
+  fileprivate init(_ settings: Settings) {
+    issuer = settings.string("issuer")
+    audience = settings.stringIfSet("audience")
+    jwksURI = settings.stringIfSet("jwks_uri")
+    requiredScope = settings.stringIfSet("required_scope")
+    allowedSubjects = settings.stringsIfSet("allowed_subjects")
+    allowedUsernames = settings.stringsIfSet("allowed_usernames")
+    requiredRole = settings.stringIfSet("required_role")
+    clockSkew = .seconds(settings.integer("clock_skew_s"))
+  }
+}
+
+extension Limits {
+  fileprivate init(_ settings: Settings) {
+    self.init()
+    contentBytes = settings.integer("content_bytes")
+    attributesBytes = settings.integer("attributes_bytes")
+    topicBytes = settings.integer("topic_bytes")
+    handleBytes = settings.integer("handle_bytes")
+    pageMessages = settings.integer("page_messages")
+    pageBytes = settings.integer("page_bytes")
+    resultBytes = settings.integer("result_bytes")
+    lineBytes = settings.integer("line_bytes")
+    jsonDepth = settings.integer("json_depth")
+    topicsSubscribed = settings.integer("topics_subscribed")
+    pendingCalls = settings.integer("pending_calls")
+    wait = .milliseconds(settings.integer("wait_ms"))
+  }
+}

@@ -1,0 +1,166 @@
+import ParleyRuntime
+
+/// The rules that the schema cannot say. Each looks only at values that fit it, so that one mistake is told once.
+struct ConfigurationRules {
+  let file: String
+  let root: ResolvedBlock
+  let surroundings: Surroundings
+  private(set) var problems: [ConfigurationProblem] = []
+  private(set) var warnings: [ConfigurationProblem] = []
+
+  init(file: String, root: ResolvedBlock, surroundings: Surroundings) {
+    self.file = file
+    self.root = root
+    self.surroundings = surroundings
+    checkTopics()
+    checkPostTopics()
+    checkHandles()
+    checkPresence()
+    checkPermissions()
+    checkAuthentication()
+  }
+
+  private mutating func checkTopics() {
+    let presenceTopic = string("presence.topic")
+    if let presenceTopic { checkTopic(presenceTopic, "presence.topic", line("presence.topic")) }
+    guard let entry = root.entry("topics"), case .strings(let topics) = entry.value else { return }
+    if let limit = integer("limits.topics_subscribed"), topics.count > limit {
+      report("topics", line("topics"), .tooManyTopics(count: topics.count, limit: limit))
+    }
+    var seen: Set<String> = []
+    for (index, topic) in topics.enumerated() {
+      let line = index < entry.elementLines.count ? entry.elementLines[index] : line("topics")
+      checkTopic(topic, "topics.\(index)", line)
+      if topic == presenceTopic { report("topics", line, .presenceTopicListed(topic)) }
+      if !seen.insert(topic).inserted { warn("topics.\(index)", line, .repeatedTopic(topic)) }
+    }
+  }
+
+  private mutating func checkTopic(_ name: String, _ path: String, _ line: Int?) {
+    if Topic(name).isReserved { report(path, line, .reservedTopic(name)) }
+    if name.utf8.contains(0) { report(path, line, .controlCharacter) }
+    checkLength(name, path, line, limit: "limits.topic_bytes")
+  }
+
+  private mutating func checkPostTopics() {
+    guard let entry = root.entry("post_topics"), case .strings(let sources) = entry.value else { return }
+    for (index, source) in sources.enumerated() {
+      do {
+        _ = try Regex(source)
+      } catch {
+        let line = index < entry.elementLines.count ? entry.elementLines[index] : line("post_topics")
+        report("post_topics.\(index)", line, .invalidRegex(reason: "\(quoted(source)): \(error)"))
+      }
+    }
+  }
+
+  private mutating func checkHandles() {
+    if let handle = string("identity.handle") {
+      checkHandle(handle, "identity.handle", line("identity.handle"))
+    }
+    for path in ["identity.may_post_as", "live_push.from"] {
+      guard let entry = root.entry(path), case .strings(let handles) = entry.value else { continue }
+      for (index, handle) in handles.enumerated() {
+        let line = index < entry.elementLines.count ? entry.elementLines[index] : line(path)
+        checkHandle(handle, "\(path).\(index)", line)
+      }
+    }
+  }
+
+  private mutating func checkHandle(_ handle: String, _ path: String, _ line: Int?) {
+    // A handle stands in lines that people and programs read: it must not begin another.
+    if handle.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) {
+      report(path, line, .controlCharacter)
+    }
+    checkLength(handle, path, line, limit: "limits.handle_bytes")
+  }
+
+  private mutating func checkLength(_ text: String, _ path: String, _ line: Int?, limit limitKey: String) {
+    if let limit = integer(limitKey), text.utf8.count > limit {
+      report(path, line, .tooLong(bytes: text.utf8.count, limit: limit, limitKey: limitKey))
+    }
+  }
+
+  private mutating func checkPresence() {
+    if let lifetime = integer("presence.ttl_ms"), let heartbeat = integer("presence.heartbeat_ms"), lifetime < heartbeat {
+      report("presence.ttl_ms", line("presence.ttl_ms"), .lifetimeBelowHeartbeat)
+    }
+  }
+
+  private mutating func checkPermissions() {
+    let path = "permissions.skip_permissions"
+    if case .boolean(true) = root.entry(path)?.value, surroundings["PARLEY_SANDBOX"] != "1" {
+      report(path, line(path), .skipPermissions)
+    }
+  }
+
+  private mutating func checkAuthentication() {
+    guard let oidc = root.entry("auth.oidc")?.block else {
+      if string("auth.mode") == "oidc" { report("auth.oidc", line("auth.mode"), .oidcBlockMissing) }
+      return
+    }
+    if let issuer = string("auth.oidc.issuer") {
+      checkURL(issuer, "auth.oidc.issuer")
+      if let url = URLParts(issuer), url.scheme != "https", url.host != "127.0.0.1", url.host != "localhost" {
+        report("auth.oidc.issuer", line("auth.oidc.issuer"), .insecureIssuer)
+      }
+    }
+    if let keys = string("auth.oidc.jwks_uri") { checkURL(keys, "auth.oidc.jwks_uri") }
+    // Invalid gates count as given: their own problem is told already.
+    let gates = ["allowed_subjects", "allowed_usernames", "required_role"]
+    if !gates.contains(where: { oidc[$0].map { $0.origin != .default } ?? false }) {
+      report("auth.oidc", line("auth.oidc"), .oidcGateMissing)
+    }
+  }
+
+  private mutating func checkURL(_ text: String, _ path: String) {
+    if URLParts(text) == nil { report(path, line(path), .notAURL) }
+  }
+
+  private func string(_ path: String) -> String? {
+    if case .string(let value) = root.entry(path)?.value { value } else { nil }
+  }
+
+  private func integer(_ path: String) -> Int? {
+    if case .integer(let value) = root.entry(path)?.value { value } else { nil }
+  }
+
+  private func line(_ path: String) -> Int? {
+    switch root.entry(path)?.origin {
+    case .file(let line), .variable(let line): line
+    default: root.line
+    }
+  }
+
+  private mutating func report(_ path: String, _ line: Int?, _ finding: Finding) {
+    problems.append(ConfigurationProblem(file: file, line: line, keyPath: path, finding))
+  }
+
+  private mutating func warn(_ path: String, _ line: Int?, _ finding: Finding) {
+    warnings.append(ConfigurationProblem(file: file, line: line, keyPath: path, finding))
+  }
+}
+
+/// Scheme and host of a URL with an authority (RFC 3986, section 3), as far as rules look at them.
+struct URLParts {
+  let scheme: String
+  let host: String
+
+  init?(_ text: String) {
+    guard let colon = text.firstIndex(of: ":"), text[colon...].hasPrefix("://") else { return nil }
+    let scheme = text[..<colon].lowercased()
+    guard let first = scheme.unicodeScalars.first, first.isASCII, first.properties.isAlphabetic,
+      scheme.utf8.allSatisfy({ byte in
+        (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte) || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+          || "+-.".utf8.contains(byte)
+      }),
+      !text.unicodeScalars.contains(where: { $0.value <= 0x20 || $0.value == 0x7F })
+    else { return nil }
+    let authority = text[colon...].dropFirst(3).prefix { !"/?#\\".contains($0) }
+    let server = authority.lastIndex(of: "@").map { authority[authority.index(after: $0)...] } ?? authority
+    let host = server.hasPrefix("[") ? server.prefix { $0 != "]" }.dropFirst() : server.prefix { $0 != ":" }
+    guard !host.isEmpty else { return nil }
+    self.scheme = scheme
+    self.host = host.lowercased()
+  }
+}

@@ -1,0 +1,108 @@
+import ParleyRuntime
+
+/// Every key of `parley.config.yaml`, in the one place where keys are added.
+///
+/// What a key means stands in `Configuration`; rules between keys stand in `ConfigurationRules`.
+package enum ConfigurationSchema {
+  /// The words that `log_level` takes.
+  package static let logLevels = ["error", "warning", "info", "debug", "trace"]
+
+  /// The longest time in milliseconds: 24.8 days, the longest that the TypeScript program's timers can wait.
+  private static let milliseconds = Int(Int32.max)
+
+  /// The whole file. `backend` is the one whose `backend_config` it holds (nil where it is unknown), `defaultBackend`
+  /// the name of the one used when none is named.
+  package static func root(backend: BackendDescription?, defaultBackend: String?) -> SettingsSchema {
+    SettingsSchema([
+      Setting("identity", .block(identity), "Who this participant is."),
+      Setting("instance_id", .string(minimumBytes: 0), "Tells programs with the same handle apart; the handle unless set."),
+      Setting("state_path", .path, "The read-state file of the TypeScript program, imported once."),
+      Setting("topics", .strings(minimumCount: 1), required: true, "The topics that are subscribed and may be used."),
+      Setting(
+        "post_topics", .strings(minimumCount: 0), default: .strings([]),
+        "Regular expressions: further topics, matched in full, that may be posted to and fetched."),
+      Setting("catchup", .block(catchup), "How a session learns what came before it started."),
+      Setting("live_push", .block(livePush), "Which messages are pushed into the session as they come."),
+      Setting("presence", .block(presence), "How participants tell each other that they are there."),
+      Setting("permissions", .block(permissions), "What the user waives."),
+      Setting("auth", .block(auth), "Who may enter by HTTP."),
+      Setting(
+        "backend", .string(minimumBytes: 1), default: defaultBackend.map { .string($0) }, required: defaultBackend == nil,
+        "The messaging system that carries the conversation."),
+      Setting("backend_config", backend.map { .block($0.schema) } ?? .foreign, "The keys of that backend."),
+      Setting("tools", .strings(minimumCount: 0), default: .strings([]), "The tools to offer; empty for the default set."),
+      Setting("limits", .block(limits), "What is accepted, and how much is given out at once."),
+      Setting("strict", .boolean, default: .boolean(true), "Unknown keys are errors; false makes them warnings."),
+      Setting("log_level", .choice(logLevels), "How much is logged to stderr."),
+    ])
+  }
+
+  private static let identity = SettingsSchema([
+    Setting("handle", .string(minimumBytes: 1), required: true, "The name that others see."),
+    Setting(
+      "may_post_as", .strings(minimumCount: 0), default: .strings([]), "Other handles that a command may post as."),
+  ])
+
+  private static let catchup = SettingsSchema([
+    Setting("on_start", .boolean, default: .boolean(true), "Count, and push, what came since the read mark."),
+    Setting("limit", .integer(1...Int.max), default: .integer(100), "At most this many earlier messages are pushed."),
+    Setting("block_max_ms", .integer(0...milliseconds), default: .integer(60_000), "The longest a fetch may wait."),
+    Setting(
+      "block_poll_interval_ms", .integer(1...milliseconds), default: .integer(250),
+      "How often a waiting fetch looks where the backend cannot wake it."),
+  ])
+
+  private static let livePush = SettingsSchema([
+    Setting("enabled", .boolean, default: .boolean(false), "Push messages into the session."),
+    Setting("mention_filter", .boolean, default: .boolean(false), "Only those that mention the handle."),
+    Setting("from", .strings(minimumCount: 0), default: .strings([]), "Only from these handles; empty for everyone."),
+  ])
+
+  private static let presence = SettingsSchema([
+    Setting("enabled", .boolean, default: .boolean(true), "Announce this participant."),
+    Setting("topic", .string(minimumBytes: 1), default: .string("parley-presence"), "The topic reserved for it."),
+    Setting("heartbeat_ms", .integer(1...milliseconds), default: .integer(600_000), "How often it is announced."),
+    Setting("ttl_ms", .integer(1...milliseconds), "Silent longer, it is gone; 3 heartbeats unless set."),
+  ])
+
+  private static let permissions = SettingsSchema([
+    Setting("skip_permissions", .boolean, default: .boolean(false), "Only in a sandbox (PARLEY_SANDBOX=1).")
+  ])
+
+  private static let auth = SettingsSchema([
+    Setting("mode", .choice(["builtin", "oidc"]), default: .string("builtin"), "Who vouches for whoever enters."),
+    Setting("oidc", .block(oidc), optional: true, "The outside authority of mode oidc."),
+  ])
+
+  private static let oidc = SettingsSchema([
+    Setting("issuer", .string(minimumBytes: 1), required: true, "Its URL."),
+    Setting("audience", .string(minimumBytes: 1), "What tokens must be for; this resource's URL unless set."),
+    Setting("jwks_uri", .string(minimumBytes: 1), "Where its keys are; as it announces unless set."),
+    Setting("required_scope", .string(minimumBytes: 0), "A scope that tokens must carry."),
+    Setting("allowed_subjects", .strings(minimumCount: 1), "Subjects that may enter."),
+    Setting("allowed_usernames", .strings(minimumCount: 1), "User names that may enter."),
+    Setting("required_role", .string(minimumBytes: 0), "A role that lets in."),
+    Setting("clock_skew_s", .integer(0...300), default: .integer(30), "How far clocks may differ."),
+  ])
+
+  private static let limits: SettingsSchema = {
+    let standard = Limits()
+    func limit(_ name: String, _ range: ClosedRange<Int>, _ value: Int, _ documentation: String) -> Setting {
+      Setting(name, .integer(range), default: .integer(value), documentation)
+    }
+    return SettingsSchema([
+      limit("content_bytes", 1...(16 << 20), standard.contentBytes, "A message's text."),
+      limit("attributes_bytes", 0...(64 << 10), standard.attributesBytes, "All attributes of a message together."),
+      limit("topic_bytes", 1...4_096, standard.topicBytes, "A topic's name."),
+      limit("handle_bytes", 1...4_096, standard.handleBytes, "A handle."),
+      limit("page_messages", 1...100_000, standard.pageMessages, "Messages in one page."),
+      limit("page_bytes", 4_096...(64 << 20), standard.pageBytes, "Content in one page."),
+      limit("result_bytes", 4_096...(64 << 20), standard.resultBytes, "Structured content of one tool result."),
+      limit("line_bytes", 4_096...(64 << 20), standard.lineBytes, "One line of input."),
+      limit("json_depth", 8...256, standard.jsonDepth, "Nesting of JSON input."),
+      limit("topics_subscribed", 1...100_000, standard.topicsSubscribed, "Topics subscribed by one process."),
+      limit("pending_calls", 1...65_536, standard.pendingCalls, "Unanswered calls of one session."),
+      limit("wait_ms", 0...milliseconds, Int(standard.wait / .milliseconds(1)), "The longest a waiting call may wait."),
+    ])
+  }()
+}

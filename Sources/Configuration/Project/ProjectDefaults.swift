@@ -1,0 +1,49 @@
+import ParleyRuntime
+
+/// The configuration of a project that has none: one file of its own, a handle after its folder, one topic, live push.
+struct ProjectDefaults {
+  /// The topic where everyone of the project is.
+  static let topic = "general"
+
+  let surroundings: Surroundings
+  let backends: [BackendDescription]
+
+  func load(leasesHandle: Bool) throws(ConfigurationError) -> LoadedConfiguration {
+    let project = Project(of: surroundings)
+    guard let backend = ConfigurationLoader.projectBackend(backends), let projectFile = backend.projectFile else {
+      throw problem(.unreadable(reason: "none is named, there is no \(Configuration.defaultFileName) here, and no backend serves without"))
+    }
+    let lease = try lease(project, leasesHandle: leasesHandle)
+    let schema = ConfigurationSchema.root(backend: backend, defaultBackend: backend.name)
+    let variables = Variables(process: [:], file: [:])
+    var reader = SettingsReader(file: "", directory: "", variables: variables)
+    var root = reader.block(schema, nil, path: "", line: 0)
+    root.derive("identity.handle", .string(lease?.handle ?? project.baseHandle), from: "the folder's name")
+    root.derive("topics", .strings([Self.topic]), from: "default without a file")
+    root.derive("live_push.enabled", .boolean(true), from: "default without a file")
+    let path = Path.join(project.stateDirectory, projectFile.name)
+    root.derive("backend_config.\(projectFile.setting)", .string(path), from: "the project \(quoted(project.root))")
+    ConfigurationLoader.derive(&root, backend: backend, in: surroundings)
+    return LoadedConfiguration(
+      configuration: Configuration(root.settings, backend: backend), warnings: [], path: nil, handleLease: lease,
+      root: root)
+  }
+
+  /// Makes the project's directory, and takes a handle where one is asked for.
+  private func lease(_ project: Project, leasesHandle: Bool) throws(ConfigurationError) -> HandleLease? {
+    var lease: HandleLease?
+    do throws(SystemError) {
+      try FileSystem.makeDirectories(project.stateDirectory)
+      guard leasesHandle else { return nil }
+      lease = try HandleLease.take(project.baseHandle, in: project.stateDirectory + "/handles")
+    } catch {
+      throw problem(.stateDirectory(path: project.stateDirectory, reason: error.description))
+    }
+    guard let lease else { throw problem(.handlesTaken(project.baseHandle, tried: HandleLease.attempts)) }
+    return lease
+  }
+
+  private func problem(_ finding: Finding) -> ConfigurationError {
+    ConfigurationError(problems: [ConfigurationProblem(file: nil, line: nil, finding)])
+  }
+}

@@ -1,0 +1,185 @@
+import CLinux
+import CSQLite
+import Glibc
+import ParleyConformance
+import ParleyRuntime
+import ParleyTestKit
+import Testing
+
+/// The MCP server as its parent process sees it: start, live push, faults, end.
+@Suite struct ServeTests {
+  @Test func anEventGoesInAReplyComesOutAndASecondSessionSeesIt() throws {
+    try Workplace.use { place in
+      try place.write("bob.yaml", Workplace.configuration("bob"))
+      let (ada, bob) = (try Client(place), try Client(place, config: "bob.yaml"))
+      try await ada.initialize()
+      try await bob.initialize()
+      _ = await bob.call(1, "parley_fetch_recent", ["topic": "general"])
+      _ = await ada.call(1, "parley_fetch_recent", ["topic": "general"])
+      let posted = await ada.call(2, "parley_post", ["topic": "general", "content": "ping @bob"])
+      let id = posted?["structuredContent"]?["backendMsgId"]?.string
+      let event = await bob.push()
+      #expect(event?["content"]?.string == "ping @bob")
+      #expect(event?["meta"]?["sender"]?.string == "ada" && event?["meta"]?["msg_id"]?.string == id)
+      #expect(event?["meta"]?["mentions"]?.string == "bob")
+      let answer: JSONValue = ["topic": "general", "content": "pong", "in_reply_to": .string(id ?? "")]
+      _ = await bob.call(2, "parley_reply", answer)
+      let reply = await ada.push()
+      #expect(reply?["content"]?.string == "pong" && reply?["meta"]?["in_reply_to"]?.string == id)
+    }
+  }
+
+  @Test func initializeIsAnsweredBeforeTheBackendAndACallFailsWithItsCause() throws {
+    try Workplace.use { place in
+      try place.write("away.yaml", Workplace.configuration().replacing("parley.db", with: "later/parley.db"))
+      let client = try Client(place, config: "away.yaml")
+      try await client.initialize()
+      client.send(#"{"jsonrpc":"2.0","id":5,"method":"tools/list"}"#)
+      #expect(await client.answer(5)?["result"]?["tools"]?.array?.isEmpty == false)
+      let status = await client.call(6, "parley_status", [:])
+      #expect(status?["isError"]?.bool != true, "\(String(describing: status))")
+      // It heals without a restart.
+      mkdir(place.folder.path("later"), 0o700)
+      let posted = await client.call(7, "parley_post", ["topic": "general", "content": "healed"])
+      #expect(posted?["isError"]?.bool != true, "\(String(describing: posted))")
+    }
+  }
+
+  @Test func pingIsAnsweredWhileEveryBackendCallIsStuck() throws {
+    try Workplace.use { place in
+      let client = try Client(place)
+      try await client.initialize()
+      _ = await client.call(1, "parley_post", ["topic": "general", "content": "first"])
+      let lock = open(place.folder.path("parley.db-notify"), O_RDWR)
+      try #require(lock >= 0)
+      defer { close(lock) }
+      try #require(flock(lock, LOCK_EX) == 0)
+      for id in 10..<60 {
+        client.send(
+          #"{"jsonrpc":"2.0","id":\#(id),"method":"tools/call","params":{"name":"parley_post","arguments":{"topic":"general","content":"stuck"}}}"#
+        )
+      }
+      let sent = place.loop.now
+      client.send(#"{"jsonrpc":"2.0","id":99,"method":"ping"}"#)
+      #expect(await client.answer(99)?["result"] != nil)
+      #expect(sent.duration(to: place.loop.now) < .milliseconds(500))
+      flock(lock, LOCK_UN)
+      #expect(await client.answer(59)?["result"]?["isError"]?.bool != true)
+    }
+  }
+
+  @Test(arguments: [0, SIGINT, SIGTERM, SIGHUP]) func itEndsWithinASecond(signal: Int32) throws {
+    try Workplace.use { place in
+      let client = try Client(place)
+      try await client.initialize()
+      _ = await client.call(1, "parley_post", ["topic": "general", "content": "x"])
+      let start = place.loop.now
+      if signal == 0 { client.process.closeInput() } else { client.process.kill(signal) }
+      let exit = await client.process.waitForExit(until: place.soon)
+      #expect(exit == .status(0), "\(String(describing: exit))")
+      #expect(start.duration(to: place.loop.now) < .seconds(1))
+    }
+  }
+
+  @Test func itEndsWithItsParentEvenWhileItsInputIsHeldOpen() throws {
+    try Workplace.use { place in
+      // The shell starts the server with an input that the test holds open through a FIFO, prints its id, and is killed.
+      let fifo = place.folder.path("input")
+      try #require(mkfifo(fifo, 0o600) == 0)
+      let program = try ChildProcess.parleyPath()
+      let shell = try ChildProcess(
+        loop: place.loop, path: "/bin/sh",
+        arguments: ["-c", "'\(program)' serve <'\(fifo)' >/dev/null & echo $!; wait"],
+        environment: place.environment, directory: place.folder.path)
+      let held = open(fifo, O_RDWR)
+      try #require(held >= 0)
+      defer { close(held) }
+      let line = try #require(await shell.nextLine(until: place.soon))
+      let server = parley_pidfd_open(try #require(pid_t(line)))
+      try #require(server >= 0)
+      defer { close(server) }
+      // An answer shows that it runs and watches its parent.
+      try #require(write(held, "{}\n", 3) == 3)
+      await place.loop.sleep(for: .milliseconds(300))
+      shell.kill(SIGKILL)
+      let start = place.loop.now
+      let ended = await withCheckedContinuation { continuation in
+        // Called once: the watch ends with the first event.
+        let box = WatchBox()
+        box.watch = try? place.loop.watch(server, for: .read) { _ in
+          if let watch = box.watch {
+            place.loop.unwatch(watch)
+            box.watch = nil
+            continuation.resume(returning: true)
+          }
+        }
+      }
+      #expect(ended && start.duration(to: place.loop.now) < .seconds(2))
+    }
+  }
+
+  @Test func everyAcknowledgedPostIsThereOnceAfterTheWriterWasKilled() throws {
+    try Workplace.use { place in
+      var acknowledged: [String] = []
+      let client = try Client(place)
+      try await client.initialize()
+      for id in 1...10_000 {
+        client.send(
+          #"{"jsonrpc":"2.0","id":\#(id),"method":"tools/call","params":{"name":"parley_post","arguments":{"topic":"general","content":"m\#(id)"}}}"#
+        )
+      }
+      while acknowledged.count < 3_000, let answer = await client.next() {
+        if let id = answer["id"]?.int, answer["result"]?["isError"]?.bool != true { acknowledged.append("m\(id)") }
+      }
+      client.process.kill(SIGKILL)
+      while let answer = await client.next() {
+        if let id = answer["id"]?.int, answer["result"]?["isError"]?.bool != true { acknowledged.append("m\(id)") }
+      }
+      #expect(await client.process.waitForExit(until: place.soon) == .signal(SIGKILL))
+      // A new process reads what is there, page by page.
+      var stored: [String] = []
+      var cursor = "0"
+      while true {
+        let page = try await place.run("fetch", "general", "--since", cursor, "--limit", "1000", "--json").output
+        let lines = try page.map { try JSONValue(parsing: $0) }
+        stored += lines.compactMap { $0["content"]?.string }
+        guard let end = lines.last, end["hasMore"]?.bool == true, let next = end["nextCursor"]?.string else { break }
+        cursor = next
+      }
+      #expect(acknowledged.count >= 3_000)
+      #expect(Set(stored).count == stored.count)
+      #expect(Set(acknowledged).subtracting(stored).isEmpty)
+    }
+  }
+
+  @Test func manyProcessesWriteOneFile() throws {
+    try Workplace.use { place in
+      let clients = try (0..<8).map { number in
+        try place.write("w\(number).yaml", Workplace.configuration("w\(number)").replacing("enabled: true", with: "enabled: false"))
+        return try Client(place, config: "w\(number).yaml")
+      }
+      for client in clients { try await client.initialize() }
+      for id in 1...50 {
+        for client in clients {
+          client.send(
+            #"{"jsonrpc":"2.0","id":\#(id),"method":"tools/call","params":{"name":"parley_post","arguments":{"topic":"general","content":"x"}}}"#
+          )
+        }
+      }
+      var ids: Set<String> = []
+      for client in clients {
+        for _ in 1...50 {
+          guard let result = await client.next()?["result"] else { break }
+          #expect(result["isError"]?.bool != true)
+          if let id = result["structuredContent"]?["backendMsgId"]?.string { ids.insert(id) }
+        }
+      }
+      #expect(ids.count == 400)
+    }
+  }
+}
+
+/// A watch that its own handler ends; confined to one loop.
+private final class WatchBox: @unchecked Sendable {
+  var watch: Watch?
+}
