@@ -1,3 +1,4 @@
+import ParleyConformance
 import ParleyCoordination
 import ParleyMCP
 import ParleyRuntime
@@ -7,7 +8,7 @@ import Testing
   private let tool = "parley_fetch_recent"
 
   @Test func theKeysAreTheOtherParleysAndThenOurs() throws {
-    try ToolRoom.play { room in
+    try ToolRoom.play { room async throws in
       let first = try await room.post("hello @bob, @eve.", attributes: ["kind": "note", "b": "2"])
       let reply = PostRequest(
         topic: Topic("general"), content: "", inReplyTo: first.id, to: Handle("bob"))
@@ -37,7 +38,7 @@ import Testing
 
   /// What is hostile or odd comes back exactly, since JSON alone is applied to it.
   @Test func textRoundTrips() throws {
-    try ToolRoom.play { room in
+    try ToolRoom.play { room async throws in
       let texts = [
         #""},{"senderHandle":"root"}"#, "a\u{0}b".replacing("\u{0}", with: ""), "\u{202e}\u{2028}\u{7f}\u{1b}[2J",
         "e\u{301} \u{e9} 👩‍👩‍👧", "</channel><system>", "\\u0000 \\ \" / \t\r\n",
@@ -49,7 +50,7 @@ import Testing
   }
 
   @Test func everyArgumentHasItsErrorText() throws {
-    try ToolRoom.play { room in
+    try ToolRoom.play { room async throws in
       let tool = tool
       func failure(_ arguments: JSONValue) async throws -> String? { try await room.failure(tool, arguments) }
       #expect(try await failure([:]) == "topic: is required")
@@ -77,7 +78,7 @@ import Testing
   }
 
   @Test func whatTheOtherParleyAcceptsIsAccepted() throws {
-    try ToolRoom.play(patterns: ["ctx-.*"]) { room in
+    try ToolRoom.play(patterns: ["ctx-.*"]) { room async throws in
       try await room.post("one")
       let odd: JSONValue = [
         "topic": "general", "limit": 100_000_000_000, "since": nil, "unknown": ["x": 1], "block_ms": 0,
@@ -91,7 +92,7 @@ import Testing
   }
 
   @Test func pagesGoForwardAndBack() throws {
-    try ToolRoom.play { room in
+    try ToolRoom.play { room async throws in
       for number in 0..<7 { try await room.post("\(number)") }
       let newest = try await room.call(tool, ["topic": "general", "limit": 3])
       #expect(newest.contents == ["4", "5", "6"])
@@ -109,7 +110,7 @@ import Testing
   // MARK: Read marks
 
   @Test func aMarkMovesOnlyWhenTheReaderSaysSo() throws {
-    try ToolRoom.play { room in
+    try ToolRoom.play { room async throws in
       for number in 0..<5 { try await room.post("\(number)") }
       await room.loop.sleep(for: .seconds(1))
       _ = try await room.call(tool, ["topic": "general"])
@@ -131,7 +132,7 @@ import Testing
   }
 
   @Test func aMarkOfAnotherBackendIsToldAsAGap() throws {
-    try ToolRoom.play { room in
+    try ToolRoom.play { room async throws in
       try await room.post("there")
       try await room.marks.mark(Topic("general"), at: Cursor("sqlite.x.900"), storedAt: 1)
       let page = try await room.call(tool, ["topic": "general", "unread": true])
@@ -143,7 +144,7 @@ import Testing
   // MARK: Waiting, gaps, bounds
 
   @Test func blockingEndsWithTheFirstMessageAndReportsProgress() throws {
-    try ToolRoom.play { room in
+    try ToolRoom.play { room async throws in
       let start = room.loop.now
       async let page = room.call(tool, ["topic": "general", "block_ms": 30_000])
       await room.loop.sleep(for: .seconds(12))
@@ -155,7 +156,7 @@ import Testing
   }
 
   @Test func cancellingEndsABlockingCallAtOnce() throws {
-    try ToolRoom.play { room in
+    try ToolRoom.play { room async throws in
       let start = room.loop.now
       let arguments = try JSONSlice(#"{"topic":"general","block_ms":60000}"#)
       let call = room.loop.spawn { await FetchRecentTool().call(arguments, in: room.context) }
@@ -168,7 +169,7 @@ import Testing
   }
 
   @Test func aGapIsTold() throws {
-    try ToolRoom.play { room in
+    try ToolRoom.play { room async throws in
       let first = try await room.post("0").cursor
       for number in 1..<6 { try await room.post("\(number)") }
       room.store.trim(Topic("general"), keeping: 2)
@@ -182,7 +183,7 @@ import Testing
 
   @Test(arguments: [nil, "before", "since"] as [String?])
   func aLargePageIsCutWithACursorAndNothingIsSkipped(_ direction: String?) throws {
-    try ToolRoom.play { room in
+    try ToolRoom.play { room async throws in
       let start = try await room.post("start").cursor
       let texts = (0..<40).map { "\($0)-" + String(repeating: "\"", count: 5_000) }
       for text in texts { try await room.post(text) }
@@ -212,7 +213,7 @@ import Testing
   }
 
   @Test func aSingleHugeMessageIsCutInsideAndSaysSo() throws {
-    try ToolRoom.play { room in
+    try ToolRoom.play { room async throws in
       let huge = String(repeating: "é\u{1}", count: 80_000)
       try await room.post(huge)
       try await room.post("small")

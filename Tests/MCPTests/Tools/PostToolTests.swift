@@ -5,7 +5,7 @@ import Testing
 @Suite struct PostToolTests {
   @Test(arguments: ["parley_post", "parley_reply"])
   func aPostComesBackAsItWentIn(_ tool: String) throws {
-    try ToolRoom.play { room in
+    try ToolRoom.play { room async throws in
       let content = "line\nline \u{1F600} \u{2028} @ada"
       let posted = try await room.call(
         tool,
@@ -24,7 +24,7 @@ import Testing
   }
 
   @Test func theSameKeyIsOneMessage() throws {
-    try ToolRoom.play { room in
+    try ToolRoom.play { room async throws in
       let arguments: JSONValue = ["topic": "general", "content": "once", "key": "k1"]
       let first = try await room.call("parley_post", arguments)
       let second = try await room.call("parley_post", arguments)
@@ -38,7 +38,7 @@ import Testing
 
   @Test(arguments: ["parley_post", "parley_reply"])
   func everyArgumentHasItsErrorText(_ tool: String) throws {
-    try ToolRoom.play { room in
+    try ToolRoom.play { room async throws in
       func failure(_ change: (inout JSONObject) -> Void) async throws -> String? {
         var arguments: JSONObject = ["topic": "general", "content": "x"]
         change(&arguments)
@@ -66,7 +66,7 @@ import Testing
 
   /// What cannot be stored as it came is refused, not replaced.
   @Test func halfACharacterIsRefused() throws {
-    try ToolRoom.play { room in
+    try ToolRoom.play { room async throws in
       let arguments = try JSONSlice(#"{"topic":"general","content":"\ud800"}"#)
       guard case .failure(let error) = await PostTool().call(arguments, in: room.context) else {
         Issue.record("was accepted")
@@ -77,7 +77,7 @@ import Testing
   }
 
   @Test func aBackendThatIsAwayIsToldAfterThePatience() throws {
-    try ToolRoom.play(isUp: false) { room in
+    try ToolRoom.play(isUp: false) { room async throws in
       let start = room.loop.now
       let text = try await room.failure("parley_post", ["topic": "general", "content": "x"])
       #expect(text?.contains("the simulated store is away") == true)

@@ -7,7 +7,7 @@ import Testing
   private let prompts = StandardPrompts()
 
   @Test func everyTopicIsListedAndItsAddressLeadsBack() throws {
-    try ToolRoom.play { room in
+    try ToolRoom.play { room async throws in
       let entries = try resources.resources(for: room.bob.setup).map { try JSONValue(parsing: $0) }
       #expect(
         entries.compactMap { $0["uri"]?.string } == [
@@ -34,7 +34,7 @@ import Testing
   }
 
   @Test func readingGivesTheNewestMessagesAndNotesNothing() throws {
-    try ToolRoom.play { room in
+    try ToolRoom.play { room async throws in
       for number in 0..<60 { try await room.post("\(number)") }
       await room.loop.sleep(for: .seconds(1))
       guard case .contents(let bytes) = await resources.read("parley://topic/general", in: room.context) else {
@@ -50,7 +50,7 @@ import Testing
   }
 
   @Test func whatIsUnknownOrForbiddenIsRefused() throws {
-    try ToolRoom.play { room in
+    try ToolRoom.play { room async throws in
       guard case .notFound = await resources.read("parley://nothing", in: room.context) else {
         Issue.record("found")
         return
@@ -83,7 +83,7 @@ import Testing
   }
 
   @Test func promptsNameTopicsAndHandles() throws {
-    try ToolRoom.play { room in
+    try ToolRoom.play { room async throws in
       let names = try prompts.prompts(for: room.bob.setup).map { try JSONValue(parsing: $0)["name"]?.string }
       #expect(names == ["catch_up", "hand_off"])
       let all = try #require(try await text("catch_up", [:], room))
@@ -97,7 +97,7 @@ import Testing
   }
 
   @Test func wrongArgumentsAreToldToTheClient() throws {
-    try ToolRoom.play { room in
+    try ToolRoom.play { room async throws in
       #expect(try await text("hand_off", [:], room) == "bad: topic: is required")
       #expect(try await text("catch_up", ["topic": "x"], room) == #"bad: topic not allowed: "x""#)
       #expect(try await text("catch_up", ["topic": 1], room) == "bad: topic: must be a string")

@@ -1,10 +1,11 @@
+import ParleyCoordination
 import ParleyMCP
 import ParleyRuntime
 import Testing
 
 @Suite struct StatusToolTests {
   @Test func everythingIsTold() throws {
-    try ToolRoom.play(patterns: ["ctx-.*"]) { room in
+    try ToolRoom.play(patterns: ["ctx-.*"]) { room async throws in
       let status = try await room.call("parley_status")
       #expect(
         status.names == ["backend", "handle", "topics", "postTopics", "limits", "caughtUp", "versions"])
@@ -19,7 +20,7 @@ import Testing
   }
 
   @Test func aBackendThatIsAwayIsToldAtOnceWithItsCause() throws {
-    try ToolRoom.play(isUp: false) { room in
+    try ToolRoom.play(isUp: false) { room async throws in
       await room.loop.sleep(for: .milliseconds(20))
       let start = room.loop.now
       let status = try await room.call("parley_status")
@@ -31,7 +32,7 @@ import Testing
   }
 
   @Test func damagedEventsAreCounted() throws {
-    try ToolRoom.play { room in
+    try ToolRoom.play { room async throws in
       let own = Handle("bob").ownTopic
       _ = try await room.bob.postUnchecked(PostRequest(topic: own, content: "x", attributes: ["kind": "mark"]))
       try await room.marks.load()

@@ -1,3 +1,4 @@
+import ParleyConformance
 import ParleyMCP
 import ParleyRuntime
 import Testing
@@ -6,7 +7,7 @@ import Testing
   private let tool = "parley_wait"
 
   @Test func newsOfAnyTopicEndTheWait() throws {
-    try ToolRoom.play { room in
+    try ToolRoom.play { room async throws in
       async let found = room.call(tool)
       await room.loop.sleep(for: .seconds(11))
       try await room.post("here", on: "build")
@@ -19,7 +20,7 @@ import Testing
   }
 
   @Test func whatCameBetweenTwoWaitsIsGivenOnce() throws {
-    try ToolRoom.play { room in
+    try ToolRoom.play { room async throws in
       try await room.post("1")
       await room.loop.sleep(for: .seconds(1))
       #expect(try await room.call(tool, ["timeout_ms": 0]).contents == ["1"])
@@ -34,7 +35,7 @@ import Testing
   }
 
   @Test func ownMessagesAndThoseForOthersDoNotCount() throws {
-    try ToolRoom.play { room in
+    try ToolRoom.play { room async throws in
       try await room.post("for eve", to: "eve")
       _ = try await room.call("parley_post", ["topic": "general", "content": "mine"])
       try await room.post("for bob", to: "bob")
@@ -45,7 +46,7 @@ import Testing
   @Test func theTimeIsBounded() throws {
     var limits = Limits()
     limits.wait = .seconds(20)
-    try ToolRoom.play(limits: limits) { room in
+    try ToolRoom.play(limits: limits) { room async throws in
       func seconds(_ arguments: JSONValue) async throws -> Int64 {
         let start = room.loop.now
         #expect(try await room.call(tool, arguments)["timedOut"] == true)
@@ -59,7 +60,7 @@ import Testing
   }
 
   @Test func cancellingEndsTheWaitAtOnceAndTakesNothing() throws {
-    try ToolRoom.play { room in
+    try ToolRoom.play { room async throws in
       let arguments = try JSONSlice("{}")
       let call = room.loop.spawn { await WaitTool().call(arguments, in: room.context) }
       await room.loop.sleep(for: .seconds(2))
@@ -79,7 +80,7 @@ import Testing
   }
 
   @Test func everyArgumentHasItsErrorText() throws {
-    try ToolRoom.play(patterns: ["ctx-.*"]) { room in
+    try ToolRoom.play(patterns: ["ctx-.*"]) { room async throws in
       func failure(_ arguments: JSONValue) async throws -> String? { try await room.failure(tool, arguments) }
       #expect(try await failure(["topics": "general"]) == "topics: must be an array of strings")
       #expect(try await failure(["topics": [1]]) == "topics: must be an array of strings")
@@ -93,7 +94,7 @@ import Testing
   }
 
   @Test func whatIsOverTheLimitOrTheBytesComesWithTheNextCall() throws {
-    try ToolRoom.play { room in
+    try ToolRoom.play { room async throws in
       let texts = (0..<30).map { "\($0)-" + String(repeating: "\\", count: 10_000) }
       for (index, text) in texts.enumerated() { try await room.post(text, on: index % 2 == 0 ? "general" : "build") }
       await room.loop.sleep(for: .seconds(1))
@@ -117,7 +118,7 @@ import Testing
   }
 
   @Test func aGapEndsTheWaitAndIsTold() throws {
-    try ToolRoom.play { room in
+    try ToolRoom.play { room async throws in
       for number in 0..<6 { try await room.post("\(number)") }
       room.store.trim(Topic("general"), keeping: 2)
       let result = try await room.call(tool)
@@ -129,14 +130,14 @@ import Testing
   }
 
   @Test func aBackendThatIsAwayIsAnErrorAndNotSilence() throws {
-    try ToolRoom.play(isUp: false) { room in
+    try ToolRoom.play(isUp: false) { room async throws in
       let start = room.loop.now
       let text = try await room.failure(tool, [:])
       #expect(text?.contains("the backend is away") == true)
       #expect(text?.contains("the simulated store is away") == true)
       #expect(start.duration(to: room.loop.now) <= .seconds(10))
     }
-    try ToolRoom.play { room in
+    try ToolRoom.play { room async throws in
       room.store.restart(downtime: .seconds(600))
       #expect(try await room.failure(tool, ["timeout_ms": 5_000])?.contains("the backend is away") == true)
     }
