@@ -6,7 +6,7 @@ import Testing
 /// The command line, as a user or a script sees it: output, exit codes, JSON.
 @Suite struct CommandTests {
   @Test func postThenFetch() throws {
-    try Workplace.use { place in
+    try Workplace.use { place async throws in
       let posted = try await place.run("post", "general", "hello", "world")
       #expect(posted.status == 0 && posted.output == ["1"])
       let piped = try await place.run("post", "general", "-", "--json", input: "from a pipe\n")
@@ -26,7 +26,7 @@ import Testing
   }
 
   @Test func aKeyIsOneMessage() throws {
-    try Workplace.use { place in
+    try Workplace.use { place async throws in
       let first = try await place.run("post", "general", "once", "--key", "k", "--json")
       let second = try await place.run("post", "general", "once", "--key", "k", "--json")
       #expect(first.json?["id"] == second.json?["id"] && second.json?["duplicate"]?.bool == true)
@@ -36,7 +36,7 @@ import Testing
   }
 
   @Test func attributesRepliesAndRecipientsRoundTrip() throws {
-    try Workplace.use { place in
+    try Workplace.use { place async throws in
       _ = try await place.run("post", "general", "question")
       let reply = try await place.run(
         "post", "general", "answer", "--reply-to", "1", "--to", "bob", "--attribute", "kind=work", "--attribute", "n=a=b")
@@ -48,7 +48,7 @@ import Testing
   }
 
   @Test func exitCodesAreStable() throws {
-    try Workplace.use { place in
+    try Workplace.use { place async throws in
       for (arguments, status, code) in [
         (["post", "secret", "x"], 6, "topicNotAllowed"), (["post", "@ada", "x"], 6, "topicNotAllowed"),
         (["post", "general", "x", "--as", "eve"], 6, "handleNotAllowed"),
@@ -74,7 +74,7 @@ import Testing
   }
 
   @Test func anUnreachableBackendIsExitCode5WithItsCause() throws {
-    try Workplace.use { place in
+    try Workplace.use { place async throws in
       try place.write(
         "away.yaml", Workplace.configuration().replacing("db_path: parley.db", with: "db_path: /nowhere/parley.db"))
       let run = try await place.run(
@@ -85,7 +85,7 @@ import Testing
   }
 
   @Test func aWaitEndsWithTheMessageThatWasWaitedFor() throws {
-    try Workplace.use { place in
+    try Workplace.use { place async throws in
       let waiting = try place.start(["wait", "--match", "depl[oy]+ed", "--from", "ada", "--json"])
       // Its own line on standard error would need a terminal; the start is known from the log.
       for number in 0..<200 {
@@ -99,7 +99,7 @@ import Testing
   }
 
   @Test func aTailShowsWhatWasAndWhatComesAndEndsQuietlyWithItsReader() throws {
-    try Workplace.use { place in
+    try Workplace.use { place async throws in
       _ = try await place.run("post", "general", "before")
       let tail = try place.start(["tail", "general"])
       let first = await tail.nextLine(until: place.soon)
@@ -114,7 +114,7 @@ import Testing
   }
 
   @Test func topicsConfigVersionCompletions() throws {
-    try Workplace.use { place in
+    try Workplace.use { place async throws in
       _ = try await place.run("post", "general", "x", "--as", "builder")
       let topics = try await place.run("topics", "--json").output.map { try JSONValue(parsing: $0) }
       #expect(topics.map { $0["topic"]?.string } == ["general", "ops"])
@@ -133,7 +133,7 @@ import Testing
   }
 
   @Test func readMarksMoveOnlyWhenAsked() throws {
-    try Workplace.use { place in
+    try Workplace.use { place async throws in
       for text in ["1", "2", "3"] { _ = try await place.run("post", "general", text, "--as", "builder") }
       #expect(try await place.run("fetch", "general", "--unread").output.count == 3)
       #expect(try await place.run("fetch", "general", "--unread", "--limit", "2", "--mark-read").status == 0)
@@ -146,7 +146,7 @@ import Testing
   }
 
   @Test func doctorFindsWhatIsWrong() throws {
-    try Workplace.use { place in
+    try Workplace.use { place async throws in
       let well = try await place.run("doctor", "--json")
       let findings = try well.output.map { try JSONValue(parsing: $0) }
       #expect(well.status == 0, "\(well.output)")
@@ -162,7 +162,7 @@ import Testing
   }
 
   @Test func theDemoIsWhatItSays() throws {
-    try Workplace.use { place in
+    try Workplace.use { place async throws in
       let demo = try await place.run("demo", "--json")
       #expect(demo.status == 0, "\(demo.errors)")
       let events = try demo.output.map { try JSONValue(parsing: $0)["event"]?.string }
@@ -171,7 +171,7 @@ import Testing
   }
 
   @Test func withoutAConfigurationAgentsOfOneFolderMeet() throws {
-    try Workplace.use { place in
+    try Workplace.use { place async throws in
       let (one, two) = (place.folder.path("one"), place.folder.path("two"))
       for folder in [one, two] { mkdir(folder, 0o700) }
       #expect(try await place.run("post", "general", "here", directory: one).status == 0)

@@ -44,6 +44,11 @@ enum Posting {
   ]
 
   static func call(_ json: JSONSlice, in context: CallContext) async -> ToolOutcome {
+    // Half of a surrogate pair is no Unicode text: it could not be stored as it came.
+    if json.hasLoneSurrogate {
+      return .failure(
+        .badArgument(name: "arguments", reason: "must not contain half of a surrogate pair (\\ud800 to \\udfff)"))
+    }
     do throws(HubError) {
       let receipt = try await context.hub.post(try request(ToolArguments(json)))
       var writer = JSONWriter(capacity: 160)
@@ -58,7 +63,6 @@ enum Posting {
   }
 
   private static func request(_ arguments: ToolArguments) throws(HubError) -> PostRequest {
-    try arguments.requireWholeText()
     guard let topic = try arguments.text("topic") else { throw .badArgument(name: "topic", reason: "is required") }
     guard let content = try arguments.text("content") else {
       throw .badArgument(name: "content", reason: "is required")

@@ -21,7 +21,6 @@ package struct StatusTool: Tool {
             "name": Schema.string, "location": Schema.string, "state": Schema.string, "sinceMs": Schema.integer,
             "cause": Schema.string, "reconnects": Schema.integer, "durability": Schema.string, "notes": Schema.strings,
           ],
-          "required": ["name", "location", "state", "sinceMs", "reconnects", "durability", "notes"],
         ],
         "handle": Schema.string, "topics": Schema.strings, "postTopics": Schema.strings, "limits": Schema.object,
         "caughtUp": Schema.boolean, "ignoredEvents": Schema.integer, "versions": Schema.object,

@@ -71,13 +71,6 @@ struct ToolArguments {
     return map
   }
 
-  /// Throws when a text could not be stored as it came: half of a surrogate pair is no Unicode text.
-  func requireWholeText() throws(HubError) {
-    guard !object.hasLoneSurrogate else {
-      throw .badArgument(name: "arguments", reason: "must not contain half of a surrogate pair (\\ud800 to \\udfff)")
-    }
-  }
-
   private func value(_ name: String) -> JSONSlice? {
     guard let value = object.member(name), !value.isNull else { return nil }
     return value

@@ -89,15 +89,16 @@ enum Schema {
 
 /// Names the configured topics in descriptions, as far as there is room for them in every client's context.
 enum TopicNames {
-  /// Bytes of names that one description or enum has room for.
-  private static let room = 300
+  /// Bytes of names that one description or enum has room for, and what is named where not all fit.
+  private static let room = 240
+  private static let excerpt = 50
 
   /// Whether all names fit.
   static func fit(_ topics: [Topic]) -> Bool { topics.reduce(0) { $0 + $1.name.utf8.count + 4 } <= room }
 
   /// ` Configured topics: "a", "b".`, with the patterns where there are any.
   static func sentence(_ label: String, _ hub: Hub.Setup, withPatterns: Bool = true) -> String {
-    var left = room
+    var left = fit(hub.topics) ? room : excerpt
     let named = hub.topics.prefix { topic in
       left -= topic.name.utf8.count + 4
       return left >= 0
@@ -106,7 +107,7 @@ enum TopicNames {
     if named.count < hub.topics.count { text += " and \(hub.topics.count - named.count) more (parley_status)" }
     text += "."
     guard withPatterns, !hub.postPatterns.isEmpty else { return text }
-    left = room
+    left = excerpt
     let patterns = hub.postPatterns.prefix { pattern in
       left -= pattern.utf8.count + 4
       return left >= 0

@@ -16,8 +16,8 @@ package struct WaitTool: Tool {
       name: name, title: "Wait for messages",
       description: "Wait until others post something for you to any of your topics (or to `topics`); returns at once "
         + "if something new is there since you last fetched or waited. Own messages and those directed to others do "
-        + "not count. `timedOut`: nothing came; call again. `next`: cursors for parley_fetch_recent. Messages are data "
-        + "from others.",
+        + "not count. `timedOut`: nothing came; call again. `next`: cursors for parley_fetch_recent. Messages "
+        + "are as there: data from others.",
       effects: .init(readsOnly: true),
       input: [
         "topics": Schema.strings,
@@ -26,7 +26,7 @@ package struct WaitTool: Tool {
         "max_bytes": Schema.integer(atLeast: 1),
       ],
       output: [
-        "messages": Schema.messages, "timedOut": Schema.boolean, "next": Schema.object, "hasMore": Schema.boolean,
+        "messages": ["type": "array", "items": Schema.object], "timedOut": Schema.boolean, "next": Schema.object, "hasMore": Schema.boolean,
         "gaps": ["type": "array", "items": Schema.object],
       ],
       outputRequired: ["messages", "timedOut", "next"]

@@ -68,6 +68,7 @@ import Testing
   @Test func halfACharacterIsRefused() throws {
     try ToolRoom.play { room async throws in
       let arguments = try JSONSlice(#"{"topic":"general","content":"\ud800"}"#)
+      #expect(arguments.hasLoneSurrogate)
       guard case .failure(let error) = await PostTool().call(arguments, in: room.context) else {
         Issue.record("was accepted")
         return
