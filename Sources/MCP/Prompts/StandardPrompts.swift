@@ -32,7 +32,9 @@ package struct StandardPrompts: PromptProvider {
         if let topic { try await context.hub.check(topic) }
         return Self.answer("What is new", Self.catchUp(topic.map { [$0] } ?? context.hub.setup.topics))
       case .handOff:
-        guard let topic = try given?.text("topic").map({ Topic($0) }) else { return .badArguments("topic: is required") }
+        guard let topic = try given?.text("topic").map({ Topic($0) }) else {
+          return .badArguments("topic: is required")
+        }
         try await context.hub.check(topic)
         let to = try given?.text("to").flatMap { $0.isEmpty ? nil : $0 }
         return Self.answer("A summary for whoever goes on", Self.handOff(topic, to: to))

@@ -95,7 +95,8 @@ package struct FetchRecentTool: Tool {
         throw .badArgument(name: "before", reason: "cannot be combined with since")
       }
       if unread, since != nil || before != nil {
-        throw .badArgument(name: "unread", reason: "cannot be combined with since or before: it begins at the read mark")
+        throw .badArgument(
+          name: "unread", reason: "cannot be combined with since or before: it begins at the read mark")
       }
       let limit = try arguments.integer("limit", atLeast: 1) ?? FetchRecentTool.defaultLimit
       mark = unread ? await context.marks.marks[topic] : nil

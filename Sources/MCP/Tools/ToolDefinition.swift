@@ -112,7 +112,8 @@ enum TopicNames {
       left -= pattern.utf8.count + 4
       return left >= 0
     }
-    text += " Also allowed (post/fetch only): any topic fully matching regex " + patterns.map(quoted).joined(separator: ", ")
+    text +=
+      " Also allowed (post/fetch only): any topic fully matching regex " + patterns.map(quoted).joined(separator: ", ")
     return text + (patterns.count < hub.postPatterns.count ? " and others." : ".")
   }
 

@@ -26,7 +26,8 @@ package struct WaitTool: Tool {
         "max_bytes": Schema.integer(atLeast: 1),
       ],
       output: [
-        "messages": ["type": "array", "items": Schema.object], "timedOut": Schema.boolean, "next": Schema.object, "hasMore": Schema.boolean,
+        "messages": ["type": "array", "items": Schema.object], "timedOut": Schema.boolean, "next": Schema.object,
+        "hasMore": Schema.boolean,
         "gaps": ["type": "array", "items": Schema.object],
       ],
       outputRequired: ["messages", "timedOut", "next"]
@@ -84,7 +85,8 @@ package struct WaitTool: Tool {
         try await context.hub.check(topic)
         guard setup.topics.contains(topic) else {
           throw .badArgument(
-            name: "topics", reason: "\(TopicNames.quoted(topic.name)) is not subscribed: wait for it with "
+            name: "topics",
+            reason: "\(TopicNames.quoted(topic.name)) is not subscribed: wait for it with "
               + "parley_fetch_recent and block_ms")
         }
       }

@@ -159,7 +159,7 @@ import Testing
     try ToolRoom.play { room async throws in
       let start = room.loop.now
       let arguments = try JSONSlice(#"{"topic":"general","block_ms":60000}"#)
-      let call = room.loop.spawn { await FetchRecentTool().call(arguments, in: room.context) }
+      let call = room.loop.spawn { await ParleyMCP.FetchRecentTool().call(arguments, in: room.context) }
       await room.loop.sleep(for: .seconds(1))
       call.cancel()
       guard case .failure(let error) = await call.value else { Issue.record("was not cancelled"); return }

@@ -69,8 +69,9 @@ import Testing
     try ToolRoom.play { room async throws in
       let arguments = try JSONSlice(#"{"topic":"general","content":"\ud800"}"#)
       #expect(arguments.hasLoneSurrogate)
-      guard case .failure(let error) = await PostTool().call(arguments, in: room.context) else {
-        Issue.record("was accepted")
+      let outcome = await ParleyMCP.PostTool().call(arguments, in: room.context)
+      guard case .failure(let error) = outcome else {
+        Issue.record("was accepted: \(outcome)")
         return
       }
       #expect(error.description.contains("half of a surrogate pair"))

@@ -22,11 +22,12 @@ import Testing
     }
   }
 
-  @Test(arguments: [
-    ("parley://topic/a%2Fb%20%C3%A9", "a/b é"), ("parley://topic/a/b", "a/b"), ("parley://topic/%41", "A"),
-    ("parley://topic/", nil), ("parley://topic/%4", nil), ("parley://topic/%zz", nil), ("parley://topic/%ff", nil),
-    ("parley://topic/a?x", nil), ("parley://topic/a#x", nil), ("parley://other/a", nil), ("file:///etc/passwd", nil),
-  ] as [(String, String?)])
+  @Test(
+    arguments: [
+      ("parley://topic/a%2Fb%20%C3%A9", "a/b é"), ("parley://topic/a/b", "a/b"), ("parley://topic/%41", "A"),
+      ("parley://topic/", nil), ("parley://topic/%4", nil), ("parley://topic/%zz", nil), ("parley://topic/%ff", nil),
+      ("parley://topic/a?x", nil), ("parley://topic/a#x", nil), ("parley://other/a", nil), ("file:///etc/passwd", nil),
+    ] as [(String, String?)])
   func addresses(_ uri: String, _ name: String?) {
     var setup = Hub.Setup(author: Author(handle: Handle("h"), instance: "i"), topics: [])
     if let name { setup.topics = [Topic(name)] }
@@ -55,8 +56,9 @@ import Testing
         Issue.record("found")
         return
       }
-      guard case .failure(.topicNotAllowed(Topic("secret"))) = await resources.read(
-        "parley://topic/secret", in: room.context)
+      guard
+        case .failure(.topicNotAllowed(Topic("secret"))) = await resources.read(
+          "parley://topic/secret", in: room.context)
       else {
         Issue.record("allowed")
         return

@@ -12,7 +12,9 @@ enum SchemaCheck {
       case "enum":
         if rule.array?.contains(value) != true { faults.append("\(path): is none of the enum") }
       case "minimum":
-        if let number = value.double, let least = rule.double, number < least { faults.append("\(path): below minimum") }
+        if let number = value.double, let least = rule.double, number < least {
+          faults.append("\(path): below minimum")
+        }
       case "items":
         for (index, element) in (value.array ?? []).enumerated() {
           faults += Self.faults(element, rule, at: "\(path)[\(index)]")

@@ -59,7 +59,8 @@ struct ToolRoom: Sendable {
     }.get()
   }
 
-  private static func hub(_ name: String, _ supervisor: Supervisor, _ patterns: [String], _ limits: Limits) throws -> Hub
+  private static func hub(_ name: String, _ supervisor: Supervisor, _ patterns: [String], _ limits: Limits) throws
+    -> Hub
   {
     var setup = Hub.Setup(
       author: Author(handle: Handle(name), instance: "instance-\(name)"), topics: topics.map { Topic($0) })

@@ -62,14 +62,14 @@ import Testing
   @Test func cancellingEndsTheWaitAtOnceAndTakesNothing() throws {
     try ToolRoom.play { room async throws in
       let arguments = try JSONSlice("{}")
-      let call = room.loop.spawn { await WaitTool().call(arguments, in: room.context) }
+      let call = room.loop.spawn { await ParleyMCP.WaitTool().call(arguments, in: room.context) }
       await room.loop.sleep(for: .seconds(2))
       let start = room.loop.now
       call.cancel()
       guard case .failure(let error) = await call.value else { Issue.record("was not cancelled"); return }
       #expect(error.code == "cancelled" && start == room.loop.now)
       // The message and the cancellation in the same moment: the next call has it.
-      let second = room.loop.spawn { await WaitTool().call(arguments, in: room.context) }
+      let second = room.loop.spawn { await ParleyMCP.WaitTool().call(arguments, in: room.context) }
       await room.loop.sleep(for: .seconds(1))
       try await room.post("in the last moment")
       second.cancel()
