@@ -1,3 +1,4 @@
+import ParleyRuntime
 import Testing
 
 @testable import ParleyConfiguration
