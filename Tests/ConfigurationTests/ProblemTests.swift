@@ -62,8 +62,9 @@ struct Mistake: Sendable, CustomTestStringConvertible {
     Mistake(adding: "post_topics: ['']\n", "4: post_topics.0: must not be empty"),
     Mistake(
       adding: "limits: {topic_bytes: 3, handle_bytes: 4}\n",
+      "1: presence.topic: 15 bytes long",
       "2: identity.handle: 5 bytes long, over the limit of 4; allowed: limits.handle_bytes",
-      "3: topics.0: 7 bytes long", "4: presence.topic: 15 bytes long"),
+      "3: topics.0: 7 bytes long"),
     Mistake(adding: "limits: {json_depth: 1000}\n", "4: limits.json_depth: 1000 is out of range; allowed: 8 to 256"),
     Mistake(
       adding: "permissions: {skip_permissions: true}\n",
@@ -80,8 +81,8 @@ struct Mistake: Sendable, CustomTestStringConvertible {
       "8: auth.oidc.jwks_uri: not a URL", "9: auth.oidc.clock_skew_s: 301 is out of range; allowed: 0 to 300"),
     Mistake(adding: "auth: {oidc: {required_role: r}}\n", "4: auth.oidc.issuer: required, but missing"),
     Mistake(
-      adding: "backend: sqlight\n",
-      "4: backend: this program does not carry the backend \"sqlight\"; did you mean \"sqlite\"? allowed: sqlite, local-sqlite, remote"
+      adding: "backend: sqlit\n",
+      "4: backend: this program does not carry the backend \"sqlit\"; did you mean \"sqlite\"? allowed: sqlite, local-sqlite, remote"
     ),
     Mistake(
       adding: "backend: redis\n", "4: backend: this program does not carry the backend \"redis\"; allowed: sqlite"),

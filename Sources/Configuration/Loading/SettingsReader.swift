@@ -31,7 +31,11 @@ struct SettingsReader {
   static let secretLimit = 64 * 1024
 
   /// Reads a block; `node` is nil where the file has none. `line` is the one that misses it then.
-  mutating func block(_ schema: SettingsSchema, _ node: YAMLNode?, path: String, line: Int) -> ResolvedBlock {
+  ///
+  /// `reportsMissing` is false inside a block that is none, where everything would be missing.
+  mutating func block(
+    _ schema: SettingsSchema, _ node: YAMLNode?, path: String, line: Int, reportsMissing: Bool = true
+  ) -> ResolvedBlock {
     var entries: [YAMLNode.Entry] = []
     if let node {
       if case .mapping(let found) = node.value {
@@ -49,7 +53,7 @@ struct SettingsReader {
     }
     let isUsable = node.map { if case .mapping = $0.value { true } else { false } } ?? true
     let resolved = schema.settings.map { setting in
-      self.entry(setting, in: entries, path: path, line: line, reportsMissing: isUsable)
+      self.entry(setting, in: entries, path: path, line: line, reportsMissing: isUsable && reportsMissing)
     }
     return ResolvedBlock(entries: resolved, line: line)
   }
@@ -63,12 +67,13 @@ struct SettingsReader {
       guard found != nil || !setting.isOptional else {
         return ResolvedBlock.Entry(setting: setting, value: nil, origin: .default)
       }
-      let block = block(inner, found?.value, path: path, line: found?.mark.line ?? line)
+      let block = block(
+        inner, found?.value, path: path, line: found?.mark.line ?? line, reportsMissing: reportsMissing)
       let origin = found.map { ResolvedBlock.Origin.file(line: $0.mark.line) } ?? .default
       return ResolvedBlock.Entry(setting: setting, value: nil, block: block, origin: origin)
     }
     if let fileKey = setting.fileKey, let named = entries.first(where: { $0.key == fileKey }) {
-      if found != nil { report(named.value, path, .secretGivenTwice(fileKey: fileKey)) }
+      if let found { report(found.value, path, .secretGivenTwice(fileKey: fileKey)) }
       return secret(setting, named, path: join(Self.parent(path), fileKey))
     }
     guard let found else {
