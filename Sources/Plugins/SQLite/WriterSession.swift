@@ -9,6 +9,8 @@ struct WriterSession: ~Copyable {
     var results: [(call: PostCall, result: Result<Receipt, SeamError>)] = []
     /// Why the session cannot go on.
     var lost: SeamError?
+    /// Something was stored: other processes are to be told by `announce`.
+    var isStored = false
   }
 
   let facts: Schema.Facts
@@ -167,11 +169,13 @@ struct WriterSession: ~Copyable {
       return slice
     }
     let started = ContinuousClock.now
-    let stored = transaction(&rest, now: now, until: started + Self.timeSlice, &slice)
+    slice.isStored = transaction(&rest, now: now, until: started + Self.timeSlice, &slice)
     sidecar.unlock()
-    if stored { sidecar.touch() }
     return slice
   }
+
+  /// Wakes the readers of every process, this one included.
+  func announce() { sidecar.touch() }
 
   private func transaction(
     _ rest: inout ArraySlice<PostCall>, now: Int64, until end: ContinuousClock.Instant, _ slice: inout Slice
