@@ -12,7 +12,9 @@ enum Launch {
     set { registry.withLock { $0 = newValue } }
   }
 
-  static func load(_ shared: SharedOptions, leasesHandle: Bool = false) throws(ConfigurationError) -> LoadedConfiguration {
+  static func load(_ shared: SharedOptions, leasesHandle: Bool = false) throws(ConfigurationError)
+    -> LoadedConfiguration
+  {
     try Configuration.load(
       path: shared.config, in: .process, backends: plugins.map(\.description), leasesHandle: leasesHandle)
   }

@@ -33,7 +33,8 @@ extension SessionOptions {
       let life = loop.spawn { await supervisor.run() }
       var failure: (any Error)?
       do {
-        try await body(Room(hub: try Hub(setup: setup, supervisor: supervisor), configuration: configuration, output: output))
+        try await body(
+          Room(hub: try Hub(setup: setup, supervisor: supervisor), configuration: configuration, output: output))
       } catch {
         failure = error
       }

@@ -23,13 +23,15 @@ struct ServeCommand: ParsableCommand {
     let supervisor = Supervisor(loop: loop, backend: try Launch.makeBackend(configuration, on: loop))
     let server = try StdioServer(
       hub: Launch.setup(configuration, author: try Launch.author(of: configuration)), supervisor: supervisor,
-      offer: .init(tools: StandardTools.all, resources: TopicResources(), prompts: StandardPrompts()), options: Self.options(of: loaded))
+      offer: .init(tools: StandardTools.all, resources: TopicResources(), prompts: StandardPrompts()),
+      options: Self.options(of: loaded))
     let ended = try loop.run { () async -> SystemError? in
       await Log.follow(supervisor)
       Log.write(
         .notice,
         "bridge up — handle=\(configuration.identity.handle) "
-          + "topics=[\(configuration.topics.map(\.name).joined(separator: ", "))] live_push=\(configuration.livePush.isEnabled)")
+          + "topics=[\(configuration.topics.map(\.name).joined(separator: ", "))] live_push=\(configuration.livePush.isEnabled)"
+      )
       do throws(SystemError) {
         try await server.run()
         return nil

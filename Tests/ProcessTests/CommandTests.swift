@@ -39,7 +39,8 @@ import Testing
     try Workplace.use { place async throws in
       _ = try await place.run("post", "general", "question")
       let reply = try await place.run(
-        "post", "general", "answer", "--reply-to", "1", "--to", "bob", "--attribute", "kind=work", "--attribute", "n=a=b")
+        "post", "general", "answer", "--reply-to", "1", "--to", "bob", "--attribute", "kind=work", "--attribute",
+        "n=a=b")
       #expect(reply.status == 0)
       let message = try await place.run("fetch", "general", "--json").output.map { try JSONValue(parsing: $0) }[1]
       #expect(message["inReplyTo"]?.string == "1" && message["to"]?.string == "bob")

@@ -51,7 +51,8 @@ struct DoctorCommand: ParsableCommand {
     }
     if !configuration.livePush.isEnabled {
       findings.append(
-        Finding(.note, "live push", "off: agents learn of news by tool results and resources only",
+        Finding(
+          .note, "live push", "off: agents learn of news by tool results and resources only",
           fix: "set live_push.enabled: true for Claude Code's channels"))
     }
     return findings
