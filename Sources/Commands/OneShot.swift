@@ -21,6 +21,7 @@ extension SessionOptions {
   func run(_ body: @escaping @Sendable (Room) async throws -> Void) throws {
     let loaded = try Launch.load(shared)
     let output = shared.output
+    try shared.configureLog(configured: loaded.configuration.logLevel, default: .error)
     for warning in loaded.warnings { output.note("warning: \(warning)") }
     let author = try Launch.author(of: loaded.configuration, as: handle)
     let loop = try EventLoop(name: "parley")
