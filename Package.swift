@@ -81,7 +81,7 @@ let package = Package(
       path: "Sources/Bench", exclude: ["Floors"], swiftSettings: strict),
 
     test("RuntimeTests", ["ParleyRuntime", "ParleyConformance", "ParleyTestKit"]),
-    test("ConfigurationTests", ["ParleyConfiguration", "ParleyTestKit"]),
+    test("ConfigurationTests", ["ParleyConfiguration", "ParleyRuntime", "ParleySQLite", "ParleyTestKit"]),
     test("ConformanceTests", ["ParleyConformance", "ParleyRuntime", "ParleyTestKit"]),
     test("SQLiteTests", ["ParleySQLite", "ParleyConformance", "ParleyRuntime", "ParleyTestKit", "CSQLite"]),
     test("CoordinationTests", ["ParleyCoordination", "ParleyRuntime", "ParleyConformance", "ParleyTestKit"]),
