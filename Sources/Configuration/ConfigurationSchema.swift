@@ -98,7 +98,7 @@ package enum ConfigurationSchema {
       limit("attributes_bytes", 0...(64 << 10), standard.attributesBytes, "All attributes of a message together."),
       limit("topic_bytes", 1...4_096, standard.topicBytes, "A topic's name."),
       limit("handle_bytes", 1...4_096, standard.handleBytes, "A handle."),
-      limit("page_messages", 1...100_000, standard.pageMessages, "Messages in one page."),
+      limit("page_messages", 1...1_000, standard.pageMessages, "Messages in one page."),
       limit("page_bytes", 4_096...(64 << 20), standard.pageBytes, "Content in one page."),
       limit("result_bytes", 4_096...(64 << 20), standard.resultBytes, "Structured content of one tool result."),
       limit("line_bytes", 4_096...(64 << 20), standard.lineBytes, "One line of input."),

@@ -18,6 +18,7 @@ struct DoctorCommand: ParsableCommand {
   }
 
   func run() throws {
+    try shared.configureLog()
     var findings: [Finding] = []
     do throws(ConfigurationError) {
       let loaded = try Launch.load(shared)
