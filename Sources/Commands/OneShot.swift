@@ -19,7 +19,6 @@ struct Room: Sendable {
 extension SessionOptions {
   /// Loads the configuration, supervises the backend while `body` runs, and leaves nothing behind.
   func run(_ body: @escaping @Sendable (Room) async throws -> Void) throws {
-    try shared.configureLog()
     let loaded = try Launch.load(shared)
     let output = shared.output
     try shared.configureLog(configured: loaded.configuration.logLevel, default: .error)

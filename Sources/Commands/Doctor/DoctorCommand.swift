@@ -18,7 +18,7 @@ struct DoctorCommand: ParsableCommand {
   }
 
   func run() throws {
-    try shared.configureLog()
+    try shared.configureLog(configured: nil, default: .error)
     var findings: [Finding] = []
     do throws(ConfigurationError) {
       let loaded = try Launch.load(shared)
