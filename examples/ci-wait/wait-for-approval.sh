@@ -12,7 +12,7 @@ asked=$("$parley" post --json deployments "deploy $version? Answer: deploy $vers
 cursor=$(sed -nE 's/.*"cursor": *"([^"]+)".*/\1/p' <<<"$asked")
 
 status=0
-answer=$("$parley" wait --topic deployments --after "$cursor" --timeout "$seconds" \
+answer=$("$parley" wait deployments --since "$cursor" --timeout "$seconds" \
   --match "^deploy ${version//./\\.} (approved|rejected)") || status=$?
 case $status in
   0) ;;
