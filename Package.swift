@@ -60,7 +60,8 @@ let package = Package(
       ],
       path: "Sources/Commands", swiftSettings: strict),
     .executableTarget(
-      name: "parley", dependencies: ["ParleyCommands", "ParleySQLite", "ParleyRuntime", "CSQLite"], path: "Sources/CLI/parley",
+      name: "parley", dependencies: ["ParleyCommands", "ParleySQLite", "ParleyRuntime", "CSQLite"],
+      path: "Sources/CLI/parley",
       swiftSettings: strict),
 
     .target(

@@ -1,4 +1,5 @@
 import ParleyConfiguration
+import ParleyMCP
 import ParleyRuntime
 import Synchronization
 
@@ -12,9 +13,12 @@ enum Launch {
     set { registry.withLock { $0 = newValue } }
   }
 
-  static func load(_ shared: SharedOptions, leasesHandle: Bool = false) throws(ConfigurationError) -> LoadedConfiguration {
+  static func load(_ shared: SharedOptions, leasesHandle: Bool = false) throws(ConfigurationError)
+    -> LoadedConfiguration
+  {
     try Configuration.load(
-      path: shared.config, in: .process, backends: plugins.map(\.description), leasesHandle: leasesHandle)
+      path: shared.config, in: .process, backends: plugins.map(\.description), leasesHandle: leasesHandle,
+      toolNames: StandardTools.configurableNames)
   }
 
   static func plugin(of configuration: Configuration) throws(CommandFailure) -> BackendPlugin {
@@ -42,6 +46,8 @@ enum Launch {
     setup.postPatterns = configuration.postTopics
     setup.presenceTopic = configuration.presence.topic
     setup.limits = configuration.limits
+    // Both say how long a call may wait: the name that the TypeScript Parley knows, and ours.
+    setup.limits.wait = min(configuration.limits.wait, configuration.catchUp.blockMax)
     setup.patience = patience
     return setup
   }

@@ -19,9 +19,9 @@ struct Room: Sendable {
 extension SessionOptions {
   /// Loads the configuration, supervises the backend while `body` runs, and leaves nothing behind.
   func run(_ body: @escaping @Sendable (Room) async throws -> Void) throws {
-    try shared.configureLog()
     let loaded = try Launch.load(shared)
     let output = shared.output
+    try shared.configureLog(configured: loaded.configuration.logLevel, default: .error)
     for warning in loaded.warnings { output.note("warning: \(warning)") }
     let author = try Launch.author(of: loaded.configuration, as: handle)
     let loop = try EventLoop(name: "parley")
@@ -34,7 +34,8 @@ extension SessionOptions {
       let life = loop.spawn { await supervisor.run() }
       var failure: (any Error)?
       do {
-        try await body(Room(hub: try Hub(setup: setup, supervisor: supervisor), configuration: configuration, output: output))
+        try await body(
+          Room(hub: try Hub(setup: setup, supervisor: supervisor), configuration: configuration, output: output))
       } catch {
         failure = error
       }

@@ -84,7 +84,9 @@ struct Output: Sendable {
   /// `HH:MM` of an ISO 8601 time stamp in UTC, or the stamp itself where it is none.
   private func clock(_ timestamp: String) -> String {
     let utf8 = Array(timestamp.utf8)
-    guard utf8.count >= 16, utf8[10] == UInt8(ascii: "T") else { return VisibleText.visible(timestamp, keepsLines: false) }
+    guard utf8.count >= 16, utf8[10] == UInt8(ascii: "T") else {
+      return VisibleText.visible(timestamp, keepsLines: false)
+    }
     return String(decoding: utf8[11..<16], as: UTF8.self)
   }
 }

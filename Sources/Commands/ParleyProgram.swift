@@ -8,6 +8,8 @@ public enum ParleyProgram {
   /// Runs the command line and ends the process with its exit code.
   public static func main(plugins: [BackendPlugin]) -> Never {
     Launch.plugins = plugins
+    // Hosts that ignore it pass that on, and `parley tail | head` would never notice that its reader has gone.
+    signal(SIGPIPE, SIG_DFL)
     let arguments = Array(CommandLine.arguments.dropFirst())
     // Read once from the raw arguments too, so that a failure to parse them is told in the form that was asked for.
     let output = Output(isJSON: arguments.contains("--json"))

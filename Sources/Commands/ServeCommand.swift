@@ -15,21 +15,23 @@ struct ServeCommand: ParsableCommand {
   @OptionGroup var shared: SharedOptions
 
   func run() throws {
-    try shared.configureLog()
     let loaded = try Launch.load(shared, leasesHandle: true)
     let configuration = loaded.configuration
+    try shared.configureLog(configured: configuration.logLevel, default: .notice)
     for warning in loaded.warnings { Log.write(.warning, "configuration", [("problem", "\(warning)")]) }
     let loop = try EventLoop(name: "parley")
     let supervisor = Supervisor(loop: loop, backend: try Launch.makeBackend(configuration, on: loop))
     let server = try StdioServer(
       hub: Launch.setup(configuration, author: try Launch.author(of: configuration)), supervisor: supervisor,
-      offer: .init(tools: StandardTools.all, resources: TopicResources(), prompts: StandardPrompts()), options: Self.options(of: loaded))
+      offer: .standard(configuration.tools),
+      options: Self.options(of: loaded))
     let ended = try loop.run { () async -> SystemError? in
       await Log.follow(supervisor)
       Log.write(
         .notice,
         "bridge up — handle=\(configuration.identity.handle) "
-          + "topics=[\(configuration.topics.map(\.name).joined(separator: ", "))] live_push=\(configuration.livePush.isEnabled)")
+          + "topics=[\(configuration.topics.map(\.name).joined(separator: ", "))] live_push=\(configuration.livePush.isEnabled)"
+      )
       do throws(SystemError) {
         try await server.run()
         return nil

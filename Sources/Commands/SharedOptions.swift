@@ -17,10 +17,10 @@ struct SharedOptions: ParsableArguments {
 
   var output: Output { Output(isJSON: json) }
 
-  /// Sets the log from the option, else from the environment; an unknown setting is told.
-  func configureLog(default level: Log.Level = .warning) throws {
+  /// Sets the log from the option, else from the environment, else from the configuration; an unknown one is told.
+  func configureLog(configured: String?, default level: Log.Level) throws {
     Log.configure(level: level, json: false)
-    guard let setting = logLevel ?? Surroundings.process.environment["PARLEY_LOG"], !setting.isEmpty else { return }
+    guard let setting = logLevel ?? Surroundings.process["PARLEY_LOG"] ?? configured else { return }
     guard let parsed = Log.parse(setting) else {
       throw ValidationError("'\(setting)' is no log level: trace, debug, info, notice, warning or error, then ',json'.")
     }

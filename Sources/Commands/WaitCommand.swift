@@ -50,7 +50,9 @@ struct WaitCommand: ParsableCommand {
           places[topic] = try await hub.fetch(FetchRequest(topic, .latest, limit: 1)).next
         }
       }
-      if Output.hasTerminal, !room.output.isJSON { room.output.note("waiting on \(places.keys.sorted().map(\.name).joined(separator: ", "))") }
+      if Output.hasTerminal, !room.output.isJSON {
+        room.output.note("waiting on \(places.keys.sorted().map(\.name).joined(separator: ", "))")
+      }
       while true {
         let news = await hub.supervisor.awaitNews(
           places, limit: 1, until: deadline ?? hub.loop.now.advanced(by: .seconds(3600)), wanted: wanted.accepts)

@@ -8,7 +8,8 @@ struct ConfigurationRules {
   private(set) var problems: [ConfigurationProblem] = []
   private(set) var warnings: [ConfigurationProblem] = []
 
-  init(file: String, root: ResolvedBlock, surroundings: Surroundings) {
+  /// `toolNames` are those that `tools` may hold; empty where the caller has no tools to offer.
+  init(file: String, root: ResolvedBlock, surroundings: Surroundings, toolNames: [String]) {
     self.file = file
     self.root = root
     self.surroundings = surroundings
@@ -18,6 +19,15 @@ struct ConfigurationRules {
     checkPresence()
     checkPermissions()
     checkAuthentication()
+    if !toolNames.isEmpty { checkTools(toolNames) }
+  }
+
+  private mutating func checkTools(_ names: [String]) {
+    guard let entry = root.entry("tools"), case .strings(let tools) = entry.value else { return }
+    for (index, tool) in tools.enumerated() where !names.contains(tool) {
+      let line = index < entry.elementLines.count ? entry.elementLines[index] : line("tools")
+      report("tools.\(index)", line, .notAChoice(value: tool, among: names))
+    }
   }
 
   private mutating func checkTopics() {

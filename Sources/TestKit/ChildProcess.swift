@@ -41,6 +41,8 @@ public final class ChildProcess: @unchecked Sendable {
     loop: EventLoop, path: String, arguments: [String] = [], environment: [String: String]? = nil,
     directory: String? = nil
   ) throws(SystemError) {
+    // A child that has closed its input must not end the tests; the write fails instead.
+    signal(SIGPIPE, SIG_IGN)
     let (stdin, stdout, stderr) = (try Self.makePipe(), try Self.makePipe(), try Self.makePipe())
     id = try Self.spawn(
       path, arguments, environment, directory, descriptors: [stdin.read, stdout.write, stderr.write])
@@ -195,11 +197,14 @@ public final class ChildProcess: @unchecked Sendable {
     var attributes = posix_spawnattr_t()
     unsafe posix_spawnattr_init(&attributes)
     defer { unsafe posix_spawnattr_destroy(&attributes) }
-    // Loop threads block all signals, and children would inherit that.
+    // Loop threads block all signals, we ignore SIGPIPE, and children would inherit both.
     var none = sigset_t()
     unsafe sigemptyset(&none)
     unsafe posix_spawnattr_setsigmask(&attributes, &none)
-    unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
+    var all = sigset_t()
+    unsafe sigfillset(&all)
+    unsafe posix_spawnattr_setsigdefault(&attributes, &all)
+    unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
     var argv = unsafe ([path] + arguments).map { unsafe strdup($0) } + [nil]
     defer { unsafe argv.forEach { unsafe free($0) } }
     var envp = unsafe (environment ?? [:]).map { unsafe strdup("\($0.key)=\($0.value)") } + [nil]

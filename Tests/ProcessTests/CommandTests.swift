@@ -39,7 +39,8 @@ import Testing
     try Workplace.use { place async throws in
       _ = try await place.run("post", "general", "question")
       let reply = try await place.run(
-        "post", "general", "answer", "--reply-to", "1", "--to", "bob", "--attribute", "kind=work", "--attribute", "n=a=b")
+        "post", "general", "answer", "--reply-to", "1", "--to", "bob", "--attribute", "kind=work", "--attribute",
+        "n=a=b")
       #expect(reply.status == 0)
       let message = try await place.run("fetch", "general", "--json").output.map { try JSONValue(parsing: $0) }[1]
       #expect(message["inReplyTo"]?.string == "1" && message["to"]?.string == "bob")
@@ -124,6 +125,9 @@ import Testing
       try place.write("bad.yaml", "backend: sqlite\ntopcs: [a]\nidentity: {}\n")
       let bad = try await place.run("config", "check", "--config", place.folder.path("bad.yaml"), "--json")
       #expect(bad.status == 3 && (bad.json?["problems"]?.array?.count ?? 0) >= 2, "\(bad.output)")
+      try place.write("tools.yaml", Workplace.configuration(extra: "tools: [post, parley_wait, parley_wiat]"))
+      let tools = try await place.run("config", "check", "--config", place.folder.path("tools.yaml"))
+      #expect(tools.status == 3 && tools.output.contains { $0.contains("tools.2") && $0.contains("parley_wait") })
       #expect(try await place.run("config", "show").output.contains { $0.contains("ada") })
       let version = try await place.run("version", "--json").json
       #expect(version?["parley"]?.string == ParleyVersion.text && version?["backends"]?["sqlite"] != nil)

@@ -155,7 +155,8 @@ import Testing
   @Test func manyProcessesWriteOneFile() throws {
     try Workplace.use { place in
       let clients = try (0..<8).map { number in
-        try place.write("w\(number).yaml", Workplace.configuration("w\(number)").replacing("enabled: true", with: "enabled: false"))
+        try place.write(
+          "w\(number).yaml", Workplace.configuration("w\(number)").replacing("enabled: true", with: "enabled: false"))
         return try Client(place, config: "w\(number).yaml")
       }
       for client in clients { try await client.initialize() }

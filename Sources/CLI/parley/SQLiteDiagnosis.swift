@@ -62,7 +62,9 @@ struct SQLiteDiagnosis {
       let problem = try SQLiteBackend.quickCheck(options)
       guard let problem else { return [Finding(.ok, "integrity", "PRAGMA quick_check finds nothing")] }
       return [
-        Finding(.error, "integrity", "the file is damaged: \(problem)", fix: "restore it from a backup, or '.recover' it with sqlite3")
+        Finding(
+          .error, "integrity", "the file is damaged: \(problem)",
+          fix: "restore it from a backup, or '.recover' it with sqlite3")
       ]
     } catch {
       return [Finding(.error, "integrity", error.description, fix: "see the text")]

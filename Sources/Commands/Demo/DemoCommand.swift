@@ -14,6 +14,8 @@ struct DemoCommand: ParsableCommand {
   @OptionGroup var shared: SharedOptions
 
   func run() throws {
+    // An agent's process that has ended is told as such; it must not end the demo with its folder left behind.
+    signal(SIGPIPE, SIG_IGN)
     let folder = try DemoFolder()
     defer { folder.remove() }
     let executable = try Siblings.ownPath()

@@ -75,7 +75,9 @@ struct DemoStory: Sendable {
     say("    \"\(VisibleText.visible(content))\"")
     if let answered = push.params.member("meta")?.member("in_reply_to")?.string { say("    in reply to #\(answered)") }
     let pushed = milliseconds(posted, push.at)
-    say("    stored (\(durability)) after \(milliseconds(posted, stored)), pushed to \(names.1)'s process after \(pushed)")
+    say(
+      "    stored (\(durability)) after \(milliseconds(posted, stored)), pushed to \(names.1)'s process after \(pushed)"
+    )
     step("pushed", agent: names.1, took: posted.duration(to: push.at))
     return push.params
   }

@@ -18,7 +18,7 @@ struct DoctorCommand: ParsableCommand {
   }
 
   func run() throws {
-    try shared.configureLog()
+    try shared.configureLog(configured: nil, default: .error)
     var findings: [Finding] = []
     do throws(ConfigurationError) {
       let loaded = try Launch.load(shared)
@@ -52,7 +52,8 @@ struct DoctorCommand: ParsableCommand {
     }
     if !configuration.livePush.isEnabled {
       findings.append(
-        Finding(.note, "live push", "off: agents learn of news by tool results and resources only",
+        Finding(
+          .note, "live push", "off: agents learn of news by tool results and resources only",
           fix: "set live_push.enabled: true for Claude Code's channels"))
     }
     return findings

@@ -26,7 +26,8 @@ struct LatencyProbe: Sendable {
         Finding(.ok, "backend", "\(name) at \(traits.location): reachable, posts are \(receipt.durability)"),
         Finding(
           .ok, "latency",
-          "connect and read \(setup.topics.count) topics \(microseconds(start, read)), post \(microseconds(read, posted))"),
+          "connect and read \(setup.topics.count) topics \(microseconds(start, read)), post \(microseconds(read, posted))"
+        ),
       ]
       findings += traits.notes.map { Finding(.note, "backend", $0) }
       return findings

@@ -9,15 +9,21 @@ extension Configuration {
   /// The file is `path` (from `--config`), else what `PARLEY_CONFIG` names, else `parley.config.yaml` in the working
   /// directory. A named file must exist; without any, the project's own defaults hold (see `Project`). `leasesHandle`
   /// asks for a handle that no living instance of the project holds; a one-shot command posts under the plain one.
+  /// `toolNames` are what `tools` may name; unchecked where there are none.
   /// Throws every problem of the file at once.
   package static func load(
-    path: String? = nil, in surroundings: Surroundings, backends: [BackendDescription], leasesHandle: Bool
+    path: String? = nil, in surroundings: Surroundings, backends: [BackendDescription], leasesHandle: Bool,
+    toolNames: [String] = []
   ) throws(ConfigurationError) -> LoadedConfiguration {
     if let named = path ?? surroundings["PARLEY_CONFIG"] {
-      return try ConfigurationLoader(file: named, surroundings: surroundings, backends: backends).load()
+      return try ConfigurationLoader(
+        file: named, surroundings: surroundings, backends: backends, toolNames: toolNames
+      ).load()
     }
     if FileSystem.status(surroundings.absolute(defaultFileName)) != nil {
-      return try ConfigurationLoader(file: defaultFileName, surroundings: surroundings, backends: backends).load()
+      return try ConfigurationLoader(
+        file: defaultFileName, surroundings: surroundings, backends: backends, toolNames: toolNames
+      ).load()
     }
     return try ProjectDefaults(surroundings: surroundings, backends: backends).load(leasesHandle: leasesHandle)
   }
@@ -28,6 +34,7 @@ struct ConfigurationLoader {
   let file: String
   let surroundings: Surroundings
   let backends: [BackendDescription]
+  let toolNames: [String]
 
   private var path: String { surroundings.absolute(file) }
   private var environmentPath: String { Path.join(Path.parent(path), ".env") }
@@ -43,7 +50,7 @@ struct ConfigurationLoader {
     if backend == nil, let entry = root["backend"], case .string(let name) = entry.value, entry.origin != .default {
       problems.append(unknownBackend(name, entry))
     }
-    let rules = ConfigurationRules(file: file, root: root, surroundings: surroundings)
+    let rules = ConfigurationRules(file: file, root: root, surroundings: surroundings, toolNames: toolNames)
     problems += rules.problems
     var warnings = rules.warnings + exposedSecrets(reader)
     if case .boolean(false) = root["strict"]?.value {

@@ -159,7 +159,7 @@ struct ReaderSession: ~Copyable {
         read.hasMore = true
         break
       }
-      read.rows.append(row(following))
+      read.rows.append(row(following, after: read.rows.last?.message))
     }
     if read.hasMore, let newest = read.rows.last { read.position = newest.id }
     read.gap = loss.map { loss in
@@ -201,7 +201,7 @@ struct ReaderSession: ~Copyable {
         hasOlder = true
         break
       }
-      let row = row(preceding)
+      let row = row(preceding, after: rows.last?.message)
       if let since, row.message.storedAt < since { break }
       rows.append(row)
     }
@@ -233,7 +233,7 @@ struct ReaderSession: ~Copyable {
         count += 1
         if isWanted(ExactText(all.text(1))) {
           bytes += all.byteCount(3)
-          read.rows.append(row(all))
+          read.rows.append(row(all, after: read.rows.last?.message))
         }
         if bytes > Self.pageBytes { break }
       }
@@ -267,11 +267,14 @@ struct ReaderSession: ~Copyable {
     return (state.integer(0) ?? 0, state.integer(1) ?? 0)
   }
 
-  private func row(_ statement: borrowing SQLiteStatement) -> Row {
+  /// The row that the statement stands on; `previous` lends the texts that both have.
+  private func row(_ statement: borrowing SQLiteStatement, after previous: Message?) -> Row {
     let id = statement.integer(0) ?? 0
-    let timestamp = statement.text(4) ?? ""
+    let timestamp = statement.text(4, like: previous?.timestamp) ?? ""
     let message = Message(
-      topic: Topic(statement.text(1) ?? ""), sender: Handle(statement.text(2) ?? ""), instance: statement.text(7),
+      topic: Topic(statement.text(1, like: previous?.topic.name) ?? ""),
+      sender: Handle(statement.text(2, like: previous?.sender.name) ?? ""),
+      instance: statement.text(7, like: previous?.instance),
       content: statement.text(3) ?? "", timestamp: timestamp,
       storedAt: statement.integer(6) ?? Timestamp.milliseconds(timestamp) ?? 0, id: MessageID(String(id)),
       cursor: cursor(id), inReplyTo: statement.text(5).map(MessageID.init), to: statement.text(8).map(Handle.init),

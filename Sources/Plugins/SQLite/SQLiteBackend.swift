@@ -1,4 +1,5 @@
 import ParleyRuntime
+import Synchronization
 
 /// A parley in one SQLite file, shared by any number of processes on one machine, the TypeScript Parley among them.
 ///
@@ -346,7 +347,9 @@ public actor SQLiteBackend: Backend {
     isDelivering = false
     guard let reader = session?.reader else { return }
     let ids = Array(paused)
-    reader.loop.execute { reader.assumeIsolated { $0.handedOver(paused: ids) } }
+    // In this order: the reader says that it wants the word before it looks whether the word is there.
+    reader.loop.execute(wakes: false) { reader.assumeIsolated { $0.handedOver(paused: ids) } }
+    if reader.wantsWord.load(ordering: .sequentiallyConsistent) { reader.loop.wakeUp() }
     for (id, position) in resumedMeanwhile { resume(id, from: position) }
     resumedMeanwhile = []
   }

@@ -218,6 +218,17 @@ struct SQLiteFailure: Error, Hashable {
     return unsafe sqlite3_column_int64(handle, column)
   }
 
+  /// The text of a column; `known` itself, without a copy, where it is the same: rows of one log repeat their names.
+  func text(_ column: CInt, like known: String?) -> String? {
+    guard let known, let bytes = unsafe sqlite3_column_text(handle, column) else { return text(column) }
+    let count = Int(unsafe sqlite3_column_bytes(handle, column))
+    let isSame = unsafe known.utf8.withContiguousStorageIfAvailable { knownBytes in
+      guard let start = knownBytes.baseAddress, knownBytes.count == count else { return false }
+      return unsafe memcmp(start, bytes, count) == 0
+    }
+    return isSame == true ? known : unsafe String(decoding: UnsafeBufferPointer(start: bytes, count: count), as: UTF8.self)
+  }
+
   /// The length of a column of the current row, in bytes of UTF-8.
   func byteCount(_ column: CInt) -> Int { Int(unsafe sqlite3_column_bytes(handle, column)) }
 }

@@ -1,5 +1,6 @@
 import Glibc
 import ParleyRuntime
+import Synchronization
 
 /// The one reading connection, on a thread of its own: fetches, the push stream, checkpoints.
 ///
@@ -55,6 +56,8 @@ actor SQLiteReader: LoopActor {
   /// There may be rows after `streamPosition`.
   private var isStale = false
   private var isHandingOver = false
+  /// Waits for the word that the last hand-over was taken; otherwise that word need not wake the thread.
+  nonisolated let wantsWord = Atomic<Bool>(false)
   private var dataVersion: Int64 = 0
 
   private var sidecarWatch: SidecarWatch?
@@ -171,7 +174,13 @@ actor SQLiteReader: LoopActor {
 
   /// Reads what is there into one hand-over, the stream first, then those that catch up.
   private func pump() {
-    guard !isHandingOver, session != nil else { return }
+    guard session != nil else { return }
+    guard !isHandingOver else {
+      // There is something to read: the loop's word that it took the last hand-over is wanted at once. (If it is in the
+      // inbox already, it is read next.)
+      wantsWord.store(true, ordering: .sequentiallyConsistent)
+      return
+    }
     var handOver = HandOver()
     do throws(SQLiteFailure) {
       repeat {
@@ -192,6 +201,7 @@ actor SQLiteReader: LoopActor {
     }
     guard !handOver.items.isEmpty else { return }
     isHandingOver = true
+    wantsWord.store(isStale || !behind.isEmpty, ordering: .sequentiallyConsistent)
     report(.deliver(handOver))
   }
 

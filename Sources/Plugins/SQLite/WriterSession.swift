@@ -99,7 +99,7 @@ struct WriterSession: ~Copyable {
     let findNonce = try connection.prepare(
       """
       SELECT id, content, in_reply_to, recipient, attributes, stored_at, ts FROM messages
-      WHERE id > (SELECT max(id) FROM messages) - 100000 AND topic = ?1 AND author = ?2 AND nonce = ?3
+      WHERE id > (SELECT max(id) FROM messages) - 100000 AND topic = ?1 AND instance = ?2 AND nonce = ?3
       """)
     let chunkEnd = try connection.prepare(
       "SELECT max(id) FROM (SELECT id FROM messages WHERE id > ?1 ORDER BY id LIMIT 500)")
@@ -250,7 +250,7 @@ struct WriterSession: ~Copyable {
     insert.bind(draft.inReplyTo?.text, at: 5)
     insert.bind(storedAt, at: 6)
     insert.bind(draft.key.isChosen ? draft.key.text : nil, at: 7)
-    insert.bind(draft.author.keyScope, at: 8)
+    insert.bind(draft.key.isChosen ? draft.author.keyScope : nil, at: 8)
     insert.bind(draft.author.instance, at: 9)
     insert.bind(draft.to?.name, at: 10)
     insert.bind(AttributeText.encode(draft.attributes), at: 11)
@@ -275,7 +275,7 @@ struct WriterSession: ~Copyable {
     _ draft: Draft, by find: borrowing SQLiteStatement
   ) throws(SQLiteFailure) -> Result<Receipt, SeamError>? {
     find.bind(draft.topic.name, at: 1)
-    find.bind(draft.author.keyScope, at: 2)
+    find.bind(draft.key.isChosen ? draft.author.keyScope : draft.author.instance, at: 2)
     find.bind(draft.key.text, at: 3)
     defer { find.reset() }
     guard try find.step(), let id = find.integer(0) else { return nil }

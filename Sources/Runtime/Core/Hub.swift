@@ -109,7 +109,7 @@ public actor Hub: LoopActor {
 
   private func checkText(_ name: String, _ text: String, limit: Int) throws(HubError) {
     guard text.utf8.count <= limit else { throw .overLimit(what: name, bytes: text.utf8.count, limit: limit) }
-    guard !text.utf8.contains(0) else { throw .badArgument(name: name, reason: "must not contain NUL") }
+    guard !text.hasByte(0) else { throw .badArgument(name: name, reason: "must not contain NUL") }
   }
 
   private func checkAttributes(_ attributes: [String: String]) throws(HubError) {
@@ -120,7 +120,7 @@ public actor Hub: LoopActor {
         throw .badArgument(name: "attributes", reason: "names that begin with 'parley.' are reserved: \(name)")
       }
       bytes += name.utf8.count + value.utf8.count
-      guard !name.utf8.contains(0), !value.utf8.contains(0) else {
+      guard !name.hasByte(0), !value.hasByte(0) else {
         throw .badArgument(name: "attributes", reason: "must not contain NUL")
       }
     }

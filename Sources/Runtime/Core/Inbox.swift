@@ -47,13 +47,22 @@ public actor Inbox: LoopActor {
   /// Unread messages are counted up to this number per topic.
   public static let countingLimit = 10_000
 
-  private struct Place {
+  /// Where the session stands in one topic.
+  //
+  // @unchecked: an object so that a delivery finds it without a look-up; only touched by the inbox.
+  private final class Place: @unchecked Sendable {
     var follow: FollowID?
     /// Where the live deliveries stand.
     var live: Cursor
     /// Where the next waiting call goes on: behind what the session was given by fetch or wait.
     var wait: Cursor
     var unread: Unread
+
+    init(live: Cursor, wait: Cursor, unread: Unread) {
+      self.live = live
+      self.wait = wait
+      self.unread = unread
+    }
   }
 
   public nonisolated let loop: EventLoop
@@ -162,29 +171,26 @@ public actor Inbox: LoopActor {
   private func follow(_ topic: Topic) async {
     guard let place = places[topic], !isStopped else { return }
     let id = await hub.supervisor.follow(topic, after: place.live) { [weak self] delivery in
-      self?.assumeIsolated { $0.take(delivery, on: topic) }
+      self?.assumeIsolated { $0.take(delivery, on: topic, at: place) }
       return .more
     }
-    if isStopped { await hub.supervisor.unfollow(id) } else { places[topic]?.follow = id }
+    if isStopped { await hub.supervisor.unfollow(id) } else { place.follow = id }
   }
 
-  private func take(_ delivery: Delivery, on topic: Topic) {
-    guard let before = places[topic]?.live, !isStopped else { return }
-    places[topic]?.live = delivery.cursor
+  private func take(_ delivery: Delivery, on topic: Topic, at place: Place) {
+    guard !isStopped else { return }
+    let before = place.live
+    place.live = delivery.cursor
     switch delivery {
     case .gap(let gap): options.push?(.gap(gap))
     case .message(let message):
       guard options.filter.concerns(message) else {
         // Nothing for this session: a waiting place just before it steps over it.
-        if places[topic]?.wait == before { places[topic]?.wait = message.cursor }
+        if place.wait == before { place.wait = message.cursor }
         return
       }
       unreadRevision += 1
-      if let unread = places[topic]?.unread, unread.count < Self.countingLimit {
-        places[topic]?.unread.count += 1
-      } else {
-        places[topic]?.unread.isCapped = true
-      }
+      if place.unread.count < Self.countingLimit { place.unread.count += 1 } else { place.unread.isCapped = true }
       if let push = options.push, options.filter.pushes(message), seen.insert(message.id, on: topic) {
         push(.message(message))
       }

@@ -5,9 +5,8 @@
 public enum Mentions {
   /// The handles in order of first appearance, each once; case is kept.
   public static func handles(in text: String) -> [Handle] {
-    let utf8 = text.utf8
-    guard utf8.contains(UInt8(ascii: "@")) else { return [] }
-    let bytes = Array(utf8)
+    guard text.hasByte(UInt8(ascii: "@")) else { return [] }
+    let bytes = Array(text.utf8)
     var found: [Handle] = []
     var index = 0
     while let at = bytes[index...].firstIndex(of: UInt8(ascii: "@")) {

@@ -66,8 +66,21 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
   public var isCurrent: Bool { thread.load(ordering: .relaxed) == UInt(pthread_self()) }
 
   /// Runs `action` on the loop's thread, after what is already queued. May be called from any thread.
-  public func execute(_ action: @escaping @Sendable () -> Void) {
-    if isCurrent { ready.append(.action(action)) } else { submit(.action(action)) }
+  ///
+  /// With `wakes: false` a sleeping loop sleeps on, and runs `action` when something else wakes it: for what it need
+  /// not know until then.
+  public func execute(wakes: Bool = true, _ action: @escaping @Sendable () -> Void) {
+    if isCurrent { ready.append(.action(action)) } else { submit(.action(action), wakes: wakes) }
+  }
+
+  /// Ends the loop's sleep, if it sleeps, so that it does what was queued without waking it. May be called from any
+  /// thread.
+  public func wakeUp() {
+    let wake = inbox.withLock { inbox in
+      defer { inbox.needsWakeUp = false }
+      return inbox.needsWakeUp
+    }
+    if wake { poller.wakeUp() }
   }
 
   /// The one way to make an unstructured task: it starts and resumes on this loop.
@@ -78,9 +91,10 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     Task(executorPreference: self, operation: operation)
   }
 
-  private func submit(_ work: Work) {
+  private func submit(_ work: Work, wakes: Bool = true) {
     let wake = inbox.withLock { inbox in
       inbox.work.append(work)
+      guard wakes else { return false }
       defer { inbox.needsWakeUp = false }
       return inbox.needsWakeUp
     }

@@ -86,7 +86,7 @@ final class Poller {
     free.append(index)
   }
 
-  /// Waits at most `timeout` (nil: for ever) and calls the handlers of what is ready.
+  /// Waits at most `timeout` (nil: for ever), and calls the handlers of what is ready.
   func poll(timeout: Duration?) {
     let count = wait(timeout)
     for event in events.prefix(max(count, 0)) {

@@ -12,7 +12,7 @@ extension Draft {
       to?.name ?? "",
     ]
     let hasNUL =
-      texts.contains { $0.utf8.contains(0) } || attributes.contains { $0.key.utf8.contains(0) || $0.value.utf8.contains(0) }
+      texts.contains { $0.hasByte(0) } || attributes.contains { $0.key.hasByte(0) || $0.value.hasByte(0) }
     guard !hasNUL else { throw SeamError(.invalidRequest, operation: "post", cause: "text with NUL cannot be stored") }
   }
 }

@@ -71,12 +71,3 @@ public struct Author: Hashable, Sendable {
   /// The text under which a backend scopes this author's keys where it has no account of its own for it.
   public var keyScope: String { handle.name + "\u{1f}" + stableInstance }
 }
-
-extension String {
-  /// Equal byte by byte. Texts that are only canonically equivalent hash alike, which keeps the hash sound.
-  @inline(__always)
-  func isExactly(_ other: String) -> Bool { self == other && utf8.elementsEqual(other.utf8) }
-
-  /// Orders by bytes, so that order agrees with exact equality.
-  func precedes(_ other: String) -> Bool { utf8.lexicographicallyPrecedes(other.utf8) }
-}

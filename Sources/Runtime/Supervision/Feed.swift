@@ -8,7 +8,9 @@ public struct FollowID: Hashable, Sendable {
 ///
 /// A follower is either at the subscription's place (`live`), and gets each delivery as it comes, or elsewhere, and
 /// reads pages of its own until it stands at exactly the same cursor. Cursors are compared for equality alone (S3).
-struct Feed {
+//
+// @unchecked: an object so that a delivery finds it without a look-up; only touched on the supervisor's loop.
+final class Feed: @unchecked Sendable {
   enum FollowerState: Hashable {
     /// At the feed's place.
     case live
@@ -26,8 +28,8 @@ struct Feed {
     var state: FollowerState
   }
 
-  /// Tells this feed from an earlier one of the same topic, whose subscription may still be on its way.
-  let number: UInt64
+  /// Its last follower left: what its subscription may still deliver, or a call that still makes it, is too late.
+  var isEnded = false
   /// Where the backend's subscription stands, or will go on from.
   var position: Cursor
   var subscription: SubscriptionID?
@@ -37,15 +39,10 @@ struct Feed {
   var isPaused = false
   var followers: [UInt64: Follower] = [:]
 
-  init(number: UInt64, position: Cursor) {
-    self.number = number
-    self.position = position
-  }
+  init(position: Cursor) { self.position = position }
 
   /// Followers in the order in which they came, for deterministic delivery.
-  static func order(_ followers: [UInt64: Follower]) -> [UInt64] {
-    followers.count == 1 ? Array(followers.keys) : followers.keys.sorted()
-  }
+  var order: [UInt64] { followers.count == 1 ? Array(followers.keys) : followers.keys.sorted() }
 
   var allPaused: Bool { followers.values.allSatisfy { $0.state == .paused } }
 }

@@ -4,9 +4,10 @@ extension Supervisor {
   /// All followers of a topic share one backend subscription. One that pauses leaves it and catches up by itself.
   public func follow(_ topic: Topic, after cursor: Cursor, sink: @escaping Sink) -> FollowID {
     let id = FollowID(topic: topic, number: nextFollower())
-    if feeds[topic] == nil { feeds[topic] = Feed(number: nextFollower(), position: cursor) }
-    let isAtFeed = feeds[topic]?.position == cursor
-    feeds[topic]?.followers[id.number] = Feed.Follower(sink: sink, cursor: cursor, state: isAtFeed ? .live : .idle)
+    let feed = feeds[topic] ?? Feed(position: cursor)
+    feeds[topic] = feed
+    let isAtFeed = feed.position == cursor
+    feed.followers[id.number] = Feed.Follower(sink: sink, cursor: cursor, state: isAtFeed ? .live : .idle)
     wakeFeed(of: topic)
     if !isAtFeed { startReading(id) }
     return id
@@ -29,8 +30,9 @@ extension Supervisor {
   /// Ends a follower; its sink is not called again.
   public func unfollow(_ id: FollowID) {
     guard feeds[id.topic]?.followers.removeValue(forKey: id.number) != nil else { return }
-    if feeds[id.topic]?.followers.isEmpty == true {
+    if let feed = feeds[id.topic], feed.followers.isEmpty {
       endSubscription(of: id.topic)
+      feed.isEnded = true
       feeds[id.topic] = nil
     }
   }
@@ -50,33 +52,33 @@ extension Supervisor {
     guard isLive, let feed = feeds[topic], feed.subscription == nil, !feed.isSubscribing else { return }
     feeds[topic]?.isSubscribing = true
     let session = sessionNumber
-    loop.spawn { await self.subscribe(topic, feed: feed.number, after: feed.position, session: session) }
+    loop.spawn { await self.subscribe(topic, feed, session: session) }
   }
 
-  private func subscribe(_ topic: Topic, feed number: UInt64, after position: Cursor, session: Int) async {
+  private func subscribe(_ topic: Topic, _ feed: Feed, session: Int) async {
     let result: Result<SubscriptionID, SeamError>
     do throws(SeamError) {
       result = .success(
-        try await backend.subscribe(topic, after: position) { [weak self] delivery in
-          self?.assumeIsolated { $0.deliver(delivery, on: topic, feed: number, session: session) } ?? .more
+        try await backend.subscribe(topic, after: feed.position) { [weak self] delivery in
+          self?.assumeIsolated { $0.deliver(delivery, on: topic, feed, session: session) } ?? .more
         })
     } catch {
       result = .failure(error)
     }
     let isCurrent = session == sessionNumber && isLive
-    guard feeds[topic]?.number == number else {
+    guard !feed.isEnded else {
       if isCurrent, case .success(let orphan) = result { await backend.unsubscribe(orphan) }
       return
     }
-    feeds[topic]?.isSubscribing = false
+    feed.isSubscribing = false
     guard isCurrent else {
       // The session this belonged to is gone; the next one starts the subscription anew.
       return startSubscription(of: topic)
     }
     switch result {
     case .success(let subscription):
-      feeds[topic]?.subscription = subscription
-      if feeds[topic]?.isPaused == false { await backend.resume(subscription) }
+      feed.subscription = subscription
+      if !feed.isPaused { await backend.resume(subscription) }
       if troubledTopics.removeValue(forKey: topic) != nil, troubledTopics.isEmpty { handle(.subscriptionsRecovered) }
     case .failure(let error):
       troubledTopics[topic] = error
@@ -93,26 +95,24 @@ extension Supervisor {
     backend.assumeIsolated { $0.unsubscribe(subscription) }
   }
 
-  private func deliver(_ delivery: Delivery, on topic: Topic, feed number: UInt64, session: Int) -> Demand {
-    guard session == sessionNumber, feeds[topic]?.number == number,
-      let numbers = feeds[topic].map({ Feed.order($0.followers) })
-    else { return .more }
+  private func deliver(_ delivery: Delivery, on topic: Topic, _ feed: Feed, session: Int) -> Demand {
+    guard session == sessionNumber, !feed.isEnded else { return .more }
     let cursor = delivery.cursor
-    feeds[topic]?.position = cursor
-    for number in numbers {
+    feed.position = cursor
+    for number in feed.order {
       // Looked up anew each time: a sink may follow or unfollow.
-      guard let follower = feeds[topic]?.followers[number] else { continue }
+      guard let follower = feed.followers[number] else { continue }
       switch follower.state {
       case .live:
-        feeds[topic]?.followers[number]?.cursor = cursor
-        if follower.sink(delivery) == .pause { feeds[topic]?.followers[number]?.state = .paused }
-      case .reading: feeds[topic]?.followers[number]?.state = .reading(hinted: true)
+        feed.followers[number]?.cursor = cursor
+        if follower.sink(delivery) == .pause { feed.followers[number]?.state = .paused }
+      case .reading: feed.followers[number]?.state = .reading(hinted: true)
       case .idle: startReading(FollowID(topic: topic, number: number))
       case .paused: break
       }
     }
-    guard let feed = feeds[topic], !feed.followers.isEmpty, feed.allPaused else { return .more }
-    feeds[topic]?.isPaused = true
+    guard !feed.followers.isEmpty, feed.allPaused else { return .more }
+    feed.isPaused = true
     return .pause
   }
 
