@@ -226,7 +226,8 @@ struct SQLiteFailure: Error, Hashable {
       guard let start = knownBytes.baseAddress, knownBytes.count == count else { return false }
       return unsafe memcmp(start, bytes, count) == 0
     }
-    return isSame == true ? known : unsafe String(decoding: UnsafeBufferPointer(start: bytes, count: count), as: UTF8.self)
+    return isSame == true
+      ? known : unsafe String(decoding: UnsafeBufferPointer(start: bytes, count: count), as: UTF8.self)
   }
 
   /// The length of a column of the current row, in bytes of UTF-8.
