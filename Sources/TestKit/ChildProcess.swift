@@ -80,17 +80,32 @@ public final class ChildProcess: @unchecked Sendable {
 
   // MARK: Talking to it
 
+  /// Queues text for its standard input.
+  public func send(_ text: String) { send(Array(text.utf8)) }
+
   /// Queues bytes for its standard input.
-  public func send(_ text: String) {
-    pendingInput += Array(text.utf8)
+  public func send(_ bytes: [UInt8]) {
+    pendingInput += bytes
     flush()
   }
+
+  /// How much that was queued the process has not taken yet, in bytes.
+  public var unsentBytes: Int { pendingInput.count }
 
   /// Closes its standard input when everything queued is written.
   public func closeInput() {
     closesInputWhenWritten = true
     flush()
   }
+
+  /// Stops reading its standard output until `resumeOutput`, so that the pipe fills up.
+  public func pauseOutput() { watches[output].map { loop.rewatch($0, for: []) } }
+
+  /// Reads its standard output again.
+  public func resumeOutput() { watches[output].map { loop.rewatch($0, for: .read) } }
+
+  /// Closes our end of its standard output.
+  public func closeOutput() { drop(output) }
 
   /// The next line of its standard output, without the newline; nil when none came by the deadline or it ended.
   public func nextLine(until deadline: LoopInstant) async -> String? {
@@ -136,6 +151,7 @@ public final class ChildProcess: @unchecked Sendable {
         break
       }
       pendingInput.removeFirst(count)
+      changed.resumeAll(())
     }
     if let inputWatch { loop.unwatch(inputWatch) }
     inputWatch = nil

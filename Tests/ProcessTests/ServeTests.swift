@@ -120,29 +120,23 @@ import Testing
 
   @Test func everyAcknowledgedPostIsThereOnceAfterTheWriterWasKilled() throws {
     try Workplace.use { place in
-      var acknowledged: [String] = []
+      var acknowledged: Set<String> = []
       let client = try Client(place)
       try await client.initialize()
-      @Sendable func post(_ id: Int) {
-        client.send(
-          #"{"jsonrpc":"2.0","id":\#(id),"method":"tools/call","params":{"name":"parley_post","arguments":{"topic":"general","content":"m\#(id)"}}}"#
-        )
+      func take(_ answer: JSONValue) {
+        guard let id = answer["id"]?.int, answer["result"]?["structuredContent"]?["backendMsgId"] != nil else { return }
+        acknowledged.insert("m\(id)")
       }
-      // At most 500 at once: more than 1,024 pending calls are refused.
-      var sent = 500
-      for id in 1...sent { post(id) }
-      while let answer = await client.next() {
-        guard let id = answer["id"]?.int, let result = answer["result"], result["isError"]?.bool != true else {
-          continue
-        }
-        acknowledged.append("m\(id)")
-        // Killed in the middle: what is under way is lost or stored, and not acknowledged.
-        if acknowledged.count == 5_000 { client.process.kill(SIGKILL) }
-        if sent < 10_000 {
-          sent += 1
-          post(sent)
-        }
+      // As many outstanding as a session may have; each answer makes room for the next of 10,000.
+      for id in 1...1_000 { client.request(id, "parley_post", ["topic": "general", "content": .string("m\(id)")]) }
+      var sent = 1_000
+      while acknowledged.count < 5_000, let answer = await client.next() {
+        take(answer)
+        sent += 1
+        client.request(sent, "parley_post", ["topic": "general", "content": .string("m\(sent)")])
       }
+      client.process.kill(SIGKILL)
+      while let answer = await client.next() { take(answer) }
       #expect(await client.process.waitForExit(until: place.soon) == .signal(SIGKILL))
       // A new process reads what is there, page by page.
       var stored: [String] = []

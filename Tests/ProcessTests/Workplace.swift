@@ -127,11 +127,16 @@ final class Client: Sendable {
 
   /// Calls a tool; the whole result.
   func call(_ id: Int, _ tool: String, _ arguments: JSONValue) async -> JSONValue? {
+    request(id, tool, arguments)
+    return await answer(id)?["result"]
+  }
+
+  /// Calls a tool and does not wait.
+  func request(_ id: Int, _ tool: String, _ arguments: JSONValue) {
     let request: JSONValue = [
       "jsonrpc": "2.0", "id": .int(Int64(id)), "method": "tools/call",
       "params": ["name": .string(tool), "arguments": arguments],
     ]
     send(request.text)
-    return await answer(id)?["result"]
   }
 }
