@@ -115,7 +115,7 @@ import Testing
     try Workplace.use { place in
       let client = try Client(place)
       try await client.initialize()
-      let text = String(repeating: "a\u{2028}\n", count: 65_536 / 5)
+      let text = String(repeating: "a", count: 65_530) + "\u{2028}\r\n\u{85}"
       _ = await client.call(1, "parley_post", ["topic": "general", "content": .string(text)])
       client.process.pauseOutput()
       for id in 1000..<1200 { client.request(id, "parley_fetch_recent", ["topic": "general", "limit": 1]) }
@@ -125,7 +125,8 @@ import Testing
       var answered: Set<Int64> = []
       for _ in 1000..<1200 {
         guard let answer = await client.next(), let id = answer["id"]?.int else { break }
-        #expect(answer["result"]?["structuredContent"]?["messages"]?[0]?["content"]?.string == text)
+        let message = answer["result"]?["structuredContent"]?["messages"]?[0]
+        #expect(message?["content"]?.string == text, "\(answer.text.suffix(300))")
         answered.insert(id)
       }
       #expect(answered.count == 200)
@@ -171,7 +172,7 @@ import Testing
       client.process.closeOutput()
       client.send(#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#)
       #expect(await client.process.waitForExit(until: place.soon) == .status(0))
-      #expect(client.process.errorLines.isEmpty, "\(client.process.errorLines)")
+      #expect(client.process.errorLines.allSatisfy { $0.contains("bridge up") }, "\(client.process.errorLines)")
     }
   }
 
@@ -182,7 +183,7 @@ import Testing
       client.process.send(#"{"jsonrpc":"2.0","id":1,"method":"pi"#)
       client.process.closeInput()
       #expect(await client.process.waitForExit(until: place.soon) == .status(0))
-      #expect(client.process.errorLines.isEmpty, "\(client.process.errorLines)")
+      #expect(client.process.errorLines.allSatisfy { $0.contains("bridge up") }, "\(client.process.errorLines)")
     }
   }
 }
