@@ -36,7 +36,9 @@ struct Output: Sendable {
     let to = message.to.map { " → " + VisibleText.visible($0.name, keepsLines: false) } ?? ""
     let kind = message.kind.map { " [" + VisibleText.visible($0, keepsLines: false) + "]" } ?? ""
     let sender = VisibleText.visible(message.sender.name, keepsLines: false)
-    line("\(clock(message.timestamp)) \(sender)\(to)\(kind)> \(VisibleText.visible(message.content))")
+    // Further lines are indented, so that none can pass for a message of its own.
+    let content = VisibleText.visible(message.content).replacing("\n", with: "\n    ")
+    line("\(clock(message.timestamp)) \(sender)\(to)\(kind)> \(content)")
   }
 
   /// Tells a gap: an object in the JSON stream, a line on standard error otherwise.

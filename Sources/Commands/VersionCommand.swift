@@ -14,7 +14,7 @@ struct VersionCommand: ParsableCommand {
     output.line("parley \(ParleyVersion.text)")
     output.line("MCP \(Revision.allCases.map(\.rawValue).joined(separator: ", "))")
     for plugin in Launch.plugins {
-      for item in plugin.versions { output.line("\(item.name) \(item.version)") }
+      for item in plugin.versions { output.line("\(plugin.description.name) \(item.name) \(item.version)") }
     }
     output.object { writer in
       writer.member("parley", ParleyVersion.text)

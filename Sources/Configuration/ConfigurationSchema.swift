@@ -99,7 +99,7 @@ package enum ConfigurationSchema {
       limit("topic_bytes", 1...4_096, standard.topicBytes, "A topic's name."),
       limit("handle_bytes", 1...4_096, standard.handleBytes, "A handle."),
       limit("page_messages", 1...1_000, standard.pageMessages, "Messages in one page."),
-      limit("page_bytes", 4_096...(64 << 20), standard.pageBytes, "Content in one page."),
+      limit("page_bytes", 4_096...(1 << 20), standard.pageBytes, "Content in one page."),
       limit("result_bytes", 4_096...(64 << 20), standard.resultBytes, "Structured content of one tool result."),
       limit("line_bytes", 4_096...(64 << 20), standard.lineBytes, "One line of input."),
       limit("json_depth", 8...256, standard.jsonDepth, "Nesting of JSON input."),

@@ -24,7 +24,8 @@ struct DemoStory: Sendable {
 
   private func start(_ handle: String) async throws(SystemError) -> AgentProcess {
     let started = loop.now
-    let agent = try AgentProcess([executable, "serve", "--config", try folder.configuration(for: handle)], on: loop)
+    let agent = try AgentProcess(
+      [executable, "serve", "--log-level", "warning", "--config", try folder.configuration(for: handle)], on: loop)
     try await agent.open()
     let client = #""clientInfo":{"name":"parley-demo","version":"\#(ParleyVersion.text)"}"#
     _ = await agent.request("initialize", #"{"protocolVersion":"2025-11-25","capabilities":{},\#(client)}"#)

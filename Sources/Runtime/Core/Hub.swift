@@ -82,8 +82,9 @@ public actor Hub: LoopActor {
       throw .badArgument(name: "limit", reason: "must be 1 to \(setup.limits.pageMessages), not \(request.limit)")
     }
     do throws(SeamError) {
-      return try await supervisor.fetch(
+      let page = try await supervisor.fetch(
         request, wait: wait.map { min($0, setup.limits.wait) }, deadline: deadline(nil))
+      return page.cut(toBytes: setup.limits.pageBytes, at: request.position)
     } catch {
       throw .seam(error)
     }

@@ -130,14 +130,17 @@ public actor Supervisor: LoopActor {
     }
   }
 
+  /// The backend shares this loop, so it can be asked without a hop.
+  private var backendName: String { backend.assumeIsolated { $0.traits.name } }
+
   func awayError(_ operation: String) -> SeamError {
     if let cause = machine.cause {
       return SeamError(
         cause.code.isTransient ? .unavailable : cause.code, native: cause.native, operation: operation,
-        cause: "the \(backend.name) backend is away: \(cause.operation): \(cause.cause)")
+        cause: "the \(backendName) backend is away: \(cause.operation): \(cause.cause)")
     }
     return SeamError(
-      .unavailable, operation: operation, cause: "the \(backend.name) backend is \(machine.healthState.rawValue)")
+      .unavailable, operation: operation, cause: "the \(backendName) backend is \(machine.healthState.rawValue)")
   }
 
   // MARK: Operations
@@ -217,9 +220,4 @@ extension FetchRequest {
   var pagesBack: Bool {
     if case .before = position { true } else { false }
   }
-}
-
-extension Backend {
-  /// The backend's name for messages; its type's name, so that it can be told without asking the actor.
-  nonisolated var name: String { String(describing: Self.self) }
 }

@@ -243,4 +243,30 @@ private struct Room: Sendable {
       }
     }
   }
+
+  @Test func aPageIsCutAtItsBytesAndPagingReachesTheRest() throws {
+    try Room.play { room in
+      for number in 0..<10 { try await room.post(String(repeating: "\(number)", count: 100)) }
+      var setup = room.bob.setup
+      setup.limits.pageBytes = 250
+      let hub = try Hub(setup: setup, supervisor: room.bob.supervisor)
+      var forward: [Character] = []
+      var cursor = try await hub.fetch(FetchRequest(Topic("a"), .latest, limit: 1)).previous
+      while let place = cursor {
+        let page = try await hub.fetch(FetchRequest(Topic("a"), .before(place)))
+        #expect((1...2).contains(page.messages.count))
+        forward = page.messages.compactMap(\.content.first) + forward
+        cursor = page.previous
+      }
+      #expect(String(forward) == "012345678")
+      let first = try await hub.fetch(FetchRequest(Topic("a"), .latest, limit: 1)).messages[0].cursor
+      let newest = try await hub.fetch(FetchRequest(Topic("a")))
+      #expect(newest.messages.map(\.content.first) == ["8", "9"] && newest.next == first && newest.previous != nil)
+      let start = try await room.bob.fetch(FetchRequest(Topic("a"), .latest, limit: 10)).messages[0].cursor
+      let after = try await hub.fetch(FetchRequest(Topic("a"), .after(start)))
+      #expect(after.messages.map(\.content.first) == ["1", "2"] && after.hasMore)
+      let small = try await hub.fetch(FetchRequest(Topic("a"), .after(after.next)))
+      #expect(small.messages.map(\.content.first) == ["3", "4"])
+    }
+  }
 }
