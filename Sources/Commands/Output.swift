@@ -71,6 +71,14 @@ struct Output: Sendable {
   /// Whether a person watches standard error.
   static var hasTerminal: Bool { isatty(STDERR_FILENO) == 1 }
 
+  /// A result that cannot be written was not given: the command has failed, and must not end as if it had not.
+  private static func failed(_ descriptor: CInt) {
+    guard descriptor == STDOUT_FILENO else { return }
+    let reason = SystemError.last("write to standard output")
+    write("parley: \(reason)\n", to: STDERR_FILENO)
+    exit(ExitStatus.failed.rawValue)
+  }
+
   static func write(_ text: String, to descriptor: CInt) { write(Array(text.utf8), to: descriptor) }
 
   static func write(_ bytes: [UInt8], to descriptor: CInt) {
@@ -78,7 +86,7 @@ struct Output: Sendable {
     while !rest.isEmpty {
       let count = unsafe rest.withUnsafeBytes { unsafe Glibc.write(descriptor, $0.baseAddress, $0.count) }
       if count < 0, errno == EINTR { continue }
-      guard count > 0 else { return }
+      guard count > 0 else { return failed(descriptor) }
       rest = rest.dropFirst(count)
     }
   }

@@ -55,11 +55,12 @@ struct ConfigurationRules {
   private mutating func checkPostTopics() {
     guard let entry = root.entry("post_topics"), case .strings(let sources) = entry.value else { return }
     for (index, source) in sources.enumerated() {
-      do {
-        _ = try Regex(source)
+      do throws(HubError) {
+        _ = try TopicPattern(source)
       } catch {
         let line = index < entry.elementLines.count ? entry.elementLines[index] : line("post_topics")
-        report("post_topics.\(index)", line, .invalidRegex(reason: "\(quoted(source)): \(error)"))
+        guard case .badArgument(_, let reason) = error else { continue }
+        report("post_topics.\(index)", line, .invalidRegex(reason: "\(quoted(source)): \(reason)"))
       }
     }
   }
@@ -79,7 +80,8 @@ struct ConfigurationRules {
 
   private mutating func checkHandle(_ handle: String, _ path: String, _ line: Int?) {
     // A handle stands in lines that people and programs read: it must not begin another.
-    if handle.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) {
+    // Nor may it look like another: what is invisible or reorders text is refused too.
+    if VisibleText.visible(handle, keepsLines: false) != handle {
       report(path, line, .controlCharacter)
     }
     checkLength(handle, path, line, limit: "limits.handle_bytes")

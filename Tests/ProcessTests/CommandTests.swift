@@ -57,7 +57,7 @@ import Testing
         (["fetch", "general", "--since", "redis.x.1-0"], 2, "cursorInvalid"),
         (["wait", "general", "--timeout", "0.05"], 4, "timedOut"),
         (["fetch", "general", "--nonsense"], 2, "usage"), (["nonsense"], 2, "usage"),
-        (["fetch", "general", "--limit", "0"], 2, "usage"),
+        (["fetch", "general", "--limit", "0"], 2, "usage"), (["wait", "--timeout", "nan"], 2, "usage"),
         (["fetch", "--config", "missing.yaml", "general"], 3, "configuration"),
         (["post", "general", "x", "--attribute", "parley.x=1"], 2, "invalidRequest"),
       ] as [([String], Int32, String)] {
@@ -68,6 +68,13 @@ import Testing
         #expect(exit == .status(status) && told == code, "\(arguments): \(process.errorLines)")
         #expect(process.outputLines.isEmpty, "\(arguments)")
       }
+      // What cannot be written was not given.
+      let shell = try ChildProcess(
+        loop: place.loop, path: "/bin/sh",
+        arguments: ["-c", "'\(try ChildProcess.parleyPath())' config show >/dev/full"],
+        environment: place.environment, directory: place.folder.path)
+      #expect(await shell.waitForExit(until: place.soon) == .status(1))
+      #expect(try await place.run("doctor", "--config", "missing.yaml").status == 3)
       #expect(try await place.run("post", "ctx-1", "x").status == 0)
       #expect(try await place.run("post", "general", "x", "--as", "builder").status == 0)
       #expect(try await place.run("--help").status == 0)

@@ -6,7 +6,9 @@ import ParleyRuntime
 struct DoctorCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "doctor", abstract: "Check configuration, files, backend, latency and client registration.",
-    discussion: "Every finding that is not ok comes with its fix. Ends with 1 when there is an error, else with 0.")
+    discussion:
+      "Every finding that is not ok comes with its fix. Ends with 0 when nothing is an error, with 3 when the configuration is, else with 1."
+  )
 
   @OptionGroup var shared: SharedOptions
 
@@ -20,11 +22,13 @@ struct DoctorCommand: ParsableCommand {
   func run() throws {
     try shared.configureLog(configured: nil, default: .error)
     var findings: [Finding] = []
+    var isMisconfigured = false
     do throws(ConfigurationError) {
       let loaded = try Launch.load(shared)
       findings += configurationFindings(loaded)
       findings += try backendFindings(loaded.configuration)
     } catch {
+      isMisconfigured = true
       for problem in error.problems {
         findings.append(Finding(.error, "configuration", "\(problem)", fix: "mend it, then run 'parley config check'"))
       }
@@ -32,6 +36,7 @@ struct DoctorCommand: ParsableCommand {
     findings += ClientRegistrations(surroundings: .process).findings()
     findings += Self.channelNotes
     for finding in findings { print(finding) }
+    if isMisconfigured { throw QuietFailure(status: .configuration) }
     if findings.contains(where: { $0.level == .error }) { throw QuietFailure(status: .failed) }
   }
 

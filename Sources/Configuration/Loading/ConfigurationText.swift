@@ -48,6 +48,10 @@ struct ConfigurationText {
   /// `redis://user:secret@host` without the secret.
   static func withoutPassword(_ text: String) -> String {
     guard let start = text.firstRange(of: "://")?.upperBound else { return text }
+    if let query = text[start...].firstIndex(of: "?") {
+      // What stands in a query is a secret as often as not.
+      return withoutPassword(String(text[..<query])) + "?<redacted>"
+    }
     let authority = text[start...].prefix { !"/?#".contains($0) }
     guard let at = authority.lastIndex(of: "@"), let colon = authority[..<at].firstIndex(of: ":") else { return text }
     return text[...colon] + "<redacted>" + text[at...]

@@ -8,6 +8,15 @@ struct ChannelEvent {
   /// The kinds that Parley itself speaks in; a message that claims one is shown without it.
   static let ownKinds: Set<String> = ["gap", "backlog", "message"]
 
+  /// Whether a message's kind can be shown: a plain word, and none that could be taken for one of Parley's own.
+  private static func isForeign(_ kind: String) -> Bool {
+    let isPlain = kind.utf8.allSatisfy { byte in
+      (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte) || (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte)
+        || "._-".utf8.contains(byte)
+    }
+    return isPlain && !kind.isEmpty && !ownKinds.contains(kind)
+  }
+
   /// A message: its text, bounded, and where it comes from.
   init(_ message: Message) {
     content = Self.bounded(message)
@@ -18,7 +27,7 @@ struct ChannelEvent {
     if !message.mentions.isEmpty { meta.append(("mentions", message.mentions.map(\.name).joined(separator: ","))) }
     if let id = message.inReplyTo { meta.append(("in_reply_to", id.text)) }
     if let to = message.to { meta.append(("to", to.name)) }
-    if let kind = message.kind, !Self.ownKinds.contains(kind) { meta.append(("kind", kind)) }
+    if let kind = message.kind, Self.isForeign(kind) { meta.append(("kind", kind)) }
     meta.append(("provenance", message.provenance.rawValue))
   }
 

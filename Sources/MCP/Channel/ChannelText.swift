@@ -7,7 +7,8 @@ enum ChannelText {
   /// An attribute's value, in bytes of UTF-8.
   static let attributeLimit = 1 << 10
 
-  /// Text that can neither close the channel tag nor open another: `<` before `channel` or `/channel` becomes `&lt;`.
+  /// Text that can neither close the channel tag nor open another, nor one that hosts speak in themselves: `<` before
+  /// `channel`, `system-reminder` and their closing forms becomes `&lt;`.
   static func content(_ text: String) -> String {
     let visible = VisibleText.visible(text.utf8.contains(UInt8(ascii: "\r")) ? text.withUnixLineEnds : text)
     guard visible.utf8.contains(UInt8(ascii: "<")) else { return visible }
@@ -46,11 +47,13 @@ enum ChannelText {
     return String(text[..<end])
   }
 
-  /// Whether what follows a `<` is, white space aside, `channel` or `/channel` in any case.
+  /// Whether what follows a `<` is, white space aside, one of those names or its closing form, in any case.
   private static func namesChannel(_ rest: ArraySlice<UInt8>) -> Bool {
     let isFiller = { (byte: UInt8) in byte <= UInt8(ascii: " ") || byte == UInt8(ascii: "/") }
-    let name = rest.drop(while: isFiller).prefix(7)
-    return name.elementsEqual("channel".utf8) { $0 | 0x20 == $1 }
+    let text = rest.drop(while: isFiller)
+    return ["channel", "system-reminder"].contains { name in
+      text.prefix(name.utf8.count).elementsEqual(name.utf8) { $0 | 0x20 == $1 }
+    }
   }
 }
 

@@ -83,6 +83,8 @@ package struct FetchRecentTool: Tool {
     /// Reading begins at this read mark.
     let mark: Cursor?
     let marksRead: Bool
+    /// Unread messages are asked for and to be marked, and there is no mark yet.
+    let isFirstReading: Bool
     let bytes: Int
 
     init(_ arguments: ToolArguments, in context: CallContext) async throws(HubError) {
@@ -105,11 +107,24 @@ package struct FetchRecentTool: Tool {
       request = FetchRequest(topic, position, limit: min(limit, limits.pageMessages))
       wait = try arguments.duration("block_ms").flatMap { $0 > .zero ? min($0, limits.wait) : nil }
       marksRead = try arguments.flag("mark_read") ?? false
+      isFirstReading = unread && mark == nil && marksRead && wait == nil
       bytes = try arguments.integer("max_bytes", atLeast: 1) ?? limits.resultBytes
+    }
+
+    /// The first page of what counts as unread without a mark, so that the mark that is set skips none of it.
+    private func oldestUnread(in context: CallContext) async throws(HubError) -> Page {
+      let window = max(request.limit, FetchRecentTool.defaultLimit)
+      var page = try await context.hub.fetch(FetchRequest(request.topic, .latest, limit: window))
+      guard page.messages.count > request.limit else { return page }
+      page.messages = Array(page.messages.prefix(request.limit))
+      page.next = page.messages.last?.cursor ?? page.next
+      page.hasMore = true
+      return page
     }
 
     func read(in context: CallContext) async throws(HubError) -> (Page, FetchRequest) {
       do throws(HubError) {
+        if isFirstReading { return (try await oldestUnread(in: context), request) }
         guard let wait else { return (try await context.hub.fetch(request), request) }
         let page = try await context.reportingProgress(for: wait, "waiting for messages") { () throws(HubError) in
           try await context.hub.fetch(request, wait: wait)

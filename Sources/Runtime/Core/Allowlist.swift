@@ -5,7 +5,7 @@ public struct Allowlist {
   /// The configured topics, in configuration order.
   public let topics: [Topic]
   private let explicit: Set<Topic>
-  private let patterns: [Regex<AnyRegexOutput>]
+  private let patterns: [TopicPattern]
   private let presenceTopic: Topic
 
   /// Compiles the patterns, which must match a whole name. Throws `badArgument` for one that does not compile.
@@ -13,10 +13,10 @@ public struct Allowlist {
     self.topics = topics
     self.presenceTopic = presenceTopic
     explicit = Set(topics)
-    var patterns: [Regex<AnyRegexOutput>] = []
+    var patterns: [TopicPattern] = []
     for (index, source) in postPatterns.enumerated() {
-      do {
-        patterns.append(try Regex(source))
+      do throws(HubError) {
+        patterns.append(try TopicPattern(source))
       } catch {
         throw .badArgument(name: "post_topics.\(index)", reason: "invalid regex: \(source)")
       }
@@ -27,7 +27,7 @@ public struct Allowlist {
   /// Whether posting to and fetching from the topic is allowed.
   public func permits(_ topic: Topic) -> Bool {
     guard !topic.isReserved, topic != presenceTopic else { return false }
-    return explicit.contains(topic) || patterns.contains { ((try? $0.wholeMatch(in: topic.name)) ?? nil) != nil }
+    return explicit.contains(topic) || patterns.contains { $0.matches(topic.name) }
   }
 
   /// Whether the topic is one of the configured ones, which are subscribed.

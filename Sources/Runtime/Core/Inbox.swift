@@ -275,7 +275,9 @@ public actor Inbox: LoopActor {
     var rest: [Topic: Unread] = [:]
     for (topic, place) in places {
       let left = place.unread.count - pushed[topic, default: 0]
-      if left > 0 || place.unread.isCapped { rest[topic] = Unread(count: left, isCapped: place.unread.isCapped) }
+      // Where not all were counted, there is at least one more.
+      let capped = place.unread.isCapped
+      if left > 0 || capped { rest[topic] = Unread(count: max(left, 1), isCapped: capped) }
     }
     if !rest.isEmpty { push(.backlog(rest)) }
   }

@@ -18,14 +18,16 @@ public enum VisibleText {
   }
 
   /// Controls (Cc), line and paragraph separators, and the format characters that reorder or hide text (the Trojan
-  /// Source set, zero-width characters, tags). Zero-width joiner and variation selectors stay: emoji need them.
+  /// Source set, zero-width characters, tags). The zero-width joiner and
+  /// variation selector 16 stay: emoji need them.
   static func isHidden(_ scalar: Unicode.Scalar, keepsLines: Bool) -> Bool {
     switch scalar.value {
     case 0x09, 0x0A: !keepsLines
     case 0x20...0x7E: false
     case 0x00...0x1F, 0x7F...0x9F: true
+    case 0xAD, 0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x180B...0x180F, 0x3164, 0xFE00...0xFE0E, 0xFFA0: true
     case 0x061C, 0x200B, 0x200C, 0x200E, 0x200F, 0x2028...0x202E, 0x2060...0x206F, 0xFEFF, 0xFFF9...0xFFFB,
-      0xE0000...0xE007F:
+      0xE0000...0xE0FFF:
       true
     default: false
     }

@@ -11,6 +11,9 @@ public actor Supervisor: LoopActor {
   private var stateSince: Int64
   private let liveWaiters: Waiters<Void>
   private let sessionEnd: Waiters<SeamError>
+  private let retry: Waiters<Void>
+  private var retryTicket: UInt64?
+  private var lastAttempt: LoopInstant
   private var sessionEndTicket: UInt64 = 0
   /// Grows with every session, so that what a lost one still delivers is known to be late.
   var sessionNumber = 0
@@ -28,6 +31,8 @@ public actor Supervisor: LoopActor {
     stateSince = loop.wallClockMilliseconds
     liveWaiters = Waiters(loop: loop)
     sessionEnd = Waiters(loop: loop)
+    retry = Waiters(loop: loop)
+    lastAttempt = loop.now
   }
 
   // MARK: Life
@@ -39,12 +44,34 @@ public actor Supervisor: LoopActor {
       switch action {
       case .connect: action = await connect()
       case .resume: action = await liveUntilLost()
-      case .retry(let delay): action = await loop.sleep(for: delay) ? handle(.retryDue) : handle(.stop)
+      case .retry(let delay): action = await pause(for: delay)
       case .disconnect, .nothing:
         await backend.disconnect()
         for topic in feeds.keys { endSubscription(of: topic) }
         return
       }
+    }
+  }
+
+  /// Waits before the next attempt; a call that comes meanwhile cuts the wait short, see `hurry`.
+  private func pause(for delay: Duration) async -> RestartMachine.Action {
+    lastAttempt = loop.now
+    let ticket = retry.ticket()
+    retryTicket = ticket
+    defer { retryTicket = nil }
+    switch await retry.wait(ticket, until: loop.now.advanced(by: delay)) {
+    case .value, .timedOut: return handle(.retryDue)
+    case .cancelled: return handle(.stop)
+    }
+  }
+
+  /// Somebody waits for the backend: it is tried at once, but not more often than once a second.
+  private func hurry() {
+    guard let ticket = retryTicket else { return }
+    let earliest = lastAttempt.advanced(by: .seconds(1))
+    guard loop.now < earliest else { return retry.resume(ticket, ()) }
+    loop.schedule(after: loop.now.duration(to: earliest)) { [weak self] in
+      self?.assumeIsolated { $0.retry.resume(ticket, ()) }
     }
   }
 
@@ -122,6 +149,7 @@ public actor Supervisor: LoopActor {
   /// Waits until the backend is live; throws `unavailable` with the backend's own cause at the deadline.
   func ready(until deadline: LoopInstant, for operation: String) async throws(SeamError) {
     while !isLive {
+      hurry()
       switch await liveWaiters.wait(liveWaiters.ticket(), until: deadline) {
       case .value: continue
       case .cancelled: throw SeamError(.cancelled, operation: operation, cause: "cancelled while the backend was away")

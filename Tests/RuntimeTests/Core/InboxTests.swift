@@ -84,6 +84,16 @@ private struct Room: Sendable {
     }
   }
 
+  @Test func aNewcomerIsToldThatThereIsMore() throws {
+    try Room.play { room in
+      for number in 0..<5 { try await room.post("\(number)") }
+      let inbox = room.inbox(limit: 2)
+      await inbox.start(marks: [:])
+      #expect(room.events.contents == ["3", "4"])
+      #expect(room.events.all.last == .backlog([Topic("a"): Unread(count: 1, isCapped: true)]))
+    }
+  }
+
   @Test func withoutCatchUpItBeginsNow() throws {
     try Room.play { room in
       try await room.post("old")

@@ -92,3 +92,30 @@ import Testing
     #expect(error == .badArgument(name: "post_topics.1", reason: "invalid regex: ("))
   }
 }
+
+@Suite struct TopicPatternTests {
+  @Test(arguments: [
+    "(a+)+", "(a|a)*", "([a-z]+)*x", "(.*)*y", "((a*))+", "(a|b){2,}", ".*.*.*.*x", "(a+){10}", "x(?:a|b)+y",
+  ])
+  func patternsThatCouldTakeForEverAreRefused(source: String) {
+    #expect(throws: HubError.self) { _ = try TopicPattern(source) }
+  }
+
+  @Test(arguments: [
+    ("ctx-.*", "ctx-1", true), ("a|ab", "ab", true), ("(?:team|group)-[0-9]{1,3}", "team-42", true),
+    (#"\d+"#, "12", true), (#"\d+"#, "١٢", false), (#"[(+*]+"#, "(+", true), (#"\(\+"#, "(+", true),
+    ("a.c", "a\nc", false),
+    ("(ab)+", "abab", true),
+  ])
+  func usualPatternsMatchWholeNames(source: String, name: String, matches: Bool) throws {
+    #expect(try TopicPattern(source).matches(name) == matches)
+  }
+
+  /// The worst that is let through, on the longest name.
+  @Test func theWorstPatternIsBounded() throws {
+    let pattern = try TopicPattern("a*a*a*b")
+    let started = ContinuousClock.now
+    #expect(!pattern.matches(String(repeating: "a", count: 255)))
+    #expect(ContinuousClock.now - started < .seconds(5))
+  }
+}

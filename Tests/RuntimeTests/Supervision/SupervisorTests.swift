@@ -267,4 +267,16 @@ private final class Inbound: Sendable {
       #expect(at.duration(to: scene.loop.now) < .milliseconds(1))
     }
   }
+
+  /// After a long outage the backoff is long, too; a call does not wait for it.
+  @Test func aCallCutsTheBackoffShort() throws {
+    try Scene.play { scene in
+      _ = try await scene.tail()
+      scene.store.restart(downtime: .seconds(300))
+      await scene.loop.sleep(for: .seconds(301))
+      let started = scene.loop.now
+      try await scene.post("back", patience: .seconds(10))
+      #expect(started.duration(to: scene.loop.now) < .seconds(2))
+    }
+  }
 }
