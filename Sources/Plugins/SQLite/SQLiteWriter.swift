@@ -55,7 +55,10 @@ actor SQLiteWriter: LoopActor {
       // One word for outcomes and end: a second would wake the backend's loop twice for each batch.
       report(.posted(slice.results, doneAtWALPages: rest.isEmpty ? session?.walPages : nil))
       // After the outcomes: to wake other processes takes the kernel 20 µs, which no caller should wait for.
-      if slice.isStored { session?.announce() }
+      if slice.isStored {
+        session?.announce()
+        session?.holdBackIfLogIsLong()
+      }
       if let lost = slice.lost {
         session = nil
         report(.lost(lost))

@@ -32,6 +32,9 @@ struct WriterSession: ~Copyable {
   private static let timeSlice = Duration.milliseconds(10)
   /// How long a batch waits for writers that do not use the turnstile.
   private static let lockPatience = Duration.seconds(5)
+  /// From this many pages of WAL on (12 MB), and again after each further thousand, writing waits for checkpoints.
+  private static let longLog = 3000
+  private var nextHold = longLog
 
   /// Opens the file, creates it where it is missing, and makes or upgrades its tables.
   static func open(_ options: SQLiteOptions) throws(SeamError) -> WriterSession {
@@ -176,6 +179,24 @@ struct WriterSession: ~Copyable {
 
   /// Wakes the readers of every process, this one included.
   func announce() { sidecar.touch() }
+
+  /// Waits a moment for the WAL to start over when commits outrun the reader's checkpoints, as they do on a slow disk.
+  mutating func holdBackIfLogIsLong() {
+    let pages = connection.walPages
+    if pages < Self.longLog { nextHold = Self.longLog }
+    guard pages >= nextHold else { return }
+    connection.waitForLocks(upTo: .milliseconds(20))
+    defer { connection.waitForLocks(upTo: Self.lockPatience) }
+    let end = ContinuousClock.now + .milliseconds(250)
+    // While the reader's checkpoint runs, SQLite refuses another at once, whatever patience it was given.
+    while (try? connection.checkpoint(.restart)) != true {
+      guard ContinuousClock.now < end else {
+        nextHold = pages + 1000
+        return
+      }
+      usleep(5000)
+    }
+  }
 
   private func transaction(
     _ rest: inout ArraySlice<PostCall>, now: Int64, until end: ContinuousClock.Instant, _ slice: inout Slice
