@@ -33,7 +33,7 @@ struct LoadTests {
         largest = max(largest, seen)
       }
       #expect(largest > 0)
-      #expect(largest < 20 << 20, "\(largest) bytes")
+      #expect(largest < 32 << 20, "\(largest) bytes")
     }
   }
 
