@@ -5,7 +5,7 @@ import ParleyRuntime
 /// What a key means stands in `Configuration`; rules between keys stand in `ConfigurationRules`.
 package enum ConfigurationSchema {
   /// The words that `log_level` takes.
-  package static let logLevels = ["error", "warning", "info", "debug", "trace"]
+  package static let logLevels = Log.Level.allCases.reversed().map { "\($0)" }
 
   /// The longest time in milliseconds: 24.8 days, the longest that the TypeScript program's timers can wait.
   private static let milliseconds = Int(Int32.max)
