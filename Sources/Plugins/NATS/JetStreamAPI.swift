@@ -107,12 +107,55 @@ struct JetStreamAPI: Sendable {
   static func reply(_ data: [UInt8]) throws(JetStreamFailure) -> JSONSlice {
     let reply: JSONSlice
     do throws(JSONError) { reply = try JSONSlice(data) } catch {
-      throw JetStreamFailure(code: 500, number: 0, text: "the server's answer is no JSON: \(error)")
+      guard let repaired = try? JSONSlice(GoQuoting.repaired(data)) else {
+        throw JetStreamFailure(code: 500, number: 0, text: "the server's answer is no JSON: \(error)")
+      }
+      reply = repaired
     }
     guard let error = reply.member("error") else { return reply }
     throw JetStreamFailure(
       code: Int(error.member("code")?.int ?? 500), number: Int(error.member("err_code")?.int ?? 0),
       text: error.member("description")?.string ?? "an error without a description")
+  }
+}
+
+/// The server writes a stream's name into its acknowledgements as Go quotes text (`%q`), which for what is not
+/// printable is no JSON: `\x01`, `\a`, `\v`, `\U000e0001`.
+enum GoQuoting {
+  /// The text with those escapes as JSON writes them.
+  static func repaired(_ text: [UInt8]) -> [UInt8] {
+    var result: [UInt8] = []
+    var index = 0
+    func digits(_ count: Int) -> UInt32? {
+      guard index + 2 + count <= text.count else { return nil }
+      return UInt32(String(decoding: text[(index + 2)..<(index + 2 + count)], as: UTF8.self), radix: 16)
+    }
+    while index < text.count {
+      guard text[index] == UInt8(ascii: "\\"), index + 1 < text.count else {
+        result.append(text[index])
+        index += 1
+        continue
+      }
+      var (scalar, length): (Unicode.Scalar?, Int) = (nil, 2)
+      switch text[index + 1] {
+      case UInt8(ascii: "a"): scalar = "\u{7}"
+      case UInt8(ascii: "v"): scalar = "\u{b}"
+      case UInt8(ascii: "x"): (scalar, length) = (digits(2).flatMap(Unicode.Scalar.init), 4)
+      case UInt8(ascii: "U"): (scalar, length) = (digits(8).flatMap(Unicode.Scalar.init), 10)
+      default: break
+      }
+      if let scalar {
+        for unit in String(scalar).utf16 {
+          let hex = String(unit, radix: 16)
+          result += Array("\\u".utf8) + Array(String(repeating: "0", count: 4 - hex.utf8.count).utf8) + Array(hex.utf8)
+        }
+      } else {
+        length = 2
+        result += text[index..<index + 2]
+      }
+      index += length
+    }
+    return result
   }
 }
 

@@ -1,7 +1,9 @@
 import ParleyRuntime
 
-/// One subscription: where it stands, and how it gets what follows. Confined to its backend.
-final class LiveReader {
+/// One subscription: where it stands, and how it gets what follows.
+//
+// @unchecked: only touched on its backend's loop; tasks and timers there refer to it.
+final class LiveReader: @unchecked Sendable {
   enum State {
     /// Its consumer is being made; `attempt` names this try, so that a late one knows that it is over.
     case starting(attempt: UInt64)
@@ -26,6 +28,8 @@ final class LiveReader {
   var state = State.absent
   /// Attempts so far.
   var attempts: UInt64 = 0
+  /// The stream was made or deleted since this attempt began: that there was none may be old news.
+  var streamChanged = false
   /// Attempts that failed since something was delivered.
   var failures = 0
 

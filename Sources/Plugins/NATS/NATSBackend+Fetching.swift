@@ -11,7 +11,8 @@ extension NATSBackend {
       throw SeamError(.timedOut, operation: "fetch", cause: "the deadline has passed")
     }
     let names = TopicNames(request.topic, options)
-    let reading = Reading(names: names, session: session, topic: request.topic, limit: request.limit, deadline: deadline)
+    let reading = Reading(
+      names: names, session: session, topic: request.topic, limit: request.limit, deadline: deadline)
     switch request.position {
     case .latest: return try await latest(reading)
     case .after(let cursor): return try await after(cursor, try LogPlace(cursor), reading)
@@ -106,7 +107,8 @@ extension NATSBackend {
     }
     let loss = ResolvedPlace(place, in: facts).loss
     // In another incarnation, or after a roll-back, everything there is may be older.
-    let isElsewhere = place.generation != nil && place.generation != facts.generation && place.generation != LogPlace.unborn
+    let isElsewhere =
+      place.generation != nil && place.generation != facts.generation && place.generation != LogPlace.unborn
     let end = isElsewhere || place.sequence > facts.last ? facts.last : max(place.sequence, 1) - 1
     var page = try await backward(reading, facts, end: end, storedSince: storedSince)
     page.next = cursor

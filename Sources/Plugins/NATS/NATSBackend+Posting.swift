@@ -110,7 +110,8 @@ extension NATSBackend {
     guard StreamName(ack.stream) == StreamName(order.names.stream) else {
       throw SeamError(
         .unsupported, operation: "post",
-        cause: "the stream \(ack.stream) takes the subject \(order.names.subject), so that \(order.names.stream) cannot")
+        cause: "the stream \(ack.stream) takes the subject \(order.names.subject), so that \(order.names.stream) cannot"
+      )
     }
     // A number that was there before belongs to another incarnation than the one we know.
     var facts = facts

@@ -109,8 +109,9 @@ extension NATSBackend {
   /// A stream was made or deleted, by whomever: what was known of it is no longer.
   func streamChanged(_ name: String, _ session: NATSSession) {
     session.streams[StreamName(name)] = nil
-    for reader in session.readers.values where reader.isAbsent && StreamName(reader.names.stream) == StreamName(name) {
-      start(reader, session)
+    for reader in session.readers.values where StreamName(reader.names.stream) == StreamName(name) {
+      reader.streamChanged = true
+      if reader.isAbsent { start(reader, session) }
     }
   }
 

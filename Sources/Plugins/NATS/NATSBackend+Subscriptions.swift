@@ -91,15 +91,16 @@ extension NATSBackend {
   private func establish(_ reader: LiveReader, _ session: NATSSession, attempt: UInt64) async throws(SeamError) {
     let deadline = loop.now.advanced(by: Self.patience)
     func isOver() -> Bool { self.session !== session || !reader.isStarting(attempt) }
+    reader.streamChanged = false
     guard var facts = try await stream(reader.names, session, deadline: deadline) else {
-      if !isOver() { reader.state = .absent }
+      if !isOver() { awaitStream(reader, session) }
       return
     }
     if ResolvedPlace.isBehind(reader.place, in: facts) {
       // A new leader may not have caught up with itself: asked again before the log is called rolled back.
       await loop.sleep(for: .milliseconds(250))
       guard let again = try await stream(reader.names, session, deadline: deadline) else {
-        if !isOver() { reader.state = .absent }
+        if !isOver() { awaitStream(reader, session) }
         return
       }
       facts = again
@@ -139,6 +140,12 @@ extension NATSBackend {
     reader.state = .reading(consumer)
     session.routes[number] = reader
     pull(consumer, reader, session)
+  }
+
+  /// There was no stream when we looked: waits for word of one, unless that came meanwhile.
+  private func awaitStream(_ reader: LiveReader, _ session: NATSSession) {
+    reader.state = .absent
+    if reader.streamChanged { start(reader, session) }
   }
 
   /// Short where there are few subscriptions; with a thousand, twenty heartbeats a second in all.

@@ -248,7 +248,7 @@ import ParleyRuntime
   }
 
   func destroy() {
-    for unsafe subscription in unsafe subscriptions { unsafe natsSubscription_Destroy(subscription) }
+    for unsafesubscription in unsafe subscriptions { unsafe natsSubscription_Destroy(subscription) }
     unsafe natsConnection_Destroy(connection)
   }
 }

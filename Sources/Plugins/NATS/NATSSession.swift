@@ -1,9 +1,9 @@
 import ParleyRuntime
 
 /// One connection and everything that lives as long as it: requests in flight, known streams, consumers.
-///
-/// Confined to its backend.
-final class NATSSession {
+//
+// @unchecked: only touched on its backend's loop; tasks and timers there refer to it.
+final class NATSSession: @unchecked Sendable {
   /// What a request is answered with.
   enum Reply: Sendable {
     case answer(Answer)

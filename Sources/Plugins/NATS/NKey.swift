@@ -19,7 +19,8 @@ struct NKey: Hashable, Sendable {
 
   /// From a seed's text; nil where its check sum or its kind is wrong.
   init?(seed: String) {
-    guard let bytes = Base32.decode(seed), bytes.count == 36, Self.checksum(bytes.dropLast(2)) == Array(bytes.suffix(2)),
+    guard let bytes = Base32.decode(seed), bytes.count == 36,
+      Self.checksum(bytes.dropLast(2)) == Array(bytes.suffix(2)),
       bytes[0] & 0xf8 == Self.seedPrefix, let key = KeyFile.publicKey(ofSeed: Array(bytes[2..<34]))
     else { return nil }
     // The kind of key stands in the last three bits of the first byte and the first five of the second.

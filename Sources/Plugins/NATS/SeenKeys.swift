@@ -16,7 +16,9 @@ struct SeenKeys: Sendable {
   private var oldest = 0
 
   /// Whether this is a copy of a message that stands earlier in the same log.
-  mutating func isCopy(_ message: Message, key: String?, stream: String, generation: String, at sequence: UInt64) -> Bool {
+  mutating func isCopy(_ message: Message, key: String?, stream: String, generation: String, at sequence: UInt64)
+    -> Bool
+  {
     guard let key else { return false }
     let mark = mark([stream, generation, key, message.sender.name, message.content])
     if let known = places[mark] {
