@@ -248,7 +248,7 @@ import ParleyRuntime
   }
 
   func destroy() {
-    for unsafesubscription in unsafe subscriptions { unsafe natsSubscription_Destroy(subscription) }
+    for index in unsafe subscriptions.indices { unsafe natsSubscription_Destroy(subscriptions[index]) }
     unsafe natsConnection_Destroy(connection)
   }
 }

@@ -31,7 +31,7 @@ struct NKey: Hashable, Sendable {
   private static let seedPrefix: UInt8 = 18 << 3
 
   /// CRC-16/XMODEM, low byte first.
-  private static func checksum(_ bytes: ArraySlice<UInt8>) -> [UInt8] {
+  static func checksum(_ bytes: ArraySlice<UInt8>) -> [UInt8] {
     var crc: UInt16 = 0
     for byte in bytes {
       crc ^= UInt16(byte) << 8

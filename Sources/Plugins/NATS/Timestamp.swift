@@ -28,7 +28,9 @@ enum Timestamp {
     else { return nil }
     var fraction: Int64 = 0
     if bytes.count > 20 {
-      guard bytes[19] == UInt8(ascii: "."), let digits = number(20..<bytes.count - 1) else { return nil }
+      guard bytes[19] == UInt8(ascii: "."), bytes.count > 21, let digits = number(20..<bytes.count - 1) else {
+        return nil
+      }
       fraction = (bytes.count - 21..<9).reduce(digits) { value, _ in value * 10 }
     }
     let seconds = ((days(year, month, day) * 24 + hour) * 60 + minute) * 60 + second
