@@ -29,6 +29,7 @@ let package = Package(
     .executable(name: "parley-bench", targets: ["parley-bench"]),
     .library(name: "ParleyRuntime", targets: ["ParleyRuntime"]),
     .library(name: "ParleySQLite", targets: ["ParleySQLite"]),
+    .library(name: "ParleyRedis", targets: ["ParleyRedis"]),
     .library(name: "ParleyConformance", targets: ["ParleyConformance"]),
   ],
   dependencies: [
@@ -42,6 +43,8 @@ let package = Package(
 
     .systemLibrary(
       name: "COpenSSL", path: "Sources/COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+    // Without its pkg-config file, which names a flag that the package manager refuses with a warning.
+    .systemLibrary(name: "CHiredis", path: "Sources/CHiredis", providers: [.apt(["libhiredis-dev"])]),
 
     .target(name: "ParleyRuntime", dependencies: ["CLinux"], path: "Sources/Runtime", swiftSettings: strict),
     .target(
@@ -49,6 +52,9 @@ let package = Package(
       swiftSettings: strict),
     .target(
       name: "ParleyTLS", dependencies: ["ParleyRuntime", "COpenSSL"], path: "Sources/TLS", swiftSettings: strict),
+    .target(
+      name: "ParleyRedis", dependencies: ["ParleyRuntime", "ParleyTLS", "CHiredis"], path: "Sources/Plugins/Redis",
+      swiftSettings: strict),
     .target(
       name: "ParleyCoordination", dependencies: ["ParleyRuntime"], path: "Sources/Coordination", swiftSettings: strict),
     .target(
@@ -90,6 +96,7 @@ let package = Package(
     test("ConformanceTests", ["ParleyConformance", "ParleyRuntime", "ParleyTestKit"]),
     test("SQLiteTests", ["ParleySQLite", "ParleyConformance", "ParleyRuntime", "ParleyTestKit", "CSQLite"]),
     test("TLSTests", ["ParleyTLS", "ParleyRuntime", "ParleyTestKit"]),
+    test("RedisTests", ["ParleyRedis", "ParleyConformance", "ParleyRuntime", "ParleyTLS", "ParleyTestKit"]),
     test("CoordinationTests", ["ParleyCoordination", "ParleyRuntime", "ParleyConformance", "ParleyTestKit"]),
     test("MCPTests", ["ParleyMCP", "ParleyCoordination", "ParleyRuntime", "ParleyConformance", "ParleyTestKit"]),
     test("ProcessTests", ["ParleyRuntime", "ParleyConformance", "ParleyTestKit", "CSQLite"]),
