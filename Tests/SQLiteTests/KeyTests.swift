@@ -27,7 +27,7 @@ struct KeyTests {
     var session = try WriterSession.open(folder.options)
     func post(_ order: PostOrder) async throws -> Receipt {
       try await withCheckedContinuation { continuation in
-        var rest = [PostCall(order, deadline: loop.now, continuation: continuation)][...]
+        var rest = [PostCall(order, deadline: loop.now) { continuation.resume(returning: $0) }][...]
         for (call, result) in session.commit(&rest, now: 1).results { call.answer(result) }
       }.get()
     }

@@ -5,20 +5,28 @@ struct PendingCalls {
   struct Entry {
     let call: Call
     let serial: UInt64
-    /// Nil for `subscriptions/listen`, which is answered when the session ends.
-    let task: Task<Void, Never>?
+    let work: Work
     var progress = -Double.infinity
+  }
 
-    var isListening: Bool { task == nil }
+  /// What will answer a call.
+  enum Work {
+    /// A task, which ends early when it is cancelled.
+    case task(Task<Void, Never>)
+    /// Somebody who was given a reply to call, and cannot be stopped.
+    case reply
+    /// The end of the session: `subscriptions/listen`.
+    case listening
   }
 
   private var entries: [RequestID: Entry] = [:]
   private var lastSerial: UInt64 = 0
-  private var tasks = 0
+  private var working = 0
 
   var count: Int { entries.count }
   var isEmpty: Bool { entries.isEmpty }
-  var hasTasks: Bool { tasks > 0 }
+  /// Whether any call is to be answered before the session ends.
+  var hasWork: Bool { working > 0 }
 
   func contains(_ id: RequestID) -> Bool { entries[id] != nil }
 
@@ -28,14 +36,15 @@ struct PendingCalls {
     return lastSerial
   }
 
-  mutating func insert(_ call: Call, serial: UInt64, task: Task<Void, Never>?) {
-    entries[call.id] = Entry(call: call, serial: serial, task: task)
-    if task != nil { tasks += 1 }
+  mutating func insert(_ call: Call, serial: UInt64, _ work: Work) {
+    let entry = Entry(call: call, serial: serial, work: work)
+    entries[call.id] = entry
+    if !entry.isListening { working += 1 }
   }
 
   mutating func remove(_ id: RequestID) -> Entry? {
     guard let entry = entries.removeValue(forKey: id) else { return nil }
-    if entry.task != nil { tasks -= 1 }
+    if !entry.isListening { working -= 1 }
     return entry
   }
 
@@ -49,7 +58,7 @@ struct PendingCalls {
   mutating func removeAll() -> [Entry] {
     defer {
       entries = [:]
-      tasks = 0
+      working = 0
     }
     return entries.values.sorted { $0.serial < $1.serial }
   }
@@ -61,5 +70,16 @@ struct PendingCalls {
     }
     entries[id]?.progress = progress
     return true
+  }
+}
+
+extension PendingCalls.Entry {
+  var isListening: Bool {
+    if case .listening = work { true } else { false }
+  }
+
+  /// Ends the call's work early, where that can be done.
+  func cancel() {
+    if case .task(let task) = work { task.cancel() }
   }
 }

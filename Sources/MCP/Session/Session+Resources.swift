@@ -54,7 +54,7 @@ extension Session {
       else { continue }
       honoured.append(uri)
     }
-    pending.insert(call, serial: pending.nextSerial(), task: nil)
+    pending.insert(call, serial: pending.nextSerial(), .listening)
     notify("notifications/subscriptions/acknowledged") { line in
       line.key("notifications")
       line.beginObject()

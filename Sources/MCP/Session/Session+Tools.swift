@@ -24,10 +24,25 @@ extension Session {
       throw RPCError(.invalidParams, "Invalid params: \"arguments\" must be an object")
     }
     let given = arguments ?? .emptyObject
+    // A tool whose work is a single hand-over needs no task; unread counts that are still awaited do.
+    if unread.hasWaited, let tool = tool as? any ReplyingTool {
+      return try start(call, tool, given, reportsProgress: hasProgress)
+    }
     try start(call) { [hasProgress] session, serial in
       let context = await session.context(for: call, serial, reportsProgress: hasProgress)
       let outcome = await tool.call(given, in: context)
       await session.finishTool(call, serial, outcome)
+    }
+  }
+
+  private func start(
+    _ call: Call, _ tool: any ReplyingTool, _ arguments: JSONSlice, reportsProgress: Bool
+  ) throws(RPCError) {
+    try checkRoom()
+    let serial = pending.nextSerial()
+    pending.insert(call, serial: serial, .reply)
+    tool.call(arguments, in: context(for: call, serial, reportsProgress: reportsProgress)) { [weak self] outcome in
+      self?.assumeIsolated { $0.answer(call, serial, outcome) }
     }
   }
 
@@ -59,6 +74,10 @@ extension Session {
 
   private func finishTool(_ call: Call, _ serial: UInt64, _ outcome: ToolOutcome) async {
     if !unread.hasWaited { await awaitUnread() }
+    answer(call, serial, outcome)
+  }
+
+  private func answer(_ call: Call, _ serial: UInt64, _ outcome: ToolOutcome) {
     unread.refresh(from: setup.inbox)
     guard pending.remove(call.id, serial: serial) else { return }
     switch outcome {

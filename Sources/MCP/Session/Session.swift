@@ -165,12 +165,17 @@ package actor Session: LoopActor {
   func start(
     _ call: Call, _ work: @escaping @Sendable (Session, _ serial: UInt64) async -> Void
   ) throws(RPCError) {
+    try checkRoom()
+    let serial = pending.nextSerial()
+    let task = loop.spawn { await work(self, serial) }
+    pending.insert(call, serial: serial, .task(task))
+  }
+
+  /// Throws when too many calls are not answered yet.
+  func checkRoom() throws(RPCError) {
     guard pending.count < setup.limits.pendingCalls else {
       throw RPCError(.tooManyCalls, "Too many calls: \(setup.limits.pendingCalls) are not answered yet")
     }
-    let serial = pending.nextSerial()
-    let task = loop.spawn { await work(self, serial) }
-    pending.insert(call, serial: serial, task: task)
   }
 
   /// Answers a call that runs as a task; nothing is sent when it was cancelled meanwhile.
@@ -189,12 +194,12 @@ package actor Session: LoopActor {
 
   /// A call was answered or cancelled.
   func callEnded() {
-    if !pending.hasTasks { idle.resumeAll(()) }
+    if !pending.hasWork { idle.resumeAll(()) }
   }
 
   private func cancel(_ id: RequestID) {
     guard let cancelled = pending.remove(id) else { return }
-    cancelled.task?.cancel()
+    cancelled.cancel()
     subscriptions.remove(.listener(id))
     cancelled.call.batch?.add(nil)
     callEnded()
@@ -202,7 +207,7 @@ package actor Session: LoopActor {
 
   /// Waits until every call is answered, at most until `deadline`; listening does not count.
   package func settle(until deadline: LoopInstant) async {
-    while pending.hasTasks {
+    while pending.hasWork {
       guard case .value = await idle.wait(idle.ticket(), until: deadline) else { return }
     }
   }
@@ -210,7 +215,7 @@ package actor Session: LoopActor {
   /// Ends the session: listeners are told, calls are cancelled without an answer.
   package func end() {
     for entry in pending.removeAll() {
-      entry.task?.cancel()
+      entry.cancel()
       guard entry.isListening else { continue }
       subscriptions.remove(.listener(entry.call.id))
       notify("notifications/cancelled") { line in

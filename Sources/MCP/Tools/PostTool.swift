@@ -1,7 +1,7 @@
 import ParleyRuntime
 
 /// `parley_post`: stores a message.
-package struct PostTool: Tool {
+package struct PostTool: ReplyingTool {
   package let name = "parley_post"
 
   package init() {}
@@ -17,8 +17,10 @@ package struct PostTool: Tool {
     ).text
   }
 
-  package func call(_ arguments: JSONSlice, in context: CallContext) async -> ToolOutcome {
-    await Posting.call(arguments, in: context)
+  package func call(
+    _ arguments: JSONSlice, in context: CallContext, reply: @escaping @Sendable (ToolOutcome) -> Void
+  ) {
+    Posting.call(arguments, in: context, reply: reply)
   }
 }
 
@@ -43,33 +45,50 @@ enum Posting {
     "duplicate": Schema.boolean,
   ]
 
-  static func call(_ json: JSONSlice, in context: CallContext) async -> ToolOutcome {
+  static func call(
+    _ json: JSONSlice, in context: CallContext, reply: @escaping @Sendable (ToolOutcome) -> Void
+  ) {
     // Half of a surrogate pair is no Unicode text: it could not be stored as it came.
     if json.hasLoneSurrogate {
-      return .failure(
-        .badArgument(name: "arguments", reason: "must not contain half of a surrogate pair (\\ud800 to \\udfff)"))
+      return reply(
+        .failure(
+          .badArgument(name: "arguments", reason: "must not contain half of a surrogate pair (\\ud800 to \\udfff)")))
     }
     do throws(HubError) {
-      let receipt = try await context.hub.post(try request(ToolArguments(json)))
+      let request = try request(json)
+      context.hub.assumeIsolated { hub in hub.submit(request) { reply($0.toolOutcome) } }
+    } catch {
+      reply(.failure(error))
+    }
+  }
+
+  private static func request(_ json: JSONSlice) throws(HubError) -> PostRequest {
+    let found = json.members(["topic", "content", "in_reply_to", "to", "key", "attributes"])
+    guard let topic = try ToolArguments.text(found[0], "topic") else {
+      throw .badArgument(name: "topic", reason: "is required")
+    }
+    guard let content = try ToolArguments.text(found[1], "content") else {
+      throw .badArgument(name: "content", reason: "is required")
+    }
+    return PostRequest(
+      topic: Topic(topic), content: content,
+      inReplyTo: try ToolArguments.text(found[2], "in_reply_to").map(MessageID.init),
+      to: try ToolArguments.text(found[3], "to").map(Handle.init), key: try ToolArguments.text(found[4], "key"),
+      attributes: try ToolArguments.textMap(found[5], "attributes") ?? [:])
+  }
+}
+
+extension Result<Receipt, HubError> {
+  fileprivate var toolOutcome: ToolOutcome {
+    switch self {
+    case .failure(let error): return .failure(error)
+    case .success(let receipt):
       var writer = JSONWriter(capacity: 160)
       writer.member("backendMsgId", receipt.id.text)
       writer.member("cursor", receipt.cursor.text)
       writer.member("durability", receipt.durability.description)
       if receipt.isDuplicate { writer.flag("duplicate", true) }
       return .success(members: writer.bytes)
-    } catch {
-      return .failure(error)
     }
-  }
-
-  private static func request(_ arguments: ToolArguments) throws(HubError) -> PostRequest {
-    guard let topic = try arguments.text("topic") else { throw .badArgument(name: "topic", reason: "is required") }
-    guard let content = try arguments.text("content") else {
-      throw .badArgument(name: "content", reason: "is required")
-    }
-    return PostRequest(
-      topic: Topic(topic), content: content, inReplyTo: try arguments.text("in_reply_to").map(MessageID.init),
-      to: try arguments.text("to").map(Handle.init), key: try arguments.text("key"),
-      attributes: try arguments.textMap("attributes") ?? [:])
   }
 }

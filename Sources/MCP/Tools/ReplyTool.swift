@@ -1,7 +1,7 @@
 import ParleyRuntime
 
 /// `parley_reply`: stores a message in the topic that another came from. What it does is what `parley_post` does.
-package struct ReplyTool: Tool {
+package struct ReplyTool: ReplyingTool {
   package let name = "parley_reply"
 
   package init() {}
@@ -18,7 +18,9 @@ package struct ReplyTool: Tool {
     ).text
   }
 
-  package func call(_ arguments: JSONSlice, in context: CallContext) async -> ToolOutcome {
-    await Posting.call(arguments, in: context)
+  package func call(
+    _ arguments: JSONSlice, in context: CallContext, reply: @escaping @Sendable (ToolOutcome) -> Void
+  ) {
+    Posting.call(arguments, in: context, reply: reply)
   }
 }

@@ -14,6 +14,20 @@ package protocol Tool: Sendable {
   func call(_ arguments: JSONSlice, in context: CallContext) async -> ToolOutcome
 }
 
+/// A tool whose work is one hand-over to the backend: it answers without a task, and cannot be cancelled.
+package protocol ReplyingTool: Tool {
+  /// Carries out a call on the loop; `reply` is called once, on the loop, perhaps before this returns.
+  func call(_ arguments: JSONSlice, in context: CallContext, reply: @escaping @Sendable (ToolOutcome) -> Void)
+}
+
+extension ReplyingTool {
+  package func call(_ arguments: JSONSlice, in context: CallContext) async -> ToolOutcome {
+    await withCheckedContinuation { continuation in
+      context.hub.loop.execute { call(arguments, in: context) { continuation.resume(returning: $0) } }
+    }
+  }
+}
+
 /// What a call brought.
 package enum ToolOutcome: Sendable {
   /// The members of the structured result, as JSON without the enclosing braces (the session adds `unread` and them).

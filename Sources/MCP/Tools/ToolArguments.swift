@@ -17,7 +17,12 @@ struct ToolArguments {
   }
 
   func text(_ name: String) throws(HubError) -> String? {
-    guard let value = value(name) else { return nil }
+    try Self.text(object.member(name), name)
+  }
+
+  /// The text of a value that was found already.
+  static func text(_ value: JSONSlice?, _ name: String) throws(HubError) -> String? {
+    guard let value, !value.isNull else { return nil }
     guard let text = value.string else { throw .badArgument(name: name, reason: "must be a string") }
     return text
   }
@@ -59,8 +64,9 @@ struct ToolArguments {
     return texts
   }
 
-  func textMap(_ name: String) throws(HubError) -> [String: String]? {
-    guard let value = value(name) else { return nil }
+  /// The map of a value that was found already.
+  static func textMap(_ value: JSONSlice?, _ name: String) throws(HubError) -> [String: String]? {
+    guard let value, !value.isNull else { return nil }
     let wrong = HubError.badArgument(name: name, reason: "must be an object of strings")
     guard value.kind == .object else { throw wrong }
     var map: [String: String] = [:]

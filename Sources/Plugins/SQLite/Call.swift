@@ -8,19 +8,20 @@ import Synchronization
 final class Call<Request: Sendable, Reply: Sendable>: Sendable {
   let request: Request
   let deadline: LoopInstant
-  private let continuation: CheckedContinuation<Result<Reply, SeamError>, Never>
+  private let reply: @Sendable (Result<Reply, SeamError>) -> Void
   private let stage = Atomic<UInt8>(waiting)
 
   private static var waiting: UInt8 { 0 }
   private static var taken: UInt8 { 1 }
   private static var answered: UInt8 { 2 }
 
+  /// `reply` is called once, on the backend's loop.
   init(
-    _ request: Request, deadline: LoopInstant, continuation: CheckedContinuation<Result<Reply, SeamError>, Never>
+    _ request: Request, deadline: LoopInstant, reply: @escaping @Sendable (Result<Reply, SeamError>) -> Void
   ) {
     self.request = request
     self.deadline = deadline
-    self.continuation = continuation
+    self.reply = reply
   }
 
   /// The thread is about to act: the call can no longer be withdrawn. False when it has been.
@@ -31,20 +32,17 @@ final class Call<Request: Sendable, Reply: Sendable>: Sendable {
   /// Nobody acts on it and nobody waits for it any more.
   var isOver: Bool { stage.load(ordering: .acquiring) == Self.answered }
 
-  /// Answers a call that no thread has taken. False when one has.
-  @discardableResult
+  /// Answers a call that no thread has taken; on the backend's loop. False when one has.
   func withdraw(_ error: SeamError) -> Bool {
     let (done, _) = stage.compareExchange(
       expected: Self.waiting, desired: Self.answered, ordering: .acquiringAndReleasing)
-    if done { continuation.resume(returning: .failure(error)) }
+    if done { reply(.failure(error)) }
     return done
   }
 
-  /// Answers the call unless something else did.
+  /// Answers the call unless something else did; on the backend's loop.
   func answer(_ result: Result<Reply, SeamError>) {
-    if stage.exchange(Self.answered, ordering: .acquiringAndReleasing) != Self.answered {
-      continuation.resume(returning: result)
-    }
+    if stage.exchange(Self.answered, ordering: .acquiringAndReleasing) != Self.answered { reply(result) }
   }
 }
 

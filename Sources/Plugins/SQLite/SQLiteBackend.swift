@@ -126,7 +126,7 @@ public actor SQLiteBackend: Backend {
     queue = []
     isCommitting = false
     subscriptions = [:]
-    for (number, call) in calls where call.withdraw(error) { calls[number] = nil }
+    for call in Array(calls.values) { _ = call.withdraw(error) }
     return ended
   }
 
@@ -144,19 +144,32 @@ public actor SQLiteBackend: Backend {
 
   // MARK: Calls
 
-  /// Files a call, waits for its answer, and sees to its deadline and its cancellation.
-  private func call<Request: Sendable, Reply: Sendable>(
-    _ request: Request, deadline: LoopInstant, operation: String, _ start: (Call<Request, Reply>) -> Void
-  ) async throws(SeamError) -> Reply {
+  /// Files a call and sees to its deadline; `reply` is called once, on the loop.
+  private func file<Request: Sendable, Reply: Sendable>(
+    _ request: Request, deadline: LoopInstant, reply: @escaping @Sendable (Result<Reply, SeamError>) -> Void
+  ) -> Call<Request, Reply> {
     lastNumber += 1
     let number = lastNumber
-    defer { calls[number] = nil }
+    let call = Call<Request, Reply>(request, deadline: deadline) { [weak self] result in
+      self?.assumeIsolated { $0.calls[number] = nil }
+      reply(result)
+    }
+    calls[number] = call
+    scheduleSweep(at: deadline)
+    return call
+  }
+
+  /// Waits for the answer of a call that `start` files, and sees to its cancellation.
+  private func answer<Reply: Sendable>(
+    to operation: String, _ start: (@escaping @Sendable (Result<Reply, SeamError>) -> Void) -> Void
+  ) async throws(SeamError) -> Reply {
+    // Known before the call is filed, since the handler may run at once.
+    let number = lastNumber + 1
     let result: Result<Reply, SeamError> = await withTaskCancellationHandler {
       await withCheckedContinuation { continuation in
-        let call = Call(request, deadline: deadline, continuation: continuation)
-        calls[number] = call
-        scheduleSweep(at: deadline)
-        start(call)
+        start { continuation.resume(returning: $0) }
+        // A cancellation that came before the call was filed has found nothing.
+        if Task.isCancelled { cancel(number, operation: operation) }
       }
     } onCancel: {
       // On the canceller's thread: the loop decides.
@@ -185,7 +198,7 @@ public actor SQLiteBackend: Backend {
     sweepTimer = nil
     let now = loop.now
     var next: LoopInstant?
-    for call in calls.values {
+    for call in Array(calls.values) {
       var due = call.deadline
       if due <= now {
         if call.withdraw(
@@ -215,20 +228,34 @@ public actor SQLiteBackend: Backend {
   ///
   /// What is being committed at the deadline is waited for 2 s longer, then called `outcomeUnknown`.
   public func post(_ draft: Draft, deadline: LoopInstant) async throws(SeamError) -> Receipt {
+    // Here too: what is not filed has no number that a cancellation could mean.
+    try admit(draft)
+    return try await answer(to: "post") { submit(draft, deadline: deadline, reply: $0) }
+  }
+
+  /// As `post`, answered instead of suspended; see `Backend.submit`.
+  public func submit(_ draft: Draft, deadline: LoopInstant, reply: @escaping PostReply) {
+    do throws(SeamError) {
+      try admit(draft)
+    } catch {
+      return reply(.failure(error))
+    }
+    let order = PostOrder(draft: draft, isRetry: !draft.key.isChosen && doubtful.contains(draft.key.text))
+    let call: PostCall = file(order, deadline: deadline) { [weak self] result in
+      if case .failure(let error) = result, error.code == .outcomeUnknown, !draft.key.isChosen {
+        self?.assumeIsolated { _ = $0.doubtful.insert(draft.key.text) }
+      }
+      reply(result)
+    }
+    queue.append(call)
+    scheduleFlush()
+  }
+
+  private func admit(_ draft: Draft) throws(SeamError) {
     _ = try connected("post")
     try draft.validate()
     guard queue.count < Self.queueLimit else {
       throw SeamError(.unavailable, operation: "post", cause: "\(Self.queueLimit) posts are waiting already")
-    }
-    let order = PostOrder(draft: draft, isRetry: !draft.key.isChosen && doubtful.contains(draft.key.text))
-    do throws(SeamError) {
-      return try await call(order, deadline: deadline, operation: "post") { call in
-        queue.append(call)
-        scheduleFlush()
-      }
-    } catch {
-      if error.code == .outcomeUnknown, !draft.key.isChosen { doubtful.insert(draft.key.text) }
-      throw error
     }
   }
 
@@ -281,7 +308,8 @@ public actor SQLiteBackend: Backend {
       position = .before(try LogPlace(cursor, generation: session.generation), cursor, storedSince: since)
     }
     let resolved = ReaderSession.Request(topic: request.topic, position: position, limit: request.limit)
-    return try await call(resolved, deadline: deadline, operation: "fetch") { call in
+    return try await answer(to: "fetch") { reply in
+      let call: FetchCall = file(resolved, deadline: deadline, reply: reply)
       session.reader.loop.execute { session.reader.assumeIsolated { $0.fetch(call) } }
     }
   }

@@ -48,8 +48,7 @@ actor SQLiteWriter: LoopActor {
     while true {
       guard let slice = session?.commit(&rest, now: loop.wallClockMilliseconds) else {
         let error = SeamError(.unavailable, operation: "post", cause: "the file is closed")
-        for call in rest { call.withdraw(error) }
-        report(.posted([], doneAtWALPages: 0))
+        report(.posted(rest.filter { $0.take() }.map { ($0, .failure(error)) }, doneAtWALPages: 0))
         return
       }
       // One word for outcomes and end: a second would wake the backend's loop twice for each batch.

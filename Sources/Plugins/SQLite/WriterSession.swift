@@ -167,7 +167,7 @@ struct WriterSession: ~Copyable {
       try sidecar.lock()
     } catch {
       let failure = SeamError(.unavailable, native: Int(error.code), operation: "post", cause: error.description)
-      withdrawAll(&rest, failure)
+      refuseAll(&rest, failure, &slice)
       slice.lost = failure
       return slice
     }
@@ -204,11 +204,11 @@ struct WriterSession: ~Copyable {
     guard !connection.hasMoved else {
       let failure = SeamError(
         .unavailable, operation: "post", cause: "the file \(path) was deleted or replaced while it was open")
-      withdrawAll(&rest, failure)
+      refuseAll(&rest, failure, &slice)
       slice.lost = failure
       return false
     }
-    guard beginImmediate(&rest) else { return false }
+    guard beginImmediate(&rest, &slice) else { return false }
     var inserted = false
     do throws(SQLiteFailure) {
       let storedAt = max(now, try newestStoredAt())
@@ -236,7 +236,7 @@ struct WriterSession: ~Copyable {
   }
 
   /// Waits for the write lock while anyone still waits for the outcome. False when nothing was begun.
-  private func beginImmediate(_ rest: inout ArraySlice<PostCall>) -> Bool {
+  private func beginImmediate(_ rest: inout ArraySlice<PostCall>, _ slice: inout Slice) -> Bool {
     let end = ContinuousClock.now + Self.lockPatience
     connection.waitForLocks(upTo: .milliseconds(20))
     defer { connection.waitForLocks(upTo: Self.lockPatience) }
@@ -248,7 +248,7 @@ struct WriterSession: ~Copyable {
         return true
       } catch {
         if error.isBusy, ContinuousClock.now < end { continue }
-        withdrawAll(&rest, error.seamError("post"))
+        refuseAll(&rest, error.seamError("post"), &slice)
         return false
       }
     }
@@ -330,8 +330,8 @@ struct WriterSession: ~Copyable {
     if error.code == .corrupt { slice.lost = error }
   }
 
-  private func withdrawAll(_ rest: inout ArraySlice<PostCall>, _ error: SeamError) {
-    for call in rest { call.withdraw(error) }
+  private func refuseAll(_ rest: inout ArraySlice<PostCall>, _ error: SeamError, _ slice: inout Slice) {
+    for call in rest where call.take() { slice.results.append((call, .failure(error))) }
     rest = []
   }
 

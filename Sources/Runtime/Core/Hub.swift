@@ -47,26 +47,47 @@ public actor Hub: LoopActor {
   /// Stores a message of the participant, checked against allowlist and limits; waits for the backend up to the
   /// setup's patience. A cancelled call is withdrawn where it was not yet on its way.
   public func post(_ request: PostRequest) async throws(HubError) -> Receipt {
+    try check(request)
+    return try await postUnchecked(request)
+  }
+
+  /// `post`, answered on the loop instead of suspended; it cannot be cancelled.
+  public func submit(_ request: PostRequest, reply: @escaping @Sendable (Result<Receipt, HubError>) -> Void) {
+    do throws(HubError) {
+      try check(request)
+    } catch {
+      return reply(.failure(error))
+    }
+    let deadline = deadline(request.patience)
+    let draft = draft(request)
+    supervisor.assumeIsolated { supervisor in
+      supervisor.submit(draft, deadline: deadline) { reply($0.mapError(HubError.seam)) }
+    }
+  }
+
+  /// Stores an event of a coordination part: reserved topics and `parley.` attributes are allowed.
+  package func postUnchecked(_ request: PostRequest) async throws(HubError) -> Receipt {
+    do throws(SeamError) {
+      return try await supervisor.post(draft(request), deadline: deadline(request.patience))
+    } catch {
+      throw .seam(error)
+    }
+  }
+
+  private func draft(_ request: PostRequest) -> Draft {
+    Draft(
+      topic: request.topic, author: request.author ?? setup.author, content: request.content,
+      key: request.key.map(DraftKey.chosen) ?? generateKey(), inReplyTo: request.inReplyTo, to: request.to,
+      attributes: request.attributes)
+  }
+
+  private func check(_ request: PostRequest) throws(HubError) {
     try check(request.topic)
     try checkText("content", request.content, limit: setup.limits.contentBytes)
     try checkAttributes(request.attributes)
     if let to = request.to { try checkName("to", to.name, limit: setup.limits.handleBytes) }
     if let id = request.inReplyTo { try checkName("in_reply_to", id.text, limit: 1024) }
     if let key = request.key { try checkName("key", key, limit: 255) }
-    return try await postUnchecked(request)
-  }
-
-  /// Stores an event of a coordination part: reserved topics and `parley.` attributes are allowed.
-  package func postUnchecked(_ request: PostRequest) async throws(HubError) -> Receipt {
-    let draft = Draft(
-      topic: request.topic, author: request.author ?? setup.author, content: request.content,
-      key: request.key.map(DraftKey.chosen) ?? generateKey(), inReplyTo: request.inReplyTo, to: request.to,
-      attributes: request.attributes)
-    do throws(SeamError) {
-      return try await supervisor.post(draft, deadline: deadline(request.patience))
-    } catch {
-      throw .seam(error)
-    }
   }
 
   /// Reads a page of an allowed topic; with `wait`, waits that long (at most the limit) for the first message where

@@ -31,7 +31,7 @@ package final class LineReader: @unchecked Sendable {
     case ended
   }
 
-  private static let chunkBytes = 64 << 10
+  private static let chunkBytes = 16 << 10
 
   private let loop: EventLoop
   private let descriptor: CInt

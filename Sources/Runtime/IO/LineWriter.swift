@@ -37,6 +37,7 @@ package final class LineWriter: @unchecked Sendable {
   /// Bytes that the writing thread has taken.
   private var handedOver = 0
   private var isFlushDue = false
+  private var isWaitingForRoom = false
   private var isCongested = false
   private let emptied: Waiters<Void>
   /// All bytes written so far.
@@ -144,7 +145,10 @@ package final class LineWriter: @unchecked Sendable {
       head += written
       writtenBytes += written
     }
-    if let watch { loop.rewatch(watch, for: []) }
+    if isWaitingForRoom, let watch {
+      isWaitingForRoom = false
+      loop.rewatch(watch, for: [])
+    }
     reportRoom()
   }
 
@@ -160,6 +164,7 @@ package final class LineWriter: @unchecked Sendable {
 
   private func waitForRoom(_ descriptor: CInt) {
     reportRoom()
+    isWaitingForRoom = true
     if let watch { return loop.rewatch(watch, for: .write) }
     do throws(SystemError) {
       watch = try loop.watch(descriptor, for: .write) { [self] in ready($0) }

@@ -49,12 +49,33 @@ public protocol Backend: LoopActor {
   /// Stores a message. What is still queued at `deadline` is withdrawn and fails as `timedOut`: not stored.
   func post(_ draft: Draft, deadline: LoopInstant) async throws(SeamError) -> Receipt
 
+  /// The same as `post`, for callers that are answered instead of suspended: `reply` is called once, on the loop,
+  /// perhaps before this returns. There is one implementation for all backends, over `post`; a backend whose own work
+  /// takes a few microseconds answers without a task.
+  func submit(_ draft: Draft, deadline: LoopInstant, reply: @escaping PostReply)
+
   /// Reads one page. A topic that was never posted to is an empty page, and is not created.
   func fetch(_ request: FetchRequest, deadline: LoopInstant) async throws(SeamError) -> Page
 
   /// Who is behind a handle, by the backend's own knowledge.
   func resolveIdentity(_ handle: Handle) async throws(SeamError) -> ResolvedIdentity
 }
+
+extension Backend {
+  /// Suspends a task in `post` and answers for it.
+  public func submit(_ draft: Draft, deadline: LoopInstant, reply: @escaping PostReply) {
+    loop.spawn {
+      do throws(SeamError) {
+        reply(.success(try await self.post(draft, deadline: deadline)))
+      } catch {
+        reply(.failure(error))
+      }
+    }
+  }
+}
+
+/// Takes the outcome of a `submit` on the loop; must not block.
+public typealias PostReply = @Sendable (Result<Receipt, SeamError>) -> Void
 
 /// What arrives at a sink.
 public enum Delivery: Hashable, Sendable {

@@ -177,14 +177,50 @@ public actor Supervisor: LoopActor {
   ///
   /// Throws `outcomeUnknown` when an attempt may have been stored and no later one found out.
   public func post(_ draft: Draft, deadline: LoopInstant) async throws(SeamError) -> Receipt {
+    try await post(draft, deadline: deadline, after: nil)
+  }
+
+  /// `post`, answered on the loop instead of suspended: while the backend is live and takes it, no task is made.
+  ///
+  /// What went wrong is retried as by `post`; it cannot be cancelled.
+  public func submit(_ draft: Draft, deadline: LoopInstant, reply: @escaping PostReply) {
+    guard isLive else { return finish(draft, deadline: deadline, after: nil, reply) }
+    backend.assumeIsolated {
+      $0.submit(draft, deadline: deadline) { [weak self] result in
+        guard case .failure(let error) = result, Self.retryDelay(after: error) != nil, let self else {
+          return reply(result)
+        }
+        assumeIsolated { $0.finish(draft, deadline: deadline, after: error, reply) }
+      }
+    }
+  }
+
+  private func finish(_ draft: Draft, deadline: LoopInstant, after error: SeamError?, _ reply: @escaping PostReply) {
+    loop.spawn {
+      do throws(SeamError) {
+        reply(.success(try await self.post(draft, deadline: deadline, after: error)))
+      } catch {
+        reply(.failure(error))
+      }
+    }
+  }
+
+  /// Attempts until one succeeds or no other is worth making; `failed` is how an earlier one ended.
+  private func post(
+    _ draft: Draft, deadline: LoopInstant, after failed: SeamError?
+  ) async throws(SeamError) -> Receipt {
+    var failed = failed
     var unknown: SeamError?
     while true {
+      if let error = failed {
+        if error.code == .outcomeUnknown { unknown = error }
+        guard await mayRetry(after: error, until: deadline) else { throw unknown ?? error }
+      }
       do throws(SeamError) {
         try await ready(until: deadline, for: "post")
         return try await backend.post(draft, deadline: deadline)
       } catch {
-        if error.code == .outcomeUnknown { unknown = error }
-        guard await mayRetry(after: error, until: deadline) else { throw unknown ?? error }
+        failed = error
       }
     }
   }
@@ -227,15 +263,19 @@ public actor Supervisor: LoopActor {
 
   /// Whether, after a pause, the same call should be made again.
   private func mayRetry(after error: SeamError, until deadline: LoopInstant) async -> Bool {
-    let pause: Duration
+    guard let delay = Self.retryDelay(after: error), !Task.isCancelled, loop.now.advanced(by: delay) < deadline
+    else { return false }
+    return await loop.sleep(for: delay)
+  }
+
+  /// How long to wait before the same call is made again; nil where it would fail in the same way.
+  private static func retryDelay(after error: SeamError) -> Duration? {
     switch error.code {
     // The session is being lost, or was; `ready` waits for the next one. The pause only bridges the report's way.
-    case .unavailable, .outcomeUnknown: pause = .milliseconds(20)
-    case .rateLimited(let after): pause = after
-    default: return false
+    case .unavailable, .outcomeUnknown: .milliseconds(20)
+    case .rateLimited(let after): after
+    default: nil
     }
-    guard !Task.isCancelled, loop.now.advanced(by: pause) < deadline else { return false }
-    return await loop.sleep(for: pause)
   }
 
   func nextFollower() -> UInt64 {
