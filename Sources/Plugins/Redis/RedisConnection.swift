@@ -117,6 +117,9 @@ final class RedisConnection: @unchecked Sendable {
     }
   }
 
+  /// Gives up the reply to a command that was begun.
+  func forget(_ ticket: UInt64) { answers.forget(ticket) }
+
   /// Waits until the stream's queue has room; false when it has none by the deadline.
   func room(until deadline: LoopInstant, isolation: isolated (any Actor)? = #isolation) async -> Bool {
     await stream.room(until: deadline)

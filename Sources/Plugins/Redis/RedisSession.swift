@@ -193,6 +193,25 @@ final class RedisSession: @unchecked Sendable {
     return .error("TRYAGAIN the cluster redirects again and again")
   }
 
+  /// Sends commands about one key together; one round trip where the cluster does not redirect.
+  func callAll(
+    _ commands: [[String]], key: String, until deadline: LoopInstant, isolation: isolated (any Actor)? = #isolation
+  ) async throws(SeamError) -> [RedisReply] {
+    let connection = connection(for: key)
+    let tickets = commands.map { connection.begin($0) }
+    var replies: [RedisReply] = []
+    defer { for ticket in tickets.dropFirst(replies.count) { connection.forget(ticket) } }
+    for (index, ticket) in tickets.enumerated() {
+      let reply = try await connection.reply(to: ticket, commands[index][0], until: deadline)
+      if case .error(let text) = reply, RedisError(text).redirection != nil || RedisError(text).code == "TRYAGAIN" {
+        replies.append(try await call(commands[index], key: key, until: deadline))
+      } else {
+        replies.append(reply)
+      }
+    }
+    return replies
+  }
+
   private func follow(
     _ place: String, slot: Int, isAsk: Bool, until deadline: LoopInstant, isolation: isolated (any Actor)? = #isolation
   ) async throws(SeamError) -> RedisConnection {

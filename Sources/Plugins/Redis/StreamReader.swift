@@ -6,11 +6,6 @@ struct StreamReader {
   let keys: RedisKeys
   let deadline: LoopInstant
 
-  private var loop: EventLoop { session.loop }
-
-  /// Content in one page, at most.
-  private static let pageBytes = 1 << 20
-
   /// What follows a place may be incomplete: why, and where reading goes on.
   struct Loss: Sendable {
     let reason: String
@@ -25,7 +20,7 @@ struct StreamReader {
     async throws(SeamError) -> Loss?
   {
     if let witness = place.witness {
-      let reply = try await call(["XRANGE", stream, "\(witness)", "\(witness)", "COUNT", "1"], stream)
+      let reply = try await call(Self.existence(of: witness, in: stream), stream)
       if !reply.elements.isEmpty { return nil }
     }
     let facts = try await facts(of: stream)
@@ -33,10 +28,11 @@ struct StreamReader {
   }
 
   func facts(of stream: String, isolation: isolated (any Actor)? = #isolation) async throws(SeamError) -> StreamFacts {
-    let info = try await session.call(["XINFO", "STREAM", stream], key: stream, until: deadline)
+    // The marker first: a stream that is made in between counts as new, never as gone.
     let marker = keys.generation(of: stream)
-    let generation = try await session.call(["GET", marker], key: marker, until: deadline)
-    do throws(RedisError) { return try StreamFacts(info: info, generation: generation) } catch {
+    let replies = try await session.callAll(
+      [["GET", marker], ["XINFO", "STREAM", stream]], key: stream, until: deadline)
+    do throws(RedisError) { return try StreamFacts(info: replies[1], generation: replies[0]) } catch {
       throw error.seamError("read \(stream)")
     }
   }
@@ -47,8 +43,8 @@ struct StreamReader {
     let stream = keys.stream(request.topic.name)
     switch request.position {
     case .latest:
-      var (messages, hasMore) = try await collect(request, stream, from: "+", to: "-", newestFirst: true)
-      messages.reverse()
+      let collector = PageCollector(request, stream: stream, from: "+", to: "-", isNewestFirst: true)
+      let (messages, hasMore) = try await backwards(collector)
       guard let last = messages.last else {
         return Page(messages: [], next: try await facts(of: stream).emptyPlace.cursor, hasMore: false)
       }
@@ -56,20 +52,27 @@ struct StreamReader {
         messages: messages, next: last.cursor, previous: hasMore ? messages[0].cursor : nil, hasMore: hasMore)
     case .before(let cursor, let since):
       let place = try LogPlace(cursor)
-      let newest: String
-      switch place {
-      case .after(let id), .before(let id): newest = "(\(id)"
-      case .empty(let last, _, _): newest = "\(last)"
-      }
-      let oldest = since.map { "\(max($0, 0))-0" } ?? "-"
       guard place.position != .zero else { return Page(messages: [], next: cursor, hasMore: false) }
-      var (messages, hasMore) = try await collect(request, stream, from: newest, to: oldest, newestFirst: true)
-      messages.reverse()
+      // What stands at the end of an emptied stream is not in it any more, so excluding it excludes nothing.
+      let newest = place.witness ?? place.position
+      let collector = PageCollector(
+        request, stream: stream, from: "(\(newest)", to: since.map { "\(max($0, 0))-0" } ?? "-", isNewestFirst: true)
+      let (messages, hasMore) = try await backwards(collector)
       return Page(
         messages: messages, next: messages.last?.cursor ?? cursor, previous: hasMore ? messages[0].cursor : nil,
         hasMore: hasMore)
-    case .after(let cursor):
-      return try await page(request, after: cursor, in: stream)
+    case .after(let cursor): return try await page(request, after: cursor, in: stream)
+    }
+  }
+
+  /// Pages back, and puts what was found into the log's order.
+  private func backwards(
+    _ collector: PageCollector, isolation: isolated (any Actor)? = #isolation
+  ) async throws(SeamError) -> ([Message], hasMore: Bool) {
+    var collector = collector
+    while true {
+      let reply = try await call(collector.command, collector.stream)
+      if let hasMore = collector.take(reply) { return (collector.messages.reversed(), hasMore) }
     }
   }
 
@@ -80,49 +83,43 @@ struct StreamReader {
     var place = try LogPlace(cursor)
     var gap: Gap?
     while true {
-      let (messages, hasMore) = try await collect(
-        request, stream, from: "(\(place.position)", to: "+", newestFirst: false)
-      guard let loss = try await loss(after: place, in: stream) else {
-        return Page(
-          messages: messages, next: messages.last?.cursor ?? (gap?.to ?? cursor), hasMore: hasMore, gap: gap)
+      var collector = PageCollector(request, stream: stream, from: "(\(place.position)", to: "+")
+      let (hasMore, isSound) = try await forwards(&collector, after: place)
+      guard !isSound, let loss = try await loss(after: place, in: stream) else {
+        let next = collector.messages.last?.cursor ?? (gap?.to ?? cursor)
+        return Page(messages: collector.messages, next: next, hasMore: hasMore, gap: gap)
       }
       // Read again from the oldest there is, which may have gone too by then.
       place = loss.next
       gap = Gap(
         topic: request.topic, from: cursor, to: place.cursor, reason: loss.reason, isCertain: loss.isCertain)
-      guard loop.now < deadline else {
+      guard session.loop.now < deadline else {
         throw SeamError(.timedOut, operation: "fetch", cause: "the stream is trimmed faster than it can be read")
       }
     }
   }
 
-  /// Entries of a range until the page is full, by messages or by bytes; whether there are more.
-  private func collect(
-    _ request: FetchRequest, _ stream: String, from start: String, to end: String, newestFirst: Bool,
-    isolation: isolated (any Actor)? = #isolation
-  ) async throws(SeamError) -> ([Message], hasMore: Bool) {
-    var messages: [Message] = []
-    var bytes = 0
-    var start = start
-    // Small at first: how large the entries are is not known.
-    var count = min(request.limit + 1, 100)
-    while true {
-      let command = newestFirst ? "XREVRANGE" : "XRANGE"
-      let reply = try await call([command, stream, start, end, "COUNT", String(count)], stream)
-      for entry in reply.elements {
-        guard let (id, message) = StoredEntry.message(entry, on: request.topic) else { continue }
-        let size = message.content.utf8.count
-        if messages.count == request.limit || (bytes + size > Self.pageBytes && !messages.isEmpty) {
-          return (messages, true)
-        }
-        messages.append(message)
-        bytes += size
-        start = "(\(id)"
-      }
-      guard reply.elements.count == count else { return (messages, false) }
-      let average = max(bytes / max(messages.count, 1), 64)
-      count = min(request.limit + 1 - messages.count, max(1, (Self.pageBytes - bytes) / average + 1))
+  /// Whether there is more, and whether the witness, asked for in the same write where one piece suffices, exists.
+  private func forwards(
+    _ collector: inout PageCollector, after place: LogPlace, isolation: isolated (any Actor)? = #isolation
+  ) async throws(SeamError) -> (hasMore: Bool, isSound: Bool) {
+    var isSound = false
+    if let witness = place.witness {
+      let replies = try await session.callAll(
+        [collector.command, Self.existence(of: witness, in: collector.stream)], key: collector.stream, until: deadline)
+      for case .error(let text) in replies { throw RedisError(text).seamError("read \(collector.stream)") }
+      isSound = !replies[1].elements.isEmpty
+      if let hasMore = collector.take(replies[0]) { return (hasMore, isSound) }
     }
+    while true {
+      let reply = try await call(collector.command, collector.stream)
+      // Later pieces need a later answer.
+      if let hasMore = collector.take(reply) { return (hasMore, false) }
+    }
+  }
+
+  static func existence(of witness: StreamID, in stream: String) -> [String] {
+    ["XRANGE", stream, "\(witness)", "\(witness)", "COUNT", "1"]
   }
 
   private func call(
