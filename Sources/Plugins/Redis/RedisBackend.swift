@@ -80,7 +80,8 @@ public actor RedisBackend: Backend {
     guard epoch == self.epoch, let lost = live?.lost else { return }
     self.epoch += 1
     end(error)
-    lost(error.code == .outcomeUnknown ? SeamError(.unavailable, operation: error.operation, cause: error.cause) : error)
+    lost(
+      error.code == .outcomeUnknown ? SeamError(.unavailable, operation: error.operation, cause: error.cause) : error)
   }
 
   private func end(_ error: SeamError) {
@@ -115,6 +116,11 @@ public actor RedisBackend: Backend {
       }
     }
     return try result.get()
+  }
+
+  /// The same without a task: the answer comes straight from the connection's reply.
+  public func submit(_ draft: Draft, deadline: LoopInstant, reply: @escaping PostReply) {
+    posts.submit(draft, deadline: deadline, reply: reply)
   }
 
   // MARK: Reads

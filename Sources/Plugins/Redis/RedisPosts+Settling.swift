@@ -60,14 +60,16 @@ extension RedisPosts {
 
   private func unavailable(_ error: SeamError) -> SeamError {
     SeamError(
-      error.code.isTransient ? .unavailable : error.code, native: error.native, operation: "find out what became of a post",
+      error.code.isTransient ? .unavailable : error.code, native: error.native,
+      operation: "find out what became of a post",
       cause: error.cause)
   }
 
   private func settle(_ stale: StaleConnection, _ post: RedisPost) async throws(SeamError) {
     let topic = post.draft.topic
     guard await stale.enter(until: post.deadline) else {
-      throw SeamError(.timedOut, operation: "post", cause: "the deadline passed while an earlier attempt was looked for")
+      throw SeamError(
+        .timedOut, operation: "post", cause: "the deadline passed while an earlier attempt was looked for")
     }
     defer { stale.leave() }
     guard !stale.searched.contains(topic) else { return }

@@ -4,20 +4,18 @@ import ParleyRuntime
 //
 // @unchecked: confined to the loop's thread.
 final class RedisPost: @unchecked Sendable {
-  typealias Answer = @Sendable (Result<Receipt, SeamError>) -> Void
-
   let number: UInt64
   let draft: Draft
   let deadline: LoopInstant
   /// Its bytes were given to a connection: from here on its outcome may be unknown.
   var isSent = false
-  private var reply: Answer?
+  private var reply: PostReply?
   /// The posts with which it waits for replicas.
   var batch: ReplicaBatch?
   /// Retries of the same key that wait for this one's outcome.
   var followers: [RedisPost] = []
 
-  init(number: UInt64, draft: Draft, deadline: LoopInstant, reply: @escaping RedisPost.Answer) {
+  init(number: UInt64, draft: Draft, deadline: LoopInstant, reply: @escaping PostReply) {
     self.number = number
     self.draft = draft
     self.deadline = deadline
@@ -84,7 +82,7 @@ final class RedisPosts: @unchecked Sendable {
 
   /// Takes a post; its number, by which it can be cancelled.
   @discardableResult
-  func submit(_ draft: Draft, deadline: LoopInstant, reply: @escaping RedisPost.Answer) -> UInt64 {
+  func submit(_ draft: Draft, deadline: LoopInstant, reply: @escaping PostReply) -> UInt64 {
     lastNumber += 1
     let post = RedisPost(number: lastNumber, draft: draft, deadline: deadline, reply: reply)
     do throws(SeamError) {
@@ -211,7 +209,11 @@ final class RedisPosts: @unchecked Sendable {
       let receipt = receipt(id)
       guard let batch = post.batch else { return finish(post, .success(receipt)) }
       // A stream's first post comes after its turn's WAIT.
-      if batch.isOver { wait(for: ReplicaBatch(stored: [(post, receipt)]), on: connection) } else { batch.stored.append((post, receipt)) }
+      if batch.isOver {
+        wait(for: ReplicaBatch(stored: [(post, receipt)]), on: connection)
+      } else {
+        batch.stored.append((post, receipt))
+      }
     case .success(.error(let text)):
       let error = RedisError(text)
       if error.redirection != nil || error.code == "TRYAGAIN" {

@@ -21,7 +21,8 @@ final class RedisSession: @unchecked Sendable {
   private var owners: [Endpoint?] = []
 
   private init(
-    loop: EventLoop, options: RedisOptions, role: ConnectionRole, main: RedisConnection, lost: @escaping (SeamError) -> Void
+    loop: EventLoop, options: RedisOptions, role: ConnectionRole, main: RedisConnection,
+    lost: @escaping (SeamError) -> Void
   ) {
     self.loop = loop
     self.options = options
@@ -215,8 +216,9 @@ final class RedisSession: @unchecked Sendable {
   private func follow(
     _ place: String, slot: Int, isAsk: Bool, until deadline: LoopInstant, isolation: isolated (any Actor)? = #isolation
   ) async throws(SeamError) -> RedisConnection {
-    guard case .tcp(let name, let port) = try RedisURL.endpoint(
-      place.hasPrefix(":") ? host(nil) + place : place, defaultPort: 6379)
+    guard
+      case .tcp(let name, let port) = try RedisURL.endpoint(
+        place.hasPrefix(":") ? host(nil) + place : place, defaultPort: 6379)
     else { throw SeamError(.unavailable, operation: "follow the cluster", cause: "'\(place)' is no address") }
     let endpoint = Endpoint.tcp(host: name, port: port)
     let connection = try await node(endpoint, until: deadline)

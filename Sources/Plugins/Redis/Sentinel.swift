@@ -29,7 +29,8 @@ enum Sentinel {
         failure = SeamError(
           .invalidRequest, operation: operation, cause: "\(endpoint) knows no master of that name")
       } catch {
-        failure = error.code == .timedOut
+        failure =
+          error.code == .timedOut
           ? SeamError(.unavailable, operation: operation, cause: "\(endpoint) does not answer") : error
       }
     }
