@@ -63,7 +63,7 @@ final class RedisPosts: @unchecked Sendable {
   private var latest: [Topic: StreamID] = [:]
   /// What this session's connections will leave behind when they end.
   private var stale: [ObjectIdentifier: StaleConnection] = [:]
-  private var replicaBatches: [ObjectIdentifier: ReplicaBatch] = [:]
+  var replicaBatches: [ObjectIdentifier: ReplicaBatch] = [:]
   private var postsSinceTrim: [Topic: Int] = [:]
 
   /// At most this many posts are unanswered; more are refused as `unavailable`.
@@ -231,7 +231,7 @@ final class RedisPosts: @unchecked Sendable {
       let record = staleConnection(connection)
       record.topics[post.draft.key.text] = post.draft.topic
       doubt(post, .lost(record))
-      finish(post, .failure(unknown(error.cause)))
+      finish(post, .failure(Self.unknown(error.cause)))
     }
   }
 
@@ -241,7 +241,7 @@ final class RedisPosts: @unchecked Sendable {
       durability: session?.main.facts.durability ?? .unknown, isDuplicate: isDuplicate)
   }
 
-  private func unknown(_ cause: String) -> SeamError {
+  static func unknown(_ cause: String) -> SeamError {
     SeamError(.outcomeUnknown, operation: "post", cause: cause)
   }
 
@@ -290,7 +290,7 @@ final class RedisPosts: @unchecked Sendable {
       return post.answer(.failure(withdrawn))
     }
     if !post.draft.key.isChosen, doubts[post.draft.key.text] == nil { doubt(post, .inFlight(post)) }
-    post.answer(.failure(unknown(cause)))
+    post.answer(.failure(Self.unknown(cause)))
   }
 
   private func scheduleSweep(at deadline: LoopInstant) {
@@ -347,57 +347,4 @@ final class RedisPosts: @unchecked Sendable {
     stale[ObjectIdentifier(connection)] = record
     return record
   }
-
-  // MARK: Replicas
-
-  private func batch(for connection: RedisConnection) -> ReplicaBatch {
-    if let known = replicaBatches[ObjectIdentifier(connection)] { return known }
-    let batch = ReplicaBatch()
-    replicaBatches[ObjectIdentifier(connection)] = batch
-    loop.atEndOfTurn { [self] in
-      replicaBatches[ObjectIdentifier(connection)] = nil
-      wait(for: batch, on: connection)
-    }
-    return batch
-  }
-
-  /// One WAIT for all posts of a turn; the posts' own replies have come before its.
-  private func wait(for batch: ReplicaBatch, on connection: RedisConnection) {
-    let command = ["WAIT", String(options.replicas), String(options.replicaTimeout.milliseconds)]
-    connection.send(command, patience: options.replicaTimeout) { [self] result in
-      batch.isOver = true
-      for (post, receipt) in batch.stored { finish(post, replicated(post, receipt, result)) }
-    }
-  }
-
-  func replicated(
-    _ post: RedisPost, _ receipt: Receipt, _ reply: Result<RedisReply, SeamError>
-  ) -> Result<Receipt, SeamError> {
-    let count: Int
-    switch reply {
-    case .success(.error(let text)): return .failure(RedisError(text).seamError("wait for replicas"))
-    case .success(let reply): count = reply.number ?? 0
-    case .failure: count = 0
-    }
-    guard count >= options.replicas else {
-      doubt(post, .underReplicated(receipt))
-      return .failure(
-        unknown("the master has it, \(count) of \(options.replicas) replicas said so; a failover may lose it"))
-    }
-    return .success(
-      Receipt(
-        id: receipt.id, cursor: receipt.cursor, storedAt: receipt.storedAt, durability: .replicated(count + 1),
-        isDuplicate: receipt.isDuplicate))
-  }
-}
-
-/// The posts of one turn that wait for replicas together.
-//
-// @unchecked: confined to the loop's thread.
-final class ReplicaBatch: @unchecked Sendable {
-  var stored: [(RedisPost, Receipt)]
-  /// WAIT has answered.
-  var isOver = false
-
-  init(stored: [(RedisPost, Receipt)] = []) { self.stored = stored }
 }

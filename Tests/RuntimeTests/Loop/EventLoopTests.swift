@@ -17,10 +17,10 @@ actor Recorder: LoopActor {
 }
 
 /// An actor that waits on its loop.
-private actor Sleeper: LoopActor {
+private actor Waiter: LoopActor {
   nonisolated let loop: EventLoop
   init(loop: EventLoop) { self.loop = loop }
-  func sleep() async { await loop.sleep(for: .milliseconds(1)) }
+  func waitBriefly() async { await loop.sleep(for: .milliseconds(1)) }
 }
 
 @Suite struct EventLoopTests {
@@ -65,7 +65,7 @@ private actor Sleeper: LoopActor {
     defer { other.stop() }
     // The wait is registered on the actor's loop, although the task prefers the caller's; elsewhere it would trap.
     let isHome = try loop.run {
-      await Sleeper(loop: other).sleep()
+      await Waiter(loop: other).waitBriefly()
       return loop.isCurrent
     }
     #expect(isHome)
