@@ -26,6 +26,7 @@ let package = Package(
   platforms: [.macOS(.v26)],  // Linux is the platform; this only raises the API floor for the Swift tools.
   products: [
     .executable(name: "parley", targets: ["parley"]),
+    .executable(name: "parley-full", targets: ["parley-full"]),
     .executable(name: "parley-bench", targets: ["parley-bench"]),
     .library(name: "ParleyRuntime", targets: ["ParleyRuntime"]),
     .library(name: "ParleySQLite", targets: ["ParleySQLite"]),
@@ -75,9 +76,14 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Sources/Commands", swiftSettings: strict),
+    .target(
+      name: "ParleySQLiteWiring", dependencies: ["ParleyCommands", "ParleySQLite", "ParleyRuntime", "CSQLite"],
+      path: "Sources/CLI/SQLite", swiftSettings: strict),
     .executableTarget(
-      name: "parley", dependencies: ["ParleyCommands", "ParleySQLite", "ParleyRuntime", "CSQLite"],
-      path: "Sources/CLI/parley",
+      name: "parley", dependencies: ["ParleyCommands", "ParleySQLiteWiring"], path: "Sources/CLI/parley",
+      swiftSettings: strict),
+    .executableTarget(
+      name: "parley-full", dependencies: ["ParleyCommands", "ParleySQLiteWiring"], path: "Sources/CLI/parley-full",
       swiftSettings: strict),
 
     .target(
