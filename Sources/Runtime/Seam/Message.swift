@@ -123,15 +123,15 @@ public struct Receipt: Hashable, Sendable {
   public let id: MessageID
   /// The place just after it.
   public let cursor: Cursor
-  /// When the store says it was stored, milliseconds since 1970.
-  public let storedAt: Int64
+  /// When the store says it was stored, milliseconds since 1970; nil where its acknowledgement does not say.
+  public let storedAt: Int64?
   /// How durable this post is.
   public let durability: Durability
   /// The key had been posted before: nothing was added now.
   public let isDuplicate: Bool
 
   /// Makes a receipt; backends do.
-  public init(id: MessageID, cursor: Cursor, storedAt: Int64, durability: Durability, isDuplicate: Bool = false) {
+  public init(id: MessageID, cursor: Cursor, storedAt: Int64?, durability: Durability, isDuplicate: Bool = false) {
     self.id = id
     self.cursor = cursor
     self.storedAt = storedAt

@@ -28,6 +28,8 @@ public struct Setting: Sendable {
     case choice([String])
     /// A list of at least so many texts, none of them empty.
     case strings(minimumCount: Int)
+    /// A text, or a list of at least one, none of them empty; a list either way.
+    case oneOrMoreStrings
     /// The path of a file; a relative one starts at the process's working directory.
     case path
     /// Text that is never shown. `<name>_file` may name a file that holds it instead.

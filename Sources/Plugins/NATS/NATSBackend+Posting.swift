@@ -1,0 +1,191 @@
+import ParleyRuntime
+
+extension NATSBackend {
+  /// Publishes with the key as `Nats-Msg-Id`, by which the server drops repetitions; see `Backend.post`.
+  ///
+  /// What was sent and not answered by the deadline is `outcomeUnknown`; the same key again is safe.
+  public func post(_ draft: Draft, deadline: LoopInstant) async throws(SeamError) -> Receipt {
+    let session = try connected("post")
+    try draft.validate()
+    guard !session.isLeaving else {
+      throw SeamError(.unavailable, operation: "post", cause: "the server is about to shut down")
+    }
+    guard loop.now < deadline else {
+      throw SeamError(.timedOut, operation: "post", cause: "the deadline has passed; it is not stored")
+    }
+    let names = TopicNames(draft.topic, options)
+    let order = try order(draft, names, session)
+    if !session.gate.enter(order.size) { try await session.gate.turn(order.size, until: deadline) }
+    defer { session.gate.leave(order.size) }
+    do throws(SeamError) {
+      let receipt = try await post(order, session, deadline: deadline)
+      doubtful.remove(order.key)
+      return receipt
+    } catch {
+      if error.code == .outcomeUnknown { doubtful.add(order.key, at: loop.now) }
+      throw error
+    }
+  }
+
+  /// A draft as it goes out.
+  private struct Order {
+    let draft: Draft
+    let names: TopicNames
+    let payload: [UInt8]
+    let headers: WireHeaders
+    let key: String
+    let size: Int
+  }
+
+  private func order(_ draft: Draft, _ names: TopicNames, _ session: NATSSession) throws(SeamError) -> Order {
+    let limit = traits.contentLimit ?? 0
+    guard draft.content.utf8.count <= limit else {
+      throw SeamError(
+        .tooLarge(limit: limit), operation: "post",
+        cause: "the content has \(draft.content.utf8.count) bytes, the server takes \(limit)")
+    }
+    let payload = WireFormat.payload(draft, timestamp: Timestamp.text(loop.wallClockMilliseconds))
+    let headers = WireFormat.headers(draft)
+    let size = payload.count + headers.size
+    guard size <= session.handle.maximumPayload else {
+      throw SeamError(
+        .tooLarge(limit: limit), operation: "post",
+        cause: "written as JSON, with its attributes, it has \(size) bytes; the server takes "
+          + "\(session.handle.maximumPayload)")
+    }
+    return Order(
+      draft: draft, names: names, payload: payload, headers: headers, key: names.stream + " " + (headers.key ?? ""),
+      size: size)
+  }
+
+  private func post(
+    _ order: Order, _ session: NATSSession, deadline: LoopInstant
+  ) async throws(SeamError) -> Receipt {
+    // The second time for a stream that was deleted since we saw it.
+    for _ in 0..<2 {
+      let facts = try await ensureStream(order.names, session, deadline: deadline)
+      if needsSearch(order, facts), let earlier = try await earlier(order, facts, session, deadline: deadline) {
+        return earlier
+      }
+      if let ack = try await publish(order, session, deadline: deadline) {
+        return try await receipt(ack, order, session, facts, deadline: deadline)
+      }
+      session.streams[StreamName(order.names.stream)] = nil
+    }
+    throw SeamError(
+      .unavailable, operation: "post", cause: "stream \(order.names.stream) does not take \(order.names.subject)")
+  }
+
+  /// The server's acknowledgement; nil where no stream takes the subject, so that nothing was stored.
+  private func publish(
+    _ order: Order, _ session: NATSSession, deadline: LoopInstant
+  ) async throws(SeamError) -> PublishAck? {
+    let ticket: UInt64
+    do throws(NATSFailure) {
+      ticket = try session.ask(order.names.subject, order.payload, headers: order.headers, isPost: true)
+    } catch {
+      throw error.seamError("post")
+    }
+    let answer: Answer
+    do throws(SeamError) {
+      answer = try await self.answer(session, ticket, deadline: deadline, operation: "post")
+    } catch {
+      switch error.code {
+      case .noSuchTopic: return nil
+      case .timedOut, .cancelled:
+        throw SeamError(
+          .outcomeUnknown, operation: "post", cause: "\(error.cause), but the message was sent; the same key is safe")
+      default: throw error
+      }
+    }
+    do throws(JetStreamFailure) { return try PublishAck(answer.data) } catch {
+      if error.isStreamMissing { return nil }
+      throw error.seamError("post")
+    }
+  }
+
+  private func receipt(
+    _ ack: PublishAck, _ order: Order, _ session: NATSSession, _ facts: StreamFacts, deadline: LoopInstant
+  ) async throws(SeamError) -> Receipt {
+    guard StreamName(ack.stream) == StreamName(order.names.stream) else {
+      throw SeamError(
+        .unsupported, operation: "post",
+        cause: "the stream \(ack.stream) takes the subject \(order.names.subject), so that \(order.names.stream) cannot"
+      )
+    }
+    // A number that was there before belongs to another incarnation than the one we know.
+    var facts = facts
+    if !ack.isDuplicate, ack.sequence <= facts.last {
+      session.streams[StreamName(order.names.stream)] = nil
+      facts = try await ensureStream(order.names, session, deadline: deadline)
+    }
+    if ack.isDuplicate, order.draft.key.isChosen {
+      let stored = try await read(
+        order.names, session, facts, ReadRange(from: ack.sequence, through: ack.sequence, count: 1), deadline: deadline)
+      if let first = stored.first { return try receipt(ofEarlier: first, order, facts) }
+    }
+    return Receipt(
+      id: MessageID(String(ack.sequence)), cursor: LogPlace.cursor(facts.generation, ack.sequence), storedAt: nil,
+      durability: facts.durability, isDuplicate: ack.isDuplicate)
+  }
+
+  // MARK: Keys that the server may have forgotten
+
+  /// A key that may have been stored before, longer ago than the stream remembers.
+  private func needsSearch(_ order: Order, _ facts: StreamFacts) -> Bool {
+    if order.draft.key.isChosen { return facts.keyWindow < min(options.keyWindow, Self.searchedBack) }
+    guard let since = doubtful[order.key] else { return false }
+    return since.duration(to: loop.now) > facts.keyWindow / 2
+  }
+
+  /// How far the log is searched back for a key.
+  private static let searchedBack = Duration.seconds(86_400)
+
+  /// The earliest message with this key, at most a day back.
+  private func earlier(
+    _ order: Order, _ facts: StreamFacts, _ session: NATSSession, deadline: LoopInstant
+  ) async throws(SeamError) -> Receipt? {
+    let oldest = loop.wallClockMilliseconds - Self.searchedBack.milliseconds
+    var found: StoredMessage?
+    var end = facts.last
+    while end >= facts.first, end > 0 {
+      let start = max(facts.first, end > 500 ? end - 500 : 1)
+      var page: [StoredMessage] = []
+      var next = start
+      while next <= end {
+        let part = try await read(
+          order.names, session, facts, ReadRange(from: next, through: end, count: 1000), deadline: deadline)
+        guard let last = part.last else { break }
+        page += part
+        next = last.sequence + 1
+      }
+      if let first = page.first(where: { $0.headers.key == order.headers.key && $0.storedAt >= oldest }) {
+        found = first
+      }
+      guard let first = page.first, first.storedAt >= oldest, start > facts.first else { break }
+      end = start - 1
+    }
+    return try found.map { stored throws(SeamError) in try receipt(ofEarlier: stored, order, facts) }
+  }
+
+  private func receipt(
+    ofEarlier stored: StoredMessage, _ order: Order, _ facts: StreamFacts
+  ) throws(SeamError) -> Receipt {
+    let message = WireFormat.message(stored, order.draft.topic, generation: facts.generation)
+    guard
+      order.draft.matches(
+        content: message.content, inReplyTo: message.inReplyTo, to: message.to, attributes: message.attributes)
+    else {
+      throw SeamError(
+        .keyReused, operation: "post", cause: "the key was used for message \(message.id), which has other content")
+    }
+    return Receipt(
+      id: message.id, cursor: message.cursor, storedAt: message.storedAt, durability: facts.durability,
+      isDuplicate: true)
+  }
+}
+
+extension WireHeaders {
+  /// What they take of the server's limit, in bytes.
+  var size: Int { list.reduce(12) { $0 + $1.name.utf8.count + $1.value.utf8.count + 4 } }
+}
