@@ -160,6 +160,7 @@ struct StoredRow: Sendable {
   let id: Int64
   let draft: Draft
   let receipt: Receipt
+  let storedAt: Int64
   /// As it stands in the row, for people.
   let timestamp: String
 
@@ -169,7 +170,7 @@ struct StoredRow: Sendable {
   var message: Message {
     Message(
       topic: draft.topic, sender: draft.author.handle, instance: draft.author.instance, content: draft.content,
-      timestamp: timestamp, storedAt: receipt.storedAt, id: receipt.id, cursor: receipt.cursor,
+      timestamp: timestamp, storedAt: storedAt, id: receipt.id, cursor: receipt.cursor,
       inReplyTo: draft.inReplyTo, to: draft.to, attributes: draft.attributes)
   }
 }

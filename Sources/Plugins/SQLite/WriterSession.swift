@@ -223,7 +223,8 @@ struct WriterSession: ~Copyable {
         slice.results[slice.results.count - 1].result = result
         if isNew, case .success(let receipt) = result {
           let id = connection.lastInsertedID
-          slice.stored.append(StoredRow(id: id, draft: call.request.draft, receipt: receipt, timestamp: timestamp))
+          slice.stored.append(
+            StoredRow(id: id, draft: call.request.draft, receipt: receipt, storedAt: storedAt, timestamp: timestamp))
         }
         if slice.results.count % 16 == 0, ContinuousClock.now >= end { break }
       }
