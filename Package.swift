@@ -26,9 +26,11 @@ let package = Package(
   platforms: [.macOS(.v26)],  // Linux is the platform; this only raises the API floor for the Swift tools.
   products: [
     .executable(name: "parley", targets: ["parley"]),
+    .executable(name: "parley-full", targets: ["parley-full"]),
     .executable(name: "parley-bench", targets: ["parley-bench"]),
     .library(name: "ParleyRuntime", targets: ["ParleyRuntime"]),
     .library(name: "ParleySQLite", targets: ["ParleySQLite"]),
+    .library(name: "ParleyRedis", targets: ["ParleyRedis"]),
     .library(name: "ParleyNATS", targets: ["ParleyNATS"]),
     .library(name: "ParleyConformance", targets: ["ParleyConformance"]),
   ],
@@ -44,6 +46,8 @@ let package = Package(
     .systemLibrary(name: "CNats", path: "Sources/CNats", providers: [.apt(["libnats-dev", "libssl-dev"])]),
     .systemLibrary(
       name: "COpenSSL", path: "Sources/COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+    // Without its pkg-config file, which names a flag that the package manager refuses with a warning.
+    .systemLibrary(name: "CHiredis", path: "Sources/CHiredis", providers: [.apt(["libhiredis-dev"])]),
 
     .target(name: "ParleyRuntime", dependencies: ["CLinux"], path: "Sources/Runtime", swiftSettings: strict),
     .target(
@@ -54,6 +58,9 @@ let package = Package(
       swiftSettings: strict),
     .target(
       name: "ParleyTLS", dependencies: ["ParleyRuntime", "COpenSSL"], path: "Sources/TLS", swiftSettings: strict),
+    .target(
+      name: "ParleyRedis", dependencies: ["ParleyRuntime", "ParleyTLS", "CHiredis"], path: "Sources/Plugins/Redis",
+      swiftSettings: strict),
     .target(
       name: "ParleyCoordination", dependencies: ["ParleyRuntime"], path: "Sources/Coordination", swiftSettings: strict),
     .target(
@@ -69,9 +76,14 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Sources/Commands", swiftSettings: strict),
+    .target(
+      name: "ParleySQLiteWiring", dependencies: ["ParleyCommands", "ParleySQLite", "ParleyRuntime", "CSQLite"],
+      path: "Sources/CLI/SQLite", swiftSettings: strict),
     .executableTarget(
-      name: "parley", dependencies: ["ParleyCommands", "ParleySQLite", "ParleyRuntime", "CSQLite"],
-      path: "Sources/CLI/parley",
+      name: "parley", dependencies: ["ParleyCommands", "ParleySQLiteWiring"], path: "Sources/CLI/parley",
+      swiftSettings: strict),
+    .executableTarget(
+      name: "parley-full", dependencies: ["ParleyCommands", "ParleySQLiteWiring"], path: "Sources/CLI/parley-full",
       swiftSettings: strict),
 
     .target(
@@ -97,6 +109,7 @@ let package = Package(
     test("SQLiteTests", ["ParleySQLite", "ParleyConformance", "ParleyRuntime", "ParleyTestKit", "CSQLite"]),
     test("NATSTests", ["ParleyNATS", "ParleyConformance", "ParleyRuntime", "ParleyTestKit", "CNats"]),
     test("TLSTests", ["ParleyTLS", "ParleyRuntime", "ParleyTestKit"]),
+    test("RedisTests", ["ParleyRedis", "ParleyConformance", "ParleyRuntime", "ParleyTLS", "ParleyTestKit"]),
     test("CoordinationTests", ["ParleyCoordination", "ParleyRuntime", "ParleyConformance", "ParleyTestKit"]),
     test("MCPTests", ["ParleyMCP", "ParleyCoordination", "ParleyRuntime", "ParleyConformance", "ParleyTestKit"]),
     test("ProcessTests", ["ParleyRuntime", "ParleyConformance", "ParleyTestKit", "CSQLite"]),

@@ -13,6 +13,8 @@ package actor Session: LoopActor {
   private let opened: @Sendable () -> Void
   let subscriptions: ResourceSubscriptions
   let tools: [String: any Tool]
+  /// Those of the tools that answer without a task; asked for once, since a cast takes longer than many a call.
+  let replyingTools: [String: any ReplyingTool]
   let toolList: Listing
   let resourceList: Listing
   let templateList: Listing
@@ -43,6 +45,7 @@ package actor Session: LoopActor {
     idle = Waiters(loop: loop)
     let hub = setup.hub.setup
     tools = Dictionary(setup.tools.map { ($0.name, $0) }) { first, _ in first }
+    replyingTools = tools.compactMapValues { $0 as? any ReplyingTool }
     toolList = Listing("tools", setup.tools.map { $0.definition(for: hub) })
     resourceList = Listing("resources", setup.resources?.resources(for: hub) ?? [])
     templateList = Listing("resourceTemplates", setup.resources?.templates(for: hub) ?? [])
