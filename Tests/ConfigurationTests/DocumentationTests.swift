@@ -1,3 +1,4 @@
+import ParleyNATS
 import ParleyRuntime
 import ParleySQLite
 import Testing
@@ -28,6 +29,11 @@ import Testing
   @Test func sqliteKeys() throws {
     compare(
       try rows(of: "docs/backends/sqlite.md", between: "keys"), with: settings(of: SQLiteOptions.description.schema))
+  }
+
+  @Test func natsKeys() throws {
+    compare(
+      try rows(of: "docs/backends/nats.md", between: "keys"), with: settings(of: NATSOptions.description.schema))
   }
 
   // MARK: What is compared

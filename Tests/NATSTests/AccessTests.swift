@@ -83,9 +83,12 @@ import Testing
     let accountJWT = TestKeys.jwt(
       "account", subject: account, name: "A", by: TestKeys.operatorSeed,
       body: "\"limits\":{\(limits),\"wildcards\":true},")
+    let system = TestKeys.publicKey(TestKeys.systemSeed)
+    let systemJWT = TestKeys.jwt("account", subject: system, name: "SYS", by: TestKeys.operatorSeed)
     let server = try await server(lines: [
       "operator: \(TestKeys.jwt("operator", subject: operatorKey, name: "O", by: TestKeys.operatorSeed))",
-      "resolver: MEMORY", "resolver_preload { \(account): \(accountJWT) }",
+      "resolver: MEMORY", "system_account: \(system)",
+      "resolver_preload { \(account): \(accountJWT), \(system): \(systemJWT) }",
     ])
     func file(_ name: String, by seed: String) throws -> (TemporaryDirectory, String) {
       let folder = try TemporaryDirectory()

@@ -10,6 +10,7 @@ enum TestKeys {
   static let seed = text(seedOf: [UInt8](repeating: 7, count: 32), kind: 20 << 3)
   static let operatorSeed = text(seedOf: [UInt8](repeating: 1, count: 32), kind: 14 << 3)
   static let accountSeed = text(seedOf: [UInt8](repeating: 2, count: 32), kind: 0)
+  static let systemSeed = text(seedOf: [UInt8](repeating: 3, count: 32), kind: 0)
   static let strangerSeed = text(seedOf: [UInt8](repeating: 9, count: 32), kind: 20 << 3)
 
   static func publicKey(_ seed: String) -> String { NKey(seed: seed)?.publicText ?? "" }

@@ -33,6 +33,9 @@ public actor NATSBackend: Backend {
     api = JetStreamAPI(domain: options.domain)
   }
 
+  /// The version of the library that talks to the server.
+  public static var libraryVersion: String { NATSHandle.libraryVersion }
+
   /// `durability` is that of streams that we make; `contentLimit` is known after the first connection.
   public var traits: BackendTraits {
     let durability: Durability =
@@ -76,6 +79,8 @@ public actor NATSBackend: Backend {
     }
     opened.isReady = true
     beat(opened)
+    // Later ones tell their version with every stream.
+    if !opened.hasBatches { loop.spawn { await self.noteVersion(opened) } }
   }
 
   private func dial(_ events: ConnectionEvents) async throws(SeamError) -> NATSHandle {
