@@ -16,11 +16,7 @@ package struct StatusTool: Tool {
       input: [:],
       output: [
         "backend": [
-          "type": "object",
-          "properties": [
-            "name": Schema.string, "location": Schema.string, "state": Schema.string, "sinceMs": Schema.integer,
-            "cause": Schema.string, "reconnects": Schema.integer, "durability": Schema.string, "notes": Schema.strings,
-          ],
+          "type": "object", "properties": ["state": Schema.string, "cause": Schema.string, "durability": Schema.string],
         ],
         "handle": Schema.string, "topics": Schema.strings, "postTopics": Schema.strings, "limits": Schema.object,
         "caughtUp": Schema.boolean, "ignoredEvents": Schema.integer, "versions": Schema.object,
