@@ -16,7 +16,8 @@ package struct StatusTool: Tool {
       input: [:],
       output: [
         "backend": [
-          "type": "object", "properties": ["state": Schema.string, "cause": Schema.string, "durability": Schema.string],
+          "type": "object",
+          "properties": ["state": Schema.string, "cause": Schema.string, "durability": Schema.string],
         ],
         "handle": Schema.string, "topics": Schema.strings, "postTopics": Schema.strings, "limits": Schema.object,
         "caughtUp": Schema.boolean, "ignoredEvents": Schema.integer, "versions": Schema.object,
