@@ -5,10 +5,24 @@ enum Timestamp {
     let days = milliseconds.flooredQuotient(86_400_000)
     let time = milliseconds - days * 86_400_000
     let (year, month, day) = civil(days)
-    return [
-      padded(year, 4), "-", padded(month, 2), "-", padded(day, 2), "T", padded(time / 3_600_000, 2), ":",
-      padded(time / 60_000 % 60, 2), ":", padded(time / 1000 % 60, 2), ".", padded(time % 1000, 3), "Z",
-    ].joined()
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(24)
+    func put(_ value: Int64, digits: Int, then mark: Unicode.Scalar) {
+      var divisor: Int64 = digits == 4 ? 1000 : digits == 3 ? 100 : 10
+      while divisor > 0 {
+        bytes.append(0x30 + UInt8(truncatingIfNeeded: value / divisor % 10))
+        divisor /= 10
+      }
+      bytes.append(UInt8(ascii: mark))
+    }
+    put(year, digits: 4, then: "-")
+    put(month, digits: 2, then: "-")
+    put(day, digits: 2, then: "T")
+    put(time / 3_600_000, digits: 2, then: ":")
+    put(time / 60_000 % 60, digits: 2, then: ":")
+    put(time / 1000 % 60, digits: 2, then: ".")
+    put(time % 1000, digits: 3, then: "Z")
+    return String(decoding: bytes, as: UTF8.self)
   }
 
   /// Reads that form, with any number of decimals or none; nil for anything else.
@@ -61,11 +75,6 @@ enum Timestamp {
     let yearOfEra = year - era * 400
     let dayOfYear = (153 * (month > 2 ? month - 3 : month + 9) + 2) / 5 + day - 1
     return era * 146_097 + yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100 + dayOfYear - 719_468
-  }
-
-  private static func padded(_ number: Int64, _ width: Int) -> String {
-    let digits = String(number)
-    return String(repeating: "0", count: max(0, width - digits.utf8.count)) + digits
   }
 }
 
