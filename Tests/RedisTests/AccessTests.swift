@@ -157,6 +157,26 @@ import Testing
     }
   }
 
+  @Test func theDocumentedRightsSuffice() async throws {
+    var configuration = RedisServer.Options()
+    configuration.users = [
+      "parley on >secret ~parley:* -@all +@connection +info +time +config|get "
+        + "+xadd +xrange +xrevrange +xread +xinfo|stream +xtrim +get +set +incr +incrby +exists +eval +wait"
+    ]
+    try await withServer(configuration) { place in
+      var options = try RedisOptions(url: "redis://parley:secret@127.0.0.1:\(place.server.port)")
+      options.retentionDays = 1
+      options.maximumLength = 1000
+      let backend = try await place.connect(options)
+      try await works(backend)
+      for _ in 0..<70 { try await backend.post(draft("x")) }
+      #expect(!(try await backend.post(draft("once", key: .chosen("k"))).isDuplicate))
+      #expect(try await backend.post(draft("once", key: .chosen("k"))).isDuplicate)
+      let rights = try await RedisInspection.look(options).rights
+      #expect(rights.allSatisfy { $0.refusal == nil }, "\(rights)")
+    }
+  }
+
   @Test func aFullServerSaysSo() async throws {
     var configuration = RedisServer.Options()
     configuration.lines = ["maxmemory 3mb", "maxmemory-policy noeviction"]
