@@ -84,7 +84,7 @@ let package = Package(
       swiftSettings: strict),
     .executableTarget(
       name: "parley-full",
-      dependencies: ["ParleyCommands", "ParleyRuntime", "ParleySQLiteWiring", "ParleyRedis"],
+      dependencies: ["ParleyCommands", "ParleyNATS", "ParleyRedis", "ParleyRuntime", "ParleySQLiteWiring"],
       path: "Sources/CLI/parley-full",
       swiftSettings: strict),
 
@@ -106,7 +106,8 @@ let package = Package(
 
     test("RuntimeTests", ["ParleyRuntime", "ParleyConformance", "ParleyTestKit"]),
     test(
-      "ConfigurationTests", ["ParleyConfiguration", "ParleyRuntime", "ParleySQLite", "ParleyRedis", "ParleyTestKit"]),
+      "ConfigurationTests",
+      ["ParleyConfiguration", "ParleyNATS", "ParleyRedis", "ParleyRuntime", "ParleySQLite", "ParleyTestKit"]),
     test("TestKitTests", ["ParleyTestKit", "ParleyRuntime"]),
     test("ConformanceTests", ["ParleyConformance", "ParleyRuntime", "ParleyTestKit"]),
     test("SQLiteTests", ["ParleySQLite", "ParleyConformance", "ParleyRuntime", "ParleyTestKit", "CSQLite"]),

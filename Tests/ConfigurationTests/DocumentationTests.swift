@@ -1,3 +1,4 @@
+import ParleyNATS
 import ParleyRedis
 import ParleyRuntime
 import ParleySQLite
@@ -34,6 +35,11 @@ import Testing
   @Test func redisKeys() throws {
     compare(
       try rows(of: "docs/backends/redis.md", between: "keys"), with: settings(of: RedisOptions.description.schema))
+  }
+
+  @Test func natsKeys() throws {
+    compare(
+      try rows(of: "docs/backends/nats.md", between: "keys"), with: settings(of: NATSOptions.description.schema))
   }
 
   // MARK: What is compared
