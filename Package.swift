@@ -70,6 +70,12 @@ let package = Package(
       name: "ParleyMCP", dependencies: ["ParleyRuntime", "ParleyCoordination"], path: "Sources/MCP",
       swiftSettings: strict),
     .target(
+      name: "ParleyHTTPServer", dependencies: ["ParleyRuntime"], path: "Sources/HTTPServer", swiftSettings: strict),
+    .target(
+      name: "ParleyRemote",
+      dependencies: ["ParleyRuntime", "ParleyCoordination", "ParleyMCP", "ParleyHTTPServer"],
+      path: "Sources/Remote", swiftSettings: strict),
+    .target(
       name: "ParleyCommands",
       dependencies: [
         "ParleyRuntime", "ParleyCoordination", "ParleyConfiguration", "ParleyMCP", "CLinux",
@@ -84,7 +90,10 @@ let package = Package(
       swiftSettings: strict),
     .executableTarget(
       name: "parley-full",
-      dependencies: ["ParleyCommands", "ParleyNATS", "ParleyRedis", "ParleyRuntime", "ParleySQLiteWiring"],
+      dependencies: [
+        "ParleyCommands", "ParleyConfiguration", "ParleyMCP", "ParleyNATS", "ParleyRedis", "ParleyRemote",
+        "ParleyRuntime", "ParleySQLiteWiring",
+      ],
       path: "Sources/CLI/parley-full",
       swiftSettings: strict),
 
@@ -116,6 +125,13 @@ let package = Package(
     test("RedisTests", ["ParleyRedis", "ParleyConformance", "ParleyRuntime", "ParleyTLS", "ParleyTestKit"]),
     test("CoordinationTests", ["ParleyCoordination", "ParleyRuntime", "ParleyConformance", "ParleyTestKit"]),
     test("MCPTests", ["ParleyMCP", "ParleyCoordination", "ParleyRuntime", "ParleyConformance", "ParleyTestKit"]),
+    test("HTTPServerTests", ["ParleyHTTPServer", "ParleyRuntime", "ParleyTestKit"]),
+    test(
+      "RemoteTests",
+      [
+        "ParleyRemote", "ParleyHTTPServer", "ParleyMCP", "ParleyCoordination", "ParleyRuntime", "ParleyConformance",
+        "ParleyTestKit",
+      ]),
     test("ProcessTests", ["ParleyRuntime", "ParleyConformance", "ParleyTestKit", "CSQLite"]),
   ]
 )

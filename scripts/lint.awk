@@ -37,7 +37,9 @@ function allowed_imports(path) {
   if (path ~ /^Sources\/TLS\//) return "ParleyRuntime COpenSSL"
   if (path ~ /^Sources\/Coordination\//) return "ParleyRuntime"
   if (path ~ /^Sources\/MCP\//) return "ParleyRuntime ParleyCoordination"
-  if (path ~ /^Sources\/Remote\//) return "ParleyRuntime ParleyCoordination ParleyMCP C[A-Z][A-Za-z]*"
+  if (path ~ /^Sources\/HTTPServer\//) return "ParleyRuntime"
+  if (path ~ /^Sources\/Remote\//)
+    return "ParleyRuntime ParleyCoordination ParleyMCP ParleyHTTPServer ParleyTLS C[A-Z][A-Za-z]*"
   if (path ~ /^Sources\/Configuration\//) return "ParleyRuntime CYaml CLinux"
   if (path ~ /^Sources\/Commands\//)
     return "ParleyRuntime ParleyCoordination ParleyMCP ParleyRemote ParleyConfiguration ArgumentParser CLinux"

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
@@ -85,6 +86,35 @@ static inline int parley_pidfd_send_signal(int pidfd, int signal) {
 
 static inline int parley_accept(int listener) {
   return (int)syscall(SYS_accept4, listener, (void *)0, (void *)0, SOCK_CLOEXEC | SOCK_NONBLOCK);
+}
+
+// Accepts, and gives the peer's address: an IPv6 one, or an IPv4 one mapped into it (RFC 4291 section 2.5.5.2).
+// `family` is AF_INET, AF_INET6, or AF_UNIX, which has no address.
+static inline int parley_accept_from(int listener, uint8_t address[16], int *family) {
+  struct sockaddr_storage peer;
+  socklen_t length = sizeof peer;
+  int result = (int)syscall(SYS_accept4, listener, &peer, &length, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  if (result < 0) return result;
+  *family = peer.ss_family;
+  memset(address, 0, 16);
+  // Offsets as in ip(7) and ipv6(7); <netinet/in.h> here would take declarations from the Glibc module.
+  if (peer.ss_family == AF_INET) {
+    address[10] = address[11] = 0xff;
+    memcpy(address + 12, (const uint8_t *)&peer + 4, 4);
+  } else if (peer.ss_family == AF_INET6) {
+    memcpy(address, (const uint8_t *)&peer + 8, 16);
+  }
+  return result;
+}
+
+// The port that a TCP socket is bound to, in host order; -1 for any other.
+static inline int parley_bound_port(int descriptor) {
+  struct sockaddr_storage own;
+  socklen_t length = sizeof own;
+  if (getsockname(descriptor, (struct sockaddr *)&own, &length) < 0) return -1;
+  if (own.ss_family != AF_INET && own.ss_family != AF_INET6) return -1;
+  const uint8_t *bytes = (const uint8_t *)&own;
+  return bytes[2] << 8 | bytes[3];
 }
 
 // Both are declared only for _GNU_SOURCE, which module imports do not set.

@@ -10,6 +10,8 @@ enum Launch {
     var plugins: [BackendPlugin] = []
     /// The executable that carries further backends.
     var sibling: String?
+    /// How it serves over HTTP; nil where the sibling does.
+    var door: HTTPDoor?
   }
 
   private static let registry = Mutex(Carried())
@@ -35,6 +37,12 @@ enum Launch {
       guard let sibling = carried.sibling, error.namesUnknownBackend else { throw error }
       throw error.explainingUnknownBackend(Handover.become(sibling))
     }
+  }
+
+  /// Becomes the sibling where that alone carries the HTTP door; called before a thread is started.
+  static func becomeDoorKeeper() throws(CommandFailure) {
+    guard carried.door == nil, let sibling = carried.sibling else { return }
+    throw CommandFailure(.failed, code: "missing", "HTTP is served by \(sibling): \(Handover.become(sibling))")
   }
 
   static func plugin(of configuration: Configuration) throws(CommandFailure) -> BackendPlugin {

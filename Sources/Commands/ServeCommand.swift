@@ -3,24 +3,31 @@ import ParleyConfiguration
 import ParleyMCP
 import ParleyRuntime
 
-/// `parley serve`: the MCP server over standard input and output; what a coding agent starts.
+/// `parley serve`: the MCP server over standard input and output, what a coding agent starts; or over HTTP.
 struct ServeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "serve", abstract: "Serve MCP over standard input and output (the default).",
+    commandName: "serve", abstract: "Serve MCP over standard input and output (the default), or over HTTP.",
     discussion: """
       Without a configuration file: a SQLite file for this project under $XDG_STATE_HOME/parley, the folder's name as \
       handle, topic "general", live push on. Ends with its input, with SIGINT, SIGTERM or SIGHUP, and with its parent.
+
+      With --http it listens where http.listen says (127.0.0.1:8808), needs http.token, and ends with SIGINT or SIGTERM.
       """)
 
   @OptionGroup var shared: SharedOptions
 
+  @Flag(help: "Serve MCP over HTTP, as the block http of the configuration says.")
+  var http = false
+
   func run() throws {
+    if http { try Launch.becomeDoorKeeper() }
     let loaded = try Launch.load(shared, leasesHandle: true)
     let configuration = loaded.configuration
     try shared.configureLog(configured: configuration.logLevel, default: .notice)
     for warning in loaded.warnings { Log.write(.warning, "configuration", [("problem", "\(warning)")]) }
     let loop = try EventLoop(name: "parley")
     let supervisor = Supervisor(loop: loop, backend: try Launch.makeBackend(configuration, on: loop))
+    if http { return try serveHTTP(loaded, supervisor) }
     let server = try StdioServer(
       hub: Launch.setup(configuration, author: try Launch.author(of: configuration)), supervisor: supervisor,
       offer: .standard(configuration.tools),
@@ -40,6 +47,25 @@ struct ServeCommand: ParsableCommand {
     // The lease on a generated handle lasts as long as the process.
     withExtendedLifetime(loaded) {}
     if let ended { throw ended }
+  }
+
+  private func serveHTTP(_ loaded: LoadedConfiguration, _ supervisor: Supervisor) throws {
+    let configuration = loaded.configuration
+    guard let door = Launch.carried.door else {
+      throw CommandFailure(.failed, code: "missing", "this program does not carry the HTTP door")
+    }
+    if let refusal = DoorRule.refusal(configuration.http) {
+      throw CommandFailure(.configuration, code: "configuration", refusal)
+    }
+    let room = HTTPDoor.Room(
+      hub: Launch.setup(configuration, author: try Launch.author(of: configuration)), supervisor: supervisor,
+      offer: .standard(configuration.tools), session: Self.options(of: loaded), http: configuration.http)
+    let failure = try supervisor.loop.run { () async -> (any Error)? in
+      await Log.follow(supervisor)
+      return await door.serve(room)
+    }
+    withExtendedLifetime(loaded) {}
+    if let failure { throw failure }
   }
 
   private static func options(of loaded: LoadedConfiguration) -> StdioServer.Options {

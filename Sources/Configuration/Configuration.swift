@@ -52,6 +52,24 @@ package struct Configuration: Sendable {
     package var clockSkew: Duration
   }
 
+  /// Where and how the HTTP door listens, and to whom.
+  package struct HTTP: Hashable, Sendable {
+    package var listen: [Endpoint]
+    package var token: String?
+    package var isInsecure: Bool
+    package var hosts: [String]
+    package var origins: [String]
+    package var trustedProxies: [AddressRange]
+    package var allowFrom: [AddressRange]
+    package var connections: Int
+    package var connectionsPerClient: Int
+    package var sessions: Int
+    package var sessionIdle: Duration
+    package var headTimeout: Duration
+    package var bodyTimeout: Duration
+    package var idleTimeout: Duration
+  }
+
   package var identity: Identity
   /// What keys and the read-state directory are scoped by; the handle unless set.
   package var instanceID: String
@@ -66,6 +84,7 @@ package struct Configuration: Sendable {
   /// The user wants no questions asked; only ever true in a sandbox, and never grants an approval.
   package var skipsPermissions: Bool
   package var authentication: Authentication
+  package var http: HTTP
   /// The backend's own name, also where the file uses an alias.
   package var backend: String
   /// By the backend's own schema.
@@ -106,6 +125,7 @@ extension Configuration {
     let auth = settings.block("auth")
     authentication =
       if auth.string("mode") == "oidc", let oidc = auth.blockIfSet("oidc") { .oidc(OIDC(oidc)) } else { .builtin }
+    http = HTTP(settings.block("http"))
     self.backend = backend.name
     backendSettings = settings.block("backend_config")
     tools = settings.strings("tools")
@@ -125,6 +145,26 @@ extension Configuration.OIDC {
     allowedUsernames = settings.stringsIfSet("allowed_usernames")
     requiredRole = settings.stringIfSet("required_role")
     clockSkew = .seconds(settings.integer("clock_skew_s"))
+  }
+}
+
+extension Configuration.HTTP {
+  /// From values whose places and ranges the rules have checked.
+  fileprivate init(_ settings: Settings) {
+    listen = settings.strings("listen").compactMap(Endpoint.init(listening:))
+    token = settings.stringIfSet("token")
+    isInsecure = settings.boolean("insecure")
+    hosts = settings.strings("hosts").map { $0.lowercased() }
+    origins = settings.strings("origins").map { $0.lowercased() }
+    trustedProxies = settings.strings("trusted_proxies").compactMap(AddressRange.init)
+    allowFrom = settings.strings("allow_from").compactMap(AddressRange.init)
+    connections = settings.integer("connections")
+    connectionsPerClient = settings.integer("connections_per_client")
+    sessions = settings.integer("sessions")
+    sessionIdle = .milliseconds(settings.integer("session_idle_ms"))
+    headTimeout = .milliseconds(settings.integer("head_timeout_ms"))
+    bodyTimeout = .milliseconds(settings.integer("body_timeout_ms"))
+    idleTimeout = .milliseconds(settings.integer("idle_timeout_ms"))
   }
 }
 

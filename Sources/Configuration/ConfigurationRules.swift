@@ -19,6 +19,7 @@ struct ConfigurationRules {
     checkPresence()
     checkPermissions()
     checkAuthentication()
+    checkHTTP()
     if !toolNames.isEmpty { checkTools(toolNames) }
   }
 
@@ -123,6 +124,37 @@ struct ConfigurationRules {
     let gates = ["allowed_subjects", "allowed_usernames", "required_role"]
     if !gates.contains(where: { oidc[$0].map { $0.origin != .default } ?? false }) {
       report("auth.oidc", line("auth.oidc"), .oidcGateMissing)
+    }
+  }
+
+  private mutating func checkHTTP() {
+    each("http.listen") { Endpoint(listening: $0) == nil ? .notAListeningPlace($0) : nil }
+    for key in ["http.trusted_proxies", "http.allow_from"] {
+      each(key) { AddressRange($0) == nil ? .notAnAddressRange($0) : nil }
+    }
+    each("http.hosts") { host in
+      host.utf8.contains { !(0x21...0x7E).contains($0) || "/:@[]".utf8.contains($0) } ? .notAHostName(host) : nil
+    }
+    each("http.origins") { origin in
+      URLParts(origin).map { "\($0.scheme)://" } != nil && origin.split(separator: "/").count == 2
+        && !origin.hasSuffix("/") ? nil : .notAnOrigin(origin)
+    }
+    // A door that opens to a guess is none.
+    if let token = string("http.token"), token.utf8.count < 16 {
+      report("http.token", line("http.token"), .shortToken(bytes: token.utf8.count))
+    }
+    if let token = string("http.token"), token.utf8.contains(where: { !(0x21...0x7E).contains($0) }) {
+      report("http.token", line("http.token"), .controlCharacter)
+    }
+  }
+
+  /// Reports what is wrong with each element of a list.
+  private mutating func each(_ path: String, _ judge: (String) -> Finding?) {
+    guard let entry = root.entry(path), case .strings(let texts) = entry.value else { return }
+    for (index, text) in texts.enumerated() {
+      guard let finding = judge(text) else { continue }
+      let line = index < entry.elementLines.count ? entry.elementLines[index] : line(path)
+      report("\(path).\(index)", line, finding)
     }
   }
 

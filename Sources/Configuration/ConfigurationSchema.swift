@@ -27,6 +27,7 @@ package enum ConfigurationSchema {
       Setting("presence", .block(presence), "How participants tell each other that they are there."),
       Setting("permissions", .block(permissions), "What the user waives."),
       Setting("auth", .block(auth), "Who may enter by HTTP."),
+      Setting("http", .block(http), "Where and how `serve --http` listens, and to whom."),
       Setting(
         "backend", .string(minimumBytes: 1), default: defaultBackend.map { .string($0) },
         required: defaultBackend == nil,
@@ -86,6 +87,30 @@ package enum ConfigurationSchema {
     Setting("allowed_usernames", .strings(minimumCount: 1), "User names that may enter."),
     Setting("required_role", .string(minimumBytes: 0), "A role that lets in."),
     Setting("clock_skew_s", .integer(0...300), default: .integer(30), "How far clocks may differ."),
+  ])
+
+  private static let http = SettingsSchema([
+    Setting(
+      "listen", .oneOrMoreStrings, default: .strings(["127.0.0.1:8808"]),
+      "Numeric addresses with ports, or unix: and a path."),
+    Setting("token", .secret, "The bearer token that whoever enters must have."),
+    Setting("insecure", .boolean, default: .boolean(false), "Waive what protects the door; see http.md."),
+    Setting("hosts", .strings(minimumCount: 0), default: .strings([]), "Host names that the door is reached by."),
+    Setting("origins", .strings(minimumCount: 0), default: .strings([]), "Origins of web pages that may call."),
+    Setting("trusted_proxies", .strings(minimumCount: 0), default: .strings([]), "Addresses of proxies in front."),
+    Setting(
+      "allow_from", .strings(minimumCount: 0), default: .strings([]), "Addresses that may enter; empty for all."),
+    Setting("connections", .integer(1...100_000), default: .integer(10_000), "Connections at once."),
+    Setting(
+      "connections_per_client", .integer(1...100_000), default: .integer(256), "Connections of one address at once."),
+    Setting("sessions", .integer(1...100_000), default: .integer(1_000), "Sessions at once."),
+    Setting(
+      "session_idle_ms", .integer(1_000...milliseconds), default: .integer(1_800_000),
+      "A session that nobody uses ends after so long."),
+    Setting("head_timeout_ms", .integer(100...600_000), default: .integer(10_000), "A request's head must be there."),
+    Setting("body_timeout_ms", .integer(100...600_000), default: .integer(30_000), "A request's body must be there."),
+    Setting(
+      "idle_timeout_ms", .integer(100...milliseconds), default: .integer(75_000), "Between two requests."),
   ])
 
   private static let limits: SettingsSchema = {

@@ -38,6 +38,11 @@ package enum Finding: Hashable, Sendable {
   case oidcGateMissing
   case notAURL
   case insecureIssuer
+  case notAListeningPlace(String)
+  case notAnAddressRange(String)
+  case notAHostName(String)
+  case notAnOrigin(String)
+  case shortToken(bytes: Int)
 
   // Without a configuration.
   case stateDirectory(path: String, reason: String)

@@ -7,8 +7,7 @@ import ParleyRuntime
 //
 // @unchecked: confined to the loop's thread.
 package final class ChannelFeed: @unchecked Sendable {
-  private static let heldLimit = 1 << 20
-
+  private let heldLimit: Int
   private let output: ([UInt8]) -> Void
   /// Events that wait for the handshake; nil once it is finished.
   private var held: [[UInt8]]? = []
@@ -17,12 +16,15 @@ package final class ChannelFeed: @unchecked Sendable {
   private var skipped: [Topic: Unread] = [:]
   private var skippedGaps: [Topic: Gap] = [:]
 
-  /// Makes a feed that holds everything until `open`; `output` takes each notification.
-  package init(output: @escaping ([UInt8]) -> Void) { self.output = output }
+  /// Makes a feed that holds everything, up to `heldLimit` bytes, until `open`; `output` takes each notification.
+  package init(heldLimit: Int = 1 << 20, output: @escaping ([UInt8]) -> Void) {
+    self.heldLimit = heldLimit
+    self.output = output
+  }
 
   /// Tells an event, or counts it.
   package func push(_ event: PushEvent) {
-    guard !isCongested, heldBytes < Self.heldLimit else { return skip(event) }
+    guard !isCongested, heldBytes < heldLimit else { return skip(event) }
     switch event {
     case .message(let message): send(ChannelEvent(message))
     case .gap(let gap): send(ChannelEvent(gap))

@@ -8,6 +8,8 @@ struct Call: Sendable {
   let params: JSONSlice?
   /// Where answers of a batch gather; nil for a request of its own.
   let batch: Batch?
+  /// Where the answer and what belongs to it goes; nil for the session's own output.
+  var path: (any ReplyPath)?
 
   var isModern: Bool { revision.isModern }
 
@@ -25,11 +27,14 @@ final class Batch: @unchecked Sendable {
   private var missing: Int
   private var answers: [[UInt8]] = []
   private let send: ([UInt8]) -> Void
+  private let nothing: () -> Void
 
-  /// Waits for `count` answers, and for `seal`.
-  init(send: @escaping ([UInt8]) -> Void) {
+  /// Waits for the answers that are announced by `expect`, and for `seal`; `nothing` is called instead of `send` where
+  /// there is no answer at all.
+  init(send: @escaping ([UInt8]) -> Void, nothing: @escaping () -> Void) {
     missing = 1
     self.send = send
+    self.nothing = nothing
   }
 
   /// One more answer is to come.
@@ -39,7 +44,8 @@ final class Batch: @unchecked Sendable {
   func add(_ answer: [UInt8]?) {
     if let answer { answers.append(answer) }
     missing -= 1
-    guard missing == 0, !answers.isEmpty else { return }
+    guard missing == 0 else { return }
+    guard !answers.isEmpty else { return nothing() }
     var line = JSONWriter()
     line.beginArray()
     for answer in answers { line.raw(trusted: answer) }

@@ -7,10 +7,10 @@ package enum Revision: String, CaseIterable, Comparable, Sendable {
   /// Stateless: every request carries its revision in `params._meta`; there is no `initialize`.
   case july2026 = "2026-07-28"
 
-  static let latestLegacy = Revision.november2025
-  static let modern = Revision.july2026
+  package static let latestLegacy = Revision.november2025
+  package static let modern = Revision.july2026
 
-  var isModern: Bool { self == .modern }
+  package var isModern: Bool { self == .modern }
 
   /// Revisions are dates, so their text is their order.
   package static func < (a: Revision, b: Revision) -> Bool { a.rawValue < b.rawValue }

@@ -7,14 +7,14 @@ enum MetaKey {
 }
 
 extension Session {
-  func initialize(_ id: RequestID, _ params: JSONSlice?) throws(RPCError) {
+  func initialize(_ id: RequestID, _ params: JSONSlice?, _ path: (any ReplyPath)?) throws(RPCError) {
     guard negotiated == nil else { throw RPCError(.invalidRequest, "Invalid request: already initialized") }
     guard let asked = params?.member("protocolVersion")?.string else {
       throw RPCError(.invalidParams, "Invalid params: \"protocolVersion\" must be a string")
     }
     let revision = Revision.negotiated(asked)
     negotiated = revision
-    respond(Call(id: id, revision: revision, params: params, batch: nil)) { result in
+    respond(Call(id: id, revision: revision, params: params, batch: nil, path: path)) { result in
       result.member("protocolVersion", revision.rawValue)
       setup.writeCapabilities(for: revision, into: &result)
       result.key("serverInfo")
@@ -48,18 +48,45 @@ extension Session {
     guard let asked = version.string else {
       throw RPCError(.invalidParams, "Invalid params: \"\(MetaKey.protocolVersion)\" must be a string")
     }
-    guard asked == Revision.modern.rawValue, !setup.isChannel else { throw unsupported(asked) }
+    guard asked == Revision.modern.rawValue, !setup.isChannel else {
+      throw .unsupported(asked, supported: setup.revisions)
+    }
     guard meta?.member(MetaKey.clientCapabilities)?.kind == .object else {
       throw RPCError(.invalidParams, "Invalid params: \"_meta\" must have the object \"\(MetaKey.clientCapabilities)\"")
     }
     return .modern
   }
+}
 
-  private func unsupported(_ asked: String) -> RPCError {
+/// Whether a request is made in a stateless revision, and names it as such a revision asks.
+package enum StatelessMeta {
+  /// The revision that the params name, whatever it is; nil where they name none.
+  package static func version(in params: JSONSlice?) -> JSONSlice? {
+    params?.member("_meta")?.member(MetaKey.protocolVersion)
+  }
+
+  /// Throws what is to be answered where the params lack what every stateless request has.
+  package static func check(_ params: JSONSlice?) throws(RPCError) {
+    guard let asked = version(in: params)?.string else {
+      throw RPCError(
+        .invalidParams, "Invalid params: \"_meta\" must have the string \"\(MetaKey.protocolVersion)\"")
+    }
+    guard asked == Revision.modern.rawValue else {
+      throw .unsupported(asked, supported: Revision.allCases.reversed())
+    }
+    guard params?.member("_meta")?.member(MetaKey.clientCapabilities)?.kind == .object else {
+      throw RPCError(.invalidParams, "Invalid params: \"_meta\" must have the object \"\(MetaKey.clientCapabilities)\"")
+    }
+  }
+}
+
+extension RPCError {
+  /// A revision that is not spoken.
+  package static func unsupported(_ asked: String, supported: [Revision]) -> RPCError {
     var data = JSONWriter()
     data.key("supported")
     data.beginArray()
-    for revision in setup.revisions { data.string(revision.rawValue) }
+    for revision in supported { data.string(revision.rawValue) }
     data.endArray()
     data.member("requested", asked)
     return RPCError(.unsupportedProtocolVersion, "Unsupported protocol version", data: data.bytes)

@@ -29,9 +29,9 @@ extension Session {
     let known: Set<String>
     let given: JSONSlice?
     if kind?.isString("ref/prompt") == true {
-      (known, given) = (completable.prompts, call.param("ref")?.member("name"))
+      (known, given) = (catalog.completable.prompts, call.param("ref")?.member("name"))
     } else if kind?.isString("ref/resource") == true {
-      (known, given) = (completable.resources, call.param("ref")?.member("uri"))
+      (known, given) = (catalog.completable.resources, call.param("ref")?.member("uri"))
     } else {
       throw RPCError(.invalidParams, "Invalid params: \"ref\" must be a prompt or a resource")
     }

@@ -57,7 +57,7 @@ extension Session {
       honoured.append(uri)
     }
     pending.insert(call, serial: pending.nextSerial(), .listening)
-    notify("notifications/subscriptions/acknowledged") { line in
+    notify("notifications/subscriptions/acknowledged", over: call.path) { line in
       line.key("notifications")
       line.beginObject()
       if !honoured.isEmpty {

@@ -19,13 +19,14 @@ extension Session {
     guard let name = name?.string else {
       throw RPCError(.invalidParams, "Invalid params: \"name\" must be a string")
     }
-    guard let tool = tools[name] else { throw RPCError(.invalidParams, "Unknown tool: \(name.prefix(128))") }
+    guard let tool = catalog.tools[name] else { throw RPCError(.invalidParams, "Unknown tool: \(name.prefix(128))") }
     guard arguments == nil || arguments?.kind == .object else {
       throw RPCError(.invalidParams, "Invalid params: \"arguments\" must be an object")
     }
     let given = arguments ?? .emptyObject
     // A tool whose work is a single hand-over needs no task; unread counts that are still awaited do.
-    if unread.hasWaited, let tool = replyingTools[name] {
+    let hasCounts = unread.hasWaited || setup.inbox.assumeIsolated { $0.isReady }
+    if hasCounts, let tool = catalog.replyingTools[name] {
       return try start(call, tool, given, reportsProgress: hasProgress)
     }
     try start(call) { [hasProgress] session, serial in
@@ -63,7 +64,7 @@ extension Session {
     _ call: Call, _ serial: UInt64, _ token: RequestID, _ done: Double, _ total: Double?, _ text: String?
   ) {
     guard pending.advance(call.id, serial: serial, to: done) else { return }
-    notify("notifications/progress") { line in
+    notify("notifications/progress", over: call.path) { line in
       line.key("progressToken")
       line.raw(token.slice)
       line.member("progress", done)

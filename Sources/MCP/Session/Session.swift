@@ -12,18 +12,12 @@ package actor Session: LoopActor {
   private let output: @Sendable ([UInt8]) -> Void
   private let opened: @Sendable () -> Void
   let subscriptions: ResourceSubscriptions
-  let tools: [String: any Tool]
-  /// Those of the tools that answer without a task; asked for once, since a cast takes longer than many a call.
-  let replyingTools: [String: any ReplyingTool]
-  let toolList: Listing
-  let resourceList: Listing
-  let templateList: Listing
-  let promptList: Listing
-  /// What arguments can be completed for: names of prompts, URIs of resources and templates.
-  let completable: (prompts: Set<String>, resources: Set<String>)
+  var catalog: SessionCatalog { setup.catalog }
 
   /// The revision of the handshake; nil before it.
   var negotiated: Revision?
+  /// The revision of the handshake; nil before it.
+  package var negotiatedRevision: Revision? { negotiated }
   private var isOpen = false
   var pending = PendingCalls()
   var unread = UnreadRider()
@@ -45,25 +39,6 @@ package actor Session: LoopActor {
     self.output = output
     self.opened = opened
     idle = Waiters(loop: loop)
-    let hub = setup.hub.setup
-    tools = Dictionary(setup.tools.map { ($0.name, $0) }) { first, _ in first }
-    replyingTools = tools.compactMapValues { $0 as? any ReplyingTool }
-    let resources = setup.resources?.resources(for: hub) ?? []
-    let templates = setup.resources?.templates(for: hub) ?? []
-    let prompts = setup.prompts?.prompts(for: hub) ?? []
-    toolList = Listing("tools", setup.tools.map { $0.definition(for: hub) })
-    resourceList = Listing("resources", resources)
-    templateList = Listing("resourceTemplates", templates)
-    promptList = Listing("prompts", prompts)
-    completable = (
-      Set(Self.texts("name", of: prompts)),
-      Set(Self.texts("uri", of: resources)).union(Self.texts("uriTemplate", of: templates))
-    )
-  }
-
-  /// A member of each of these JSON objects.
-  private static func texts(_ member: String, of objects: [String]) -> [String] {
-    objects.compactMap { (try? JSONSlice($0))?.member(member)?.string }
   }
 
   // MARK: In
@@ -76,7 +51,12 @@ package actor Session: LoopActor {
     } catch {
       return fail(RPCError(error), id: nil, batch: nil)
     }
-    if value.kind == .array { receiveBatch(value) } else { receive(value, batch: nil) }
+    receive(value, over: nil)
+  }
+
+  /// Takes one message, or a batch, that is checked JSON; answers go over `path`.
+  package func receive(_ value: JSONSlice, over path: (any ReplyPath)?) {
+    if value.kind == .array { receiveBatch(value, path) } else { receive(value, batch: nil, path) }
   }
 
   /// Takes note of a line that was over the limit and skipped.
@@ -86,39 +66,42 @@ package actor Session: LoopActor {
   }
 
   /// Batches exist in revision 2025-03-26 alone.
-  private func receiveBatch(_ value: JSONSlice) {
+  private func receiveBatch(_ value: JSONSlice, _ path: (any ReplyPath)?) {
     guard negotiated == .march2025 else {
-      return fail(RPCError(.invalidRequest, "Invalid request: batches are not supported"), id: nil, batch: nil)
+      let error = RPCError(.invalidRequest, "Invalid request: batches are not supported")
+      return fail(error, id: nil, batch: nil, path)
     }
-    let batch = Batch(send: output)
+    let batch = Batch(
+      send: { [output] message in if let path { path.answer(message, failure: nil) } else { output(message) } },
+      nothing: { path?.cancelled() })
     var isEmpty = true
     for element in value.elements {
       isEmpty = false
-      receive(element, batch: batch)
+      receive(element, batch: batch, path)
     }
+    if isEmpty { fail(RPCError(.invalidRequest, "Invalid request: empty batch"), id: nil, batch: nil, path) }
     batch.seal()
-    if isEmpty { fail(RPCError(.invalidRequest, "Invalid request: empty batch"), id: nil, batch: nil) }
   }
 
-  private func receive(_ value: JSONSlice, batch: Batch?) {
+  private func receive(_ value: JSONSlice, batch: Batch?, _ path: (any ReplyPath)?) {
     switch Incoming(value) {
     case .response: break
     case .notification(let method, let params): notice(method, params)
     case .invalid(let error, let id):
       batch?.expect()
-      fail(error, id: id, batch: batch)
+      fail(error, id: id, batch: batch, path)
     case .request(let id, let method, let params):
       batch?.expect()
       do throws(RPCError) {
-        try request(id, method, params, batch)
+        try request(id, method, params, batch, path)
       } catch {
-        fail(error, id: id, batch: batch)
+        fail(error, id: id, batch: batch, path)
       }
     }
   }
 
   private func request(
-    _ id: RequestID, _ name: JSONSlice, _ params: JSONSlice?, _ batch: Batch?
+    _ id: RequestID, _ name: JSONSlice, _ params: JSONSlice?, _ batch: Batch?, _ path: (any ReplyPath)?
   ) throws(RPCError) {
     guard !pending.contains(id) else {
       throw RPCError(.invalidRequest, "Invalid request: this id is in use by a call that is not answered yet")
@@ -133,13 +116,13 @@ package actor Session: LoopActor {
       guard batch == nil else {
         throw RPCError(.invalidRequest, "Invalid request: initialize cannot be part of a batch")
       }
-      return try initialize(id, params)
+      return try initialize(id, params, path)
     }
     let revision = try revision(of: params, for: method)
     guard method.exists(in: revision) else {
       throw RPCError(.methodNotFound, "Method not found in revision \(revision.rawValue)")
     }
-    try dispatch(method, Call(id: id, revision: revision, params: params, batch: batch))
+    try dispatch(method, Call(id: id, revision: revision, params: params, batch: batch, path: path))
   }
 
   private func dispatch(_ method: Method, _ call: Call) throws(RPCError) {
@@ -148,10 +131,10 @@ package actor Session: LoopActor {
     case .initialize: break
     case .discover: discover(call)
     case .ping: respond(call) { _ in }
-    case .listTools: try list(toolList, call)
-    case .listResources: try list(resourceList, call)
-    case .listTemplates: try list(templateList, call)
-    case .listPrompts: try list(promptList, call)
+    case .listTools: try list(catalog.toolList, call)
+    case .listResources: try list(catalog.resourceList, call)
+    case .listTemplates: try list(catalog.templateList, call)
+    case .listPrompts: try list(catalog.promptList, call)
     case .readResource: try readResource(call)
     case .subscribe: try subscribe(call)
     case .unsubscribe: try unsubscribe(call)
@@ -205,7 +188,7 @@ package actor Session: LoopActor {
   /// Answers a call that runs as a task with an error.
   func finish(_ call: Call, _ serial: UInt64, _ error: RPCError) {
     guard pending.remove(call.id, serial: serial) else { return }
-    fail(error, id: call.id, batch: call.batch)
+    fail(error, id: call.id, batch: call.batch, call.path)
     callEnded()
   }
 
@@ -218,8 +201,13 @@ package actor Session: LoopActor {
     guard let cancelled = pending.remove(id) else { return }
     cancelled.cancel()
     subscriptions.remove(.listener(id))
-    cancelled.call.batch?.add(nil)
+    give(up: cancelled.call)
     callEnded()
+  }
+
+  /// A call will not be answered.
+  private func give(up call: Call) {
+    if let batch = call.batch { batch.add(nil) } else { call.path?.cancelled() }
   }
 
   /// Waits until every call is answered, at most until `deadline`; listening does not count.
@@ -233,9 +221,12 @@ package actor Session: LoopActor {
   package func end() {
     for entry in pending.removeAll() {
       entry.cancel()
-      guard entry.isListening else { continue }
+      guard entry.isListening else {
+        give(up: entry.call)
+        continue
+      }
       subscriptions.remove(.listener(entry.call.id))
-      notify("notifications/cancelled") { line in
+      notify("notifications/cancelled", over: entry.call.path) { line in
         line.key("requestId")
         line.raw(entry.call.id.slice)
         line.member("reason", "the server ends")
@@ -274,23 +265,29 @@ package actor Session: LoopActor {
       }
       result.endObject()
     }
-    deliver(batch: call.batch)
+    deliver(batch: call.batch, call.path)
   }
 
-  func fail(_ error: RPCError, id: RequestID?, batch: Batch?) {
+  func fail(_ error: RPCError, id: RequestID?, batch: Batch?, _ path: (any ReplyPath)? = nil) {
     scratch.removeAll()
     scratch.error(error, to: id)
-    deliver(batch: batch)
+    deliver(batch: batch, path, failure: error.code.rawValue)
   }
 
-  /// Sends a notification; `params` writes the members of its params.
-  func notify(_ method: String, _ params: (inout JSONWriter) -> Void) {
+  /// Sends a notification, over the path of the call that it belongs to; `params` writes the members of its params.
+  func notify(_ method: String, over path: (any ReplyPath)?, _ params: (inout JSONWriter) -> Void) {
     scratch.removeAll()
     scratch.notification(method, params)
-    output(scratch.bytes)
+    if let path { path.tell(scratch.bytes) } else { output(scratch.bytes) }
   }
 
-  private func deliver(batch: Batch?) {
-    if let batch { batch.add(scratch.bytes) } else { output(scratch.bytes) }
+  private func deliver(batch: Batch?, _ path: (any ReplyPath)?, failure: Int? = nil) {
+    if let batch {
+      batch.add(scratch.bytes)
+    } else if let path {
+      path.answer(scratch.bytes, failure: failure)
+    } else {
+      output(scratch.bytes)
+    }
   }
 }

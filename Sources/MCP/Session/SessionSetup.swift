@@ -8,7 +8,7 @@ package struct SessionSetup: Sendable {
   package var version: String
   /// The session is a Claude Code channel: the handshake revisions alone are spoken, since channels need one.
   package var isChannel: Bool
-  package var tools: [any Tool]
+  let catalog: SessionCatalog
   package var resources: (any ResourceProvider)?
   package var prompts: (any PromptProvider)?
   package var hub: Hub
@@ -22,7 +22,7 @@ package struct SessionSetup: Sendable {
     self.name = name
     self.version = version
     self.isChannel = isChannel
-    self.tools = tools
+    catalog = SessionCatalog(tools: tools, resources: resources, prompts: prompts, for: hub.setup)
     self.resources = resources
     self.prompts = prompts
     self.hub = hub

@@ -1,7 +1,7 @@
 import ParleyRuntime
 
 /// One JSON-RPC message as it came, in slices of its line.
-enum Incoming {
+package enum Incoming {
   case request(RequestID, method: JSONSlice, params: JSONSlice?)
   case notification(method: JSONSlice, params: JSONSlice?)
   /// An answer to a request that was never made: ignored.
@@ -10,7 +10,7 @@ enum Incoming {
   case invalid(RPCError, RequestID?)
 
   /// Judges one JSON value that is not an array.
-  init(_ value: JSONSlice) {
+  package init(_ value: JSONSlice) {
     guard value.kind == .object else {
       self = .invalid(RPCError(.invalidRequest, "Invalid request: a message is a JSON object"), nil)
       return

@@ -10,7 +10,7 @@ extension JSONWriter {
   }
 
   /// Writes an error response; the id is null where it could not be read.
-  mutating func error(_ error: RPCError, to id: RequestID?) {
+  package mutating func error(_ error: RPCError, to id: RequestID?) {
     beginResponse(id)
     key("error")
     beginObject()

@@ -1,14 +1,14 @@
 import ParleyRuntime
 
 /// A JSON-RPC request's id: a string or an integer, echoed byte for byte (JSON-RPC 2.0 section 4; MCP forbids null).
-struct RequestID: Hashable, Sendable {
+package struct RequestID: Hashable, Sendable {
   /// As received, for echoing.
-  let slice: JSONSlice
+  package let slice: JSONSlice
   /// Equal for equal ids: an integer's digits, or a quote and a string's characters.
   private let key: String
 
   /// Nil for anything but a string or an integer.
-  init?(_ slice: JSONSlice) {
+  package init?(_ slice: JSONSlice) {
     switch slice.kind {
     case .string:
       guard let text = slice.string else { return nil }
@@ -21,7 +21,7 @@ struct RequestID: Hashable, Sendable {
     self.slice = slice
   }
 
-  static func == (a: RequestID, b: RequestID) -> Bool { a.key.utf8.elementsEqual(b.key.utf8) }
+  package static func == (a: RequestID, b: RequestID) -> Bool { a.key.utf8.elementsEqual(b.key.utf8) }
 
-  func hash(into hasher: inout Hasher) { hasher.combine(key) }
+  package func hash(into hasher: inout Hasher) { hasher.combine(key) }
 }

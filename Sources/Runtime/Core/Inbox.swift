@@ -39,6 +39,8 @@ public actor Inbox: LoopActor {
     public var push: (@Sendable (PushEvent) -> Void)?
     /// Called on the loop when a message was added to a topic, pushed or not.
     public var changed: (@Sendable (Topic) -> Void)?
+    /// `changed` is called for what this very process posted, and for what is directed to others, too.
+    public var tellsEveryChange = false
 
     /// Options without push.
     public init(filter: PushFilter) { self.filter = filter }
@@ -103,6 +105,9 @@ public actor Inbox: LoopActor {
     started.resumeAll(())
     for topic in hub.setup.topics { await follow(topic) }
   }
+
+  /// The catch-up is done.
+  package var isReady: Bool { hasStarted }
 
   /// Waits until the catch-up is done, at most until `deadline`; false when it is not.
   public func ready(until deadline: LoopInstant) async -> Bool {
@@ -185,6 +190,7 @@ public actor Inbox: LoopActor {
     case .gap(let gap): options.push?(.gap(gap))
     case .message(let message):
       guard options.filter.concerns(message) else {
+        if options.tellsEveryChange { options.changed?(topic) }
         // Nothing for this session: a waiting place just before it steps over it.
         if place.wait == before { place.wait = message.cursor }
         return

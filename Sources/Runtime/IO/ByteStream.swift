@@ -45,19 +45,27 @@ import Glibc
   /// The kernel's buffer is full; the descriptor is watched for room.
   private var isBlocked = false
   private let roomWaiters: Waiters<Void>
+  private var endsWriting = false
+  /// Bytes that the kernel took so far.
+  package private(set) var sentBytes = 0
+  /// Called whenever everything that was queued has been taken by the kernel.
+  package var onSent: (() -> Void)?
 
-  /// One read at most, and the largest span that `onBytes` gets.
-  private static let chunk = 64 << 10
+  /// What is sealed at a time.
+  private static let sealedAtOnce = 256 << 10
   /// A readable socket is read so often before others get their turn.
   private static let readsPerTurn = 4
 
-  /// Takes over a connected, non-blocking socket.
-  package init(loop: EventLoop, descriptor: CInt, endpoint: Endpoint, queueLimit: Int = 4 << 20) {
+  /// Takes over a connected, non-blocking socket. `readSize` is the most that is read at once, and the size of the
+  /// largest span that `onBytes` gets.
+  package init(
+    loop: EventLoop, descriptor: CInt, endpoint: Endpoint, queueLimit: Int = 4 << 20, readSize: Int = 64 << 10
+  ) {
     self.loop = loop
     self.descriptor = descriptor
     self.endpoint = endpoint
     self.queueLimit = queueLimit
-    unsafe buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: Self.chunk, alignment: 16)
+    unsafe buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: readSize, alignment: 16)
     secured = Waiters(loop: loop)
     roomWaiters = Waiters(loop: loop)
     if case .tcp = endpoint { Self.tune(descriptor) }
@@ -155,7 +163,7 @@ import Glibc
       unsafe onBytes?(bytes.bytes)
       isDelivering = false
     }
-    return count == Self.chunk
+    return unsafe count == buffer.count
   }
 
   private func deliverSealed() {
@@ -283,7 +291,7 @@ import Glibc
   /// Queues what `append` appends, without a copy; it must do nothing else to the array.
   @discardableResult
   package func write(appending append: (inout [UInt8]) -> Void) -> Bool {
-    guard hasRoom else { return false }
+    guard hasRoom, !endsWriting else { return false }
     pending.append(append)
     scheduleFlush()
     return true
@@ -306,13 +314,20 @@ import Glibc
   private func flush() {
     isFlushDue = false
     guard isOpen, !isBlocked else { return }
-    guard let cipher else { return finish(pending.send(to: descriptor)) }
+    guard let cipher else {
+      let queued = pending.count
+      let sending = pending.send(to: descriptor)
+      sentBytes += queued - pending.count
+      return finish(sending)
+    }
     do throws(SeamError) {
       // What waits for its handshake waits in clear; of the rest only so much is sealed as the socket takes soon.
       repeat {
         if cipher.isEstablished { try seal(cipher) }
         sealed.append { cipher.drain(into: &$0) }
+        let queued = sealed.count
         let sending = sealed.send(to: descriptor)
+        sentBytes += queued - sealed.count
         finish(sending)
         guard case .done = sending, isOpen else { return }
       } while cipher.isEstablished && !pending.isEmpty
@@ -324,7 +339,7 @@ import Glibc
   private func seal(_ cipher: any StreamCipher) throws(SeamError) {
     guard !pending.isEmpty else { return }
     var result: Result<Void, SeamError> = .success(())
-    pending.take(upTo: 4 * Self.chunk) { plaintext in
+    pending.take(upTo: Self.sealedAtOnce) { plaintext in
       do throws(SeamError) { try cipher.seal(plaintext) } catch { result = .failure(error) }
     }
     try result.get()
@@ -342,14 +357,29 @@ import Glibc
           .unavailable, native: Int(error.code), operation: "write to \(endpoint)", cause: error.description))
     }
     if queuedBytes <= queueLimit / 2 { roomWaiters.resumeAll(()) }
+    guard queuedBytes == 0, isOpen else { return }
+    if endsWriting { shutdown(descriptor, CInt(SHUT_WR)) }
+    onSent?()
   }
 
   // MARK: Ending
+
+  /// Ends our side of the stream when everything that is queued has been sent; the other side may still be read.
+  package func finishWriting() {
+    guard isOpen, !endsWriting else { return }
+    if let cipher, cipher.isEstablished {
+      flush()
+      cipher.end()
+    }
+    endsWriting = true
+    scheduleFlush()
+  }
 
   /// Closes the stream after one last attempt to send what is queued; `onClose` is not called.
   package func close() {
     guard isOpen else { return }
     onClose = nil
+    onSent = nil
     if let cipher, cipher.isEstablished {
       flush()
       cipher.end()
@@ -373,6 +403,7 @@ import Glibc
 
   private func tellClosed(_ error: SeamError) {
     onBytes = nil
+    onSent = nil
     let tell = onClose
     onClose = nil
     tell?(error)

@@ -16,10 +16,12 @@ package final class ProcessWatch: @unchecked Sendable {
   private let parent: pid_t
   private var descriptors: [(descriptor: CInt, watch: Watch)] = []
   private var timer: LoopTimer?
+  private let watchesParent: Bool
 
-  /// Takes note of the parent, and blocks the signals on the calling thread, from which later threads inherit that.
-  package init(loop: EventLoop, ended: @escaping (Cause) -> Void) {
+  /// Takes note of the parent, unless its death does not matter, and blocks the signals on the calling thread, from which later threads inherit that.
+  package init(loop: EventLoop, watchesParent: Bool = true, ended: @escaping (Cause) -> Void) {
     self.loop = loop
+    self.watchesParent = watchesParent
     self.ended = ended
     parent = getppid()
     var signals = Self.signals
@@ -42,7 +44,7 @@ package final class ProcessWatch: @unchecked Sendable {
     let signalDescriptor = try SystemError.check(
       "signalfd", unsafe signalfd(-1, &signals, CInt(SFD_NONBLOCK | SFD_CLOEXEC)))
     try watch(signalDescriptor) { [self] in takeSignal(signalDescriptor) }
-    try watchParent()
+    if watchesParent { try watchParent() }
   }
 
   /// Ends watching.

@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 import Synchronization
 
@@ -41,6 +42,12 @@ enum Resolver {
       throw SeamError(.unavailable, operation: operation, cause: "the name servers did not answer in time")
     case .cancelled: throw SeamError(.cancelled, operation: operation, cause: "the caller cancelled")
     }
+  }
+
+  /// The address of a numeric host; nil where it is none. Does not block.
+  static func numericAddress(_ host: String, port: Int) -> SocketAddress? {
+    guard case .addresses(let found) = look(host, port, flags: AI_NUMERICHOST | AI_NUMERICSERV) else { return nil }
+    return found.first
   }
 
   private static func look(_ host: String, _ port: Int, flags: CInt) -> Answer {

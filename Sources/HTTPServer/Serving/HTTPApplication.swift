@@ -1,0 +1,18 @@
+import ParleyRuntime
+
+/// What a server serves. Called on the server's loop.
+package protocol HTTPApplication: AnyObject, Sendable {
+  /// Judges a head before its body is read.
+  func admit(_ head: RequestHead, from peer: IPAddress?) -> HTTPAdmission
+
+  /// Takes a request whose head was admitted, with its whole body. The exchange is ended now or later.
+  func handle(_ exchange: HTTPExchange)
+}
+
+/// What to do with a request whose head was read.
+package enum HTTPAdmission: Sendable {
+  /// Read its body, of at most so many bytes, and handle it.
+  case body(limit: Int)
+  /// Answer at once; the body is passed over.
+  case answer(HTTPResponse)
+}

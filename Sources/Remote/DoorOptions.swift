@@ -1,0 +1,35 @@
+import ParleyHTTPServer
+import ParleyMCP
+import ParleyRuntime
+
+/// What the HTTP door serves, where, and to whom.
+package struct DoorOptions: Sendable {
+  /// What clients see as the server's name and version.
+  package var name = "parley"
+  package var version: String
+  /// Where it listens, at least one place.
+  package var endpoints: [Endpoint]
+  package var access = AccessRules()
+  package var authenticator: any Authenticator
+  package var limits = ServerLimits()
+  /// What is pushed to sessions that hold a stream open; nil where live push is off.
+  package var livePush: StdioServer.LivePush?
+  /// What happens to messages that came before a session.
+  package var catchUp = StdioServer.CatchUp()
+  /// Marks to take over from another program, once, where the participant has none yet.
+  package var importMarks: [Topic: Cursor]?
+  /// Sessions in all.
+  package var sessions = 1_000
+  /// A session without a request and without an open stream ends after so long.
+  package var sessionIdleTime: Duration = .seconds(1_800)
+  /// A stream that has nothing to say says so this often, so that nobody between takes it for dead.
+  package var keepAlive: Duration = .seconds(15)
+  /// After the signal to end, what is under way has so long.
+  package var drainTime: Duration = .milliseconds(4_500)
+
+  package init(version: String, endpoints: [Endpoint], authenticator: any Authenticator) {
+    self.version = version
+    self.endpoints = endpoints
+    self.authenticator = authenticator
+  }
+}

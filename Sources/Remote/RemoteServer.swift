@@ -1,0 +1,108 @@
+import Glibc
+import ParleyCoordination
+import ParleyHTTPServer
+import ParleyMCP
+import ParleyRuntime
+
+/// MCP over HTTP: listens until it is told to end, then lets what is under way finish.
+package actor RemoteServer: LoopActor {
+  /// Calls that are nearly done are still answered after the signal to end.
+  private static let settling: Duration = .milliseconds(500)
+
+  package nonisolated let loop: EventLoop
+  private let supervisor: Supervisor
+  private let options: DoorOptions
+  private let participant: Participant
+  private let mcp: MCPEndpoint
+  private let server: HTTPServer
+  private let ending: Waiters<Void>
+  private let endTicket: UInt64
+  private var hasEnded = false
+  private let listening: @Sendable ([Endpoint]) -> Void
+
+  /// Makes a server on the supervisor's loop. `listening` is told where it listens, before anything is served. Throws
+  /// `badArgument` when a topic pattern does not compile.
+  package init(
+    hub setup: Hub.Setup, supervisor: Supervisor, offer: StdioServer.Offer, options: DoorOptions,
+    listening: @escaping @Sendable ([Endpoint]) -> Void = { _ in }
+  ) throws(HubError) {
+    loop = supervisor.loop
+    self.supervisor = supervisor
+    self.options = options
+    self.listening = listening
+    participant = try Participant(setup: setup, supervisor: supervisor, options: options)
+    mcp = MCPEndpoint(
+      setup: SessionSetup(
+        name: options.name, version: options.version, isChannel: false, tools: offer.tools,
+        resources: offer.resources, prompts: offer.prompts, hub: participant.hub, inbox: participant.inbox,
+        marks: participant.marks),
+      participant: participant, supervisor: supervisor, options: options)
+    server = HTTPServer(
+      loop: supervisor.loop, limits: options.limits, application: Door(mcp: mcp, options: options))
+    server.proxies = options.access.proxies
+    ending = Waiters(loop: supervisor.loop)
+    endTicket = ending.ticket()
+  }
+
+  /// Serves until `end`, cancellation, SIGINT or SIGTERM; the parent's death changes nothing, SIGHUP neither.
+  ///
+  /// Runs the supervisor too. Throws when it cannot listen where it should.
+  package func run(watchesProcess: Bool = true) async throws(SystemError) {
+    let process =
+      watchesProcess
+      ? ProcessWatch(loop: loop, watchesParent: false) { [weak self] in self?.noticed($0) } : nil
+    try process?.start()
+    let places: [Endpoint]
+    do throws(SystemError) {
+      places = try listen()
+    } catch {
+      process?.stop()
+      await server.drain(until: loop.now)
+      throw error
+    }
+    listening(places)
+    let connection = loop.spawn { [supervisor] in await supervisor.run() }
+    participant.start()
+    if !hasEnded { _ = await ending.wait(endTicket, until: nil) }
+    await finish(connection)
+    process?.stop()
+  }
+
+  private func listen() throws(SystemError) -> [Endpoint] {
+    var places: [Endpoint] = []
+    for endpoint in options.endpoints { places.append(try server.listen(on: endpoint)) }
+    return places
+  }
+
+  private nonisolated func noticed(_ cause: ProcessWatch.Cause) {
+    if case .signal(SIGHUP) = cause {
+      return Log.write(.notice, "hang-up signal: nothing to read again")
+    }
+    assumeIsolated { $0.end() }
+  }
+
+  /// Ends the server as a signal would.
+  package func end() {
+    hasEnded = true
+    ending.resume(endTicket, ())
+  }
+
+  /// Short calls are answered; waiting ones, streams and sessions end, and their clients are told.
+  private func finish(_ connection: Task<Void, Never>) async {
+    let deadline = loop.now.advanced(by: options.drainTime)
+    await mcp.settle(until: loop.now.advanced(by: Self.settling))
+    mcp.end()
+    await server.drain(until: deadline)
+    let life = participant.stop()
+    connection.cancel()
+    let joined = Waiters<Void>(loop: loop)
+    let ticket = joined.ticket()
+    let waiting = loop.spawn {
+      await life?.value
+      await connection.value
+      joined.resume(ticket, ())
+    }
+    _ = await joined.wait(ticket, until: loop.now.advanced(by: .milliseconds(400)))
+    waiting.cancel()
+  }
+}
