@@ -91,7 +91,8 @@ let package = Package(
     .executableTarget(
       name: "parley-full",
       dependencies: [
-        "ParleyCommands", "ParleyConfiguration", "ParleyMCP", "ParleyNATS", "ParleyRedis", "ParleyRemote",
+        "ParleyCommands", "ParleyConfiguration", "ParleyHTTPServer", "ParleyMCP", "ParleyNATS", "ParleyRedis",
+        "ParleyRemote",
         "ParleyRuntime", "ParleySQLiteWiring",
       ],
       path: "Sources/CLI/parley-full",

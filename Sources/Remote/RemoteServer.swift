@@ -81,6 +81,11 @@ package actor RemoteServer: LoopActor {
     assumeIsolated { $0.end() }
   }
 
+  /// Requests without a session that are being answered, listening ones included.
+  package var callCount: Int { mcp.callCount }
+  /// Sessions that are open.
+  package var sessionCount: Int { mcp.sessionCount }
+
   /// Ends the server as a signal would.
   package func end() {
     hasEnded = true

@@ -11,7 +11,7 @@ import Testing
   static let echo = "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi"
 
   @Test func keepsConnectionsAndAnswersPipelinedRequestsInOrder() throws {
-    try ServerWorld.use { world in
+    try ServerWorld.use { world async throws in
       let client = try await world.connect()
       client.send(Self.echo + Self.echo + "GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n")
       try await client.wait(for: "{\"error\":{\"code\":\"notFound\"")
@@ -25,7 +25,7 @@ import Testing
   }
 
   @Test func aRequestThatComesByteByByte() throws {
-    try ServerWorld.use { world in
+    try ServerWorld.use { world async throws in
       let client = try await world.connect()
       for byte in Self.echo.utf8 {
         client.stream.write([byte])
@@ -36,7 +36,7 @@ import Testing
   }
 
   @Test func oldClientsAreServedAndClosed() throws {
-    try ServerWorld.use { world in
+    try ServerWorld.use { world async throws in
       let text = try await world.answer(to: "POST /echo HTTP/1.0\r\nContent-Length: 2\r\n\r\nhi")
       #expect(text.hasPrefix("HTTP/1.1 200 OK\r\n") && text.hasSuffix("\r\n\r\nhi"))
       let client = try await world.connect()
@@ -51,7 +51,7 @@ import Testing
   }
 
   @Test func headHasNoBody() throws {
-    try ServerWorld.use { world in
+    try ServerWorld.use { world async throws in
       let text = try await world.answer(
         to: "HEAD /echo HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 3\r\n\r\nabc")
       #expect(text.contains("Content-Length: 3\r\n") && text.hasSuffix("\r\n\r\n"))
@@ -69,7 +69,7 @@ import Testing
       ("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400),
     ] as [(String, Int)]) func refusals(_ request: String, _ status: Int) throws
   {
-    try ServerWorld.use { world in
+    try ServerWorld.use { world async throws in
       let text = try await world.answer(to: request + "GET /echo HTTP/1.1\r\nHost: a\r\n\r\n")
       #expect(text.hasPrefix("HTTP/1.1 \(status) ") && text.contains("Connection: close\r\n"))
       #expect(text.contains("Content-Type: application/json\r\n") && text.contains("{\"error\":{\"code\":"))
@@ -78,7 +78,7 @@ import Testing
   }
 
   @Test func continueIsSaidOnlyToWhomItIsWelcome() throws {
-    try ServerWorld.use { world in
+    try ServerWorld.use { world async throws in
       let client = try await world.connect()
       client.send("POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
       try await client.wait(for: "HTTP/1.1 100 Continue\r\n\r\n")
@@ -92,7 +92,7 @@ import Testing
   }
 
   @Test func aRefusedBodyIsPassedOver() throws {
-    try ServerWorld.use { world in
+    try ServerWorld.use { world async throws in
       let client = try await world.connect()
       client.send("POST /refuse HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nGET / " + Self.echo)
       try await client.wait(for: "\r\n\r\nhi")
@@ -106,7 +106,7 @@ import Testing
     limits.bodyTime = .milliseconds(80)
     limits.idleTime = .milliseconds(80)
     limits.lingerTime = .milliseconds(50)
-    try ServerWorld.use(limits: limits) { world in
+    try ServerWorld.use(limits: limits) { world async throws in
       #expect(try await world.answer(to: "GET / HTT").hasPrefix("HTTP/1.1 408 Request Timeout"))
       #expect(
         try await world.answer(to: "POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nh")
@@ -120,7 +120,7 @@ import Testing
   }
 
   @Test func aStreamIsSentPieceByPieceAndEnds() throws {
-    try ServerWorld.use { world in
+    try ServerWorld.use { world async throws in
       let client = try await world.connect()
       client.send("GET /stream HTTP/1.1\r\nHost: a\r\n\r\n" + Self.echo)
       try await client.wait(for: "Transfer-Encoding: chunked\r\n\r\n")
@@ -138,7 +138,7 @@ import Testing
   }
 
   @Test func aClientThatGoesIsNoticedAtOnce() throws {
-    try ServerWorld.use { world in
+    try ServerWorld.use { world async throws in
       let noticed = Waiters<Void>(loop: world.loop)
       world.application.onChange = { noticed.resumeAll(()) }
       for path in ["/hang", "/stream"] {
@@ -160,7 +160,7 @@ import Testing
     var limits = ServerLimits()
     limits.congestionBytes = 64 << 10
     limits.stallTime = .milliseconds(100)
-    try ServerWorld.use(limits: limits) { world in
+    try ServerWorld.use(limits: limits) { world async throws in
       let noticed = Waiters<Void>(loop: world.loop)
       world.application.onChange = { noticed.resumeAll(()) }
       let client = try await world.connect()
@@ -189,7 +189,7 @@ import Testing
   @Test func theLongestWaitingConnectionMakesRoom() throws {
     var limits = ServerLimits()
     limits.connections = 3
-    try ServerWorld.use(limits: limits) { world in
+    try ServerWorld.use(limits: limits) { world async throws in
       let first = try await world.connect()
       first.send(Self.echo)
       try await first.wait(for: "hi")
@@ -211,7 +211,7 @@ import Testing
   }
 
   @Test func drainingEndsWhatWaitsAndLetsTheRestFinish() throws {
-    try ServerWorld.use { world in
+    try ServerWorld.use { world async throws in
       let noticed = Waiters<Void>(loop: world.loop)
       world.application.onChange = { noticed.resumeAll(()) }
       let idle = try await world.connect()
@@ -238,14 +238,14 @@ import Testing
   }
 
   @Test func listensOnIPv6AndOnUnixSockets() throws {
-    try ServerWorld.use(listening: .tcp(host: "::1", port: 0)) { world in
+    try ServerWorld.use(listening: .tcp(host: "::1", port: 0)) { world async throws in
       let client = try await world.connect()
       client.send(Self.echo)
       try await client.wait(for: "hi")
     }
     let folder = try TemporaryDirectory()
     let path = folder.path("http.sock")
-    try ServerWorld.use(listening: .unix(path: path)) { world in
+    try ServerWorld.use(listening: .unix(path: path)) { world async throws in
       var status = stat()
       #expect(stat(path, &status) == 0 && status.st_mode & 0o777 == 0o600)
       let client = try await world.connect()
@@ -266,7 +266,7 @@ import Testing
     }
     #expect(bound == 0)
     close(stale)
-    try ServerWorld.use(listening: .unix(path: path)) { world in
+    try ServerWorld.use(listening: .unix(path: path)) { world async throws in
       let client = try await world.connect()
       client.send(Self.echo)
       try await client.wait(for: "hi")

@@ -12,7 +12,9 @@ final class RemoteWorld: @unchecked Sendable {  // confined to its loop
   let loop: EventLoop
   let store: SimulatedStore
   let server: RemoteServer
+  private let supervisor: Supervisor
   private let places: Places
+  private var number = 0
   private let changed: Waiters<Void>
 
   // Set once by the server, on the loop.
@@ -38,8 +40,9 @@ final class RemoteWorld: @unchecked Sendable {  // confined to its loop
     var options = DoorOptions(
       version: "1.2.3", endpoints: [.tcp(host: "127.0.0.1", port: 0)], authenticator: OpenDoor())
     adjust(&options)
+    supervisor = Supervisor(loop: loop, backend: SimulatedBackend(store: store))
     server = try RemoteServer(
-      hub: setup, supervisor: Supervisor(loop: loop, backend: SimulatedBackend(store: store)),
+      hub: setup, supervisor: supervisor,
       offer: .standard(), options: options
     ) { found in
       places.endpoint = found.first
@@ -74,8 +77,12 @@ final class RemoteWorld: @unchecked Sendable {  // confined to its loop
   }
 
   /// Stores a message of another participant.
-  func post(_ content: String, on topic: String = "general", to: String? = nil) {
-    store.append(topic: topic, handle: "bob", content: content, to: to)
+  func post(_ content: String, on topic: String = "general") async throws {
+    number += 1
+    _ = try await supervisor.post(
+      Draft(
+        topic: Topic(topic), author: Author(handle: Handle("bob"), instance: "instance-bob"), content: content,
+        key: .generated("k\(number)")), deadline: soon)
   }
 
   // MARK: Requests
@@ -259,7 +266,8 @@ final class WebClient: @unchecked Sendable {
     var rest = bytes[...]
     var body: [UInt8] = []
     while let end = rest.firstIndex(of: UInt8(ascii: "\r")) {
-      guard let size = Int(String(decoding: rest[..<end], as: UTF8.self), radix: 16), rest.count >= end - rest.startIndex + size + 4
+      guard let size = Int(String(decoding: rest[..<end], as: UTF8.self), radix: 16),
+        rest.count >= end - rest.startIndex + size + 4
       else { break }
       if size == 0 { return (body, true) }
       body += rest[(end + 2)..<(end + 2 + size)]
@@ -267,6 +275,9 @@ final class WebClient: @unchecked Sendable {
     }
     return (body, false)
   }
+
+  /// The body so far.
+  var bodyText: String { parsed?.response.text ?? "" }
 
   /// Waits for the whole response.
   func response() async throws -> WebResponse {

@@ -1,6 +1,7 @@
 import Glibc
 import ParleyCommands
 import ParleyConfiguration
+import ParleyHTTPServer
 import ParleyMCP
 import ParleyRemote
 import ParleyRuntime
@@ -51,10 +52,11 @@ extension HTTPDoor {
   /// A connection takes a descriptor, and the usual limit of 1,024 is for programs that use select(2).
   private static func allowManyDescriptors(_ connections: Int) {
     var limit = rlimit()
-    guard unsafe getrlimit(RLIMIT_NOFILE, &limit) == 0 else { return }
+    let resource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+    guard unsafe getrlimit(resource, &limit) == 0 else { return }
     let wanted = rlim_t(connections + 256)
     guard limit.rlim_cur < wanted else { return }
     limit.rlim_cur = min(wanted, limit.rlim_max)
-    _ = unsafe setrlimit(RLIMIT_NOFILE, &limit)
+    _ = unsafe setrlimit(resource, &limit)
   }
 }

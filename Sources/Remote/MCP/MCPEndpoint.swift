@@ -32,7 +32,7 @@ final class MCPEndpoint: @unchecked Sendable {
 
   /// The longest body.
   var bodyLimit: Int { setup.hub.setup.limits.lineBytes }
-  /// Calls and sessions that are under way.
+  var callCount: Int { calls.count }
   var sessionCount: Int { sessions.count }
 
   /// What is wrong with a request before its body is read; nil where nothing is.
