@@ -14,42 +14,35 @@ final class Door: HTTPApplication, @unchecked Sendable {
   }
 
   func admit(_ head: RequestHead, from peer: IPAddress?) -> HTTPAdmission {
-    if let refusal = options.access.refusal(of: head) { return .answer(Self.secured(.refusal(refusal))) }
+    if let refusal = options.access.refusal(of: head) { return .answer(.refusal(refusal)) }
     switch head.path {
     case "/healthz":
       guard head.method == .get || head.method == .head else {
         let refusal = HTTPRefusal(405, "methodNotAllowed", "GET")
-        return .answer(Self.secured(.refusal(refusal, fields: [("Allow", "GET, HEAD")])))
+        return .answer(.refusal(refusal, fields: [("Allow", "GET, HEAD")]))
       }
-      return .answer(Self.secured(.json(200, Array(#"{"status":"ok"}"#.utf8))))
+      return .answer(.json(200, Array(#"{"status":"ok"}"#.utf8)))
     case "/mcp":
       let client = options.access.client(of: head, peer: peer)
       guard options.access.allows(client) else {
-        return .answer(Self.secured(.refusal(HTTPRefusal(403, "addressNotAllowed", "not from this address"))))
+        return .answer(.refusal(HTTPRefusal(403, "addressNotAllowed", "not from this address")))
       }
       // Before method and body are looked at: a stranger learns nothing of what is served.
       if case .refused(let response) = options.authenticator.authenticate(head) {
         log(head, client, response.status)
-        return .answer(Self.secured(response))
+        return .answer(response)
       }
-      if let response = mcp.refusal(of: head) { return .answer(Self.secured(response)) }
+      if let response = mcp.refusal(of: head) { return .answer(response) }
       return .body(limit: head.method == .post ? mcp.bodyLimit : 0)
-    default: return .answer(Self.secured(.refusal(HTTPRefusal(404, "notFound", "there is nothing here"))))
+    default: return .answer(.refusal(HTTPRefusal(404, "notFound", "there is nothing here")))
     }
   }
 
   func handle(_ exchange: HTTPExchange) {
     switch options.authenticator.authenticate(exchange.head) {
-    case .refused(let response): exchange.answer(Self.secured(response))
+    case .refused(let response): exchange.answer(response)
     case .known(let principal): mcp.handle(exchange, from: principal)
     }
-  }
-
-  /// Answers are for whoever asked, and nothing that a browser should render or keep.
-  private static func secured(_ response: HTTPResponse) -> HTTPResponse {
-    var response = response
-    response.fields += [("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff")]
-    return response
   }
 
   private func log(_ head: RequestHead, _ client: IPAddress?, _ status: Int) {

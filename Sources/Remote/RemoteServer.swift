@@ -39,6 +39,8 @@ package actor RemoteServer: LoopActor {
       participant: participant, supervisor: supervisor, options: options)
     server = HTTPServer(
       loop: supervisor.loop, limits: options.limits, application: Door(mcp: mcp, options: options))
+    // Answers are for whoever asked, and nothing that a browser should keep or render.
+    server.commonFields = [("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff")]
     server.proxies = options.access.proxies
     ending = Waiters(loop: supervisor.loop)
     endTicket = ending.ticket()

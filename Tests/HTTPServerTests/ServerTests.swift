@@ -73,7 +73,7 @@ import Testing
       let text = try await world.answer(to: request + "GET /echo HTTP/1.1\r\nHost: a\r\n\r\n")
       #expect(text.hasPrefix("HTTP/1.1 \(status) ") && text.contains("Connection: close\r\n"))
       #expect(text.contains("Content-Type: application/json\r\n") && text.contains("{\"error\":{\"code\":"))
-      #expect(text.components(of: "HTTP/1.1 ") == 1)
+      #expect(text.components(of: "\r\nDate: ") == 1)
     }
   }
 
@@ -115,6 +115,7 @@ import Testing
       // Kept alive, but not for ever; a second head that begins and stalls is told.
       #expect(try await world.answer(to: Self.echo).hasSuffix("hi"))
       #expect(try await world.answer(to: Self.echo + "GET").contains("HTTP/1.1 408 "))
+      for _ in 0..<200 where world.server.connectionCount > 0 { await world.loop.sleep(for: .milliseconds(5)) }
       #expect(world.server.connectionCount == 0)
     }
   }

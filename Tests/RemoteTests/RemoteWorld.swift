@@ -110,7 +110,7 @@ final class RemoteWorld: @unchecked Sendable {  // confined to its loop
   ) async throws -> WebResponse {
     let client = try await begin(method, path, fields, body)
     defer { client.stream.close() }
-    return try await client.response()
+    return method == "HEAD" ? try await client.head() : try await client.response()
   }
 
   // MARK: The stateless era

@@ -14,6 +14,8 @@ package final class HTTPServer: @unchecked Sendable {
   package var cipher: (() throws(SeamError) -> any StreamCipher)?
   /// Addresses that stand for many clients, whose connections are counted together with nobody's.
   package var proxies: [AddressRange] = []
+  /// Lines of every response that does not have a line of that name itself.
+  package var commonFields: [(name: String, value: String)] = []
   private var listeners: [Listener] = []
   private var connections: [ObjectIdentifier: HTTPConnection] = [:]
   private var perClient: [IPAddress: Int] = [:]
@@ -120,7 +122,8 @@ package final class HTTPServer: @unchecked Sendable {
   func writeHead(_ status: Int, _ fields: [(name: String, value: String)], into bytes: inout [UInt8]) {
     bytes += "HTTP/1.1 \(status) \(StatusPhrase.of(status))\r\n".utf8
     bytes += date()
-    for (name, value) in fields {
+    let common = commonFields.filter { line in !fields.contains { $0.name == line.name } }
+    for (name, value) in fields + common {
       bytes += name.utf8
       bytes += ": ".utf8
       // A line break in a value would begin a line of somebody else's making.

@@ -1,7 +1,7 @@
 /// Server-sent events (HTML Living Standard section 9.2) as MCP uses them.
 enum EventText {
   static let fields: [(name: String, value: String)] = [
-    ("Content-Type", "text/event-stream"), ("Cache-Control", "no-store"), ("X-Accel-Buffering", "no"),
+    ("Content-Type", "text/event-stream"), ("X-Accel-Buffering", "no"),
   ]
   /// A comment, which clients ignore.
   static let keepAlive = Array(": \n\n".utf8)

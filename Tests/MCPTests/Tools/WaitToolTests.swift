@@ -15,7 +15,7 @@ import Testing
       #expect(result.names == ["messages", "timedOut", "next"])
       #expect(result.contents == ["here"] && result["timedOut"] == false)
       #expect(result["next"]?["build"] == result["messages"]?[0]?["cursor"])
-      #expect(room.reports.all == [5, 10])
+      #expect(room.reports.all == [0, 5, 10])
     }
   }
 
