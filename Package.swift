@@ -83,7 +83,8 @@ let package = Package(
       name: "parley", dependencies: ["ParleyCommands", "ParleySQLiteWiring"], path: "Sources/CLI/parley",
       swiftSettings: strict),
     .executableTarget(
-      name: "parley-full", dependencies: ["ParleyCommands", "ParleyNATS", "ParleyRuntime", "ParleySQLiteWiring"],
+      name: "parley-full",
+      dependencies: ["ParleyCommands", "ParleyNATS", "ParleyRedis", "ParleyRuntime", "ParleySQLiteWiring"],
       path: "Sources/CLI/parley-full",
       swiftSettings: strict),
 
@@ -105,7 +106,8 @@ let package = Package(
 
     test("RuntimeTests", ["ParleyRuntime", "ParleyConformance", "ParleyTestKit"]),
     test(
-      "ConfigurationTests", ["ParleyConfiguration", "ParleyNATS", "ParleyRuntime", "ParleySQLite", "ParleyTestKit"]),
+      "ConfigurationTests",
+      ["ParleyConfiguration", "ParleyNATS", "ParleyRedis", "ParleyRuntime", "ParleySQLite", "ParleyTestKit"]),
     test("TestKitTests", ["ParleyTestKit", "ParleyRuntime"]),
     test("ConformanceTests", ["ParleyConformance", "ParleyRuntime", "ParleyTestKit"]),
     test("SQLiteTests", ["ParleySQLite", "ParleyConformance", "ParleyRuntime", "ParleyTestKit", "CSQLite"]),
