@@ -83,7 +83,9 @@ let package = Package(
       name: "parley", dependencies: ["ParleyCommands", "ParleySQLiteWiring"], path: "Sources/CLI/parley",
       swiftSettings: strict),
     .executableTarget(
-      name: "parley-full", dependencies: ["ParleyCommands", "ParleySQLiteWiring"], path: "Sources/CLI/parley-full",
+      name: "parley-full",
+      dependencies: ["ParleyCommands", "ParleyNATS", "ParleyRedis", "ParleyRuntime", "ParleySQLiteWiring"],
+      path: "Sources/CLI/parley-full",
       swiftSettings: strict),
 
     .target(
@@ -103,7 +105,9 @@ let package = Package(
       path: "Sources/Bench", exclude: ["Floors"], swiftSettings: strict),
 
     test("RuntimeTests", ["ParleyRuntime", "ParleyConformance", "ParleyTestKit"]),
-    test("ConfigurationTests", ["ParleyConfiguration", "ParleyRuntime", "ParleySQLite", "ParleyTestKit"]),
+    test(
+      "ConfigurationTests",
+      ["ParleyConfiguration", "ParleyNATS", "ParleyRedis", "ParleyRuntime", "ParleySQLite", "ParleyTestKit"]),
     test("TestKitTests", ["ParleyTestKit", "ParleyRuntime"]),
     test("ConformanceTests", ["ParleyConformance", "ParleyRuntime", "ParleyTestKit"]),
     test("SQLiteTests", ["ParleySQLite", "ParleyConformance", "ParleyRuntime", "ParleyTestKit", "CSQLite"]),

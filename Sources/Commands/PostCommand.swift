@@ -48,7 +48,7 @@ struct PostCommand: ParsableCommand {
       let receipt = try await room.hub.post(request)
       room.output.line(receipt.id.text)
       room.output.object { writer in
-        writer.member("id", receipt.id.text)
+        writer.member("backendMsgId", receipt.id.text)
         writer.member("cursor", receipt.cursor.text)
         writer.member("topic", request.topic.name)
         writer.member("durability", receipt.durability.description)

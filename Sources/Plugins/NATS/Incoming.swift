@@ -47,6 +47,15 @@ struct Answer: Sendable {
   /// The message, where it is a direct get's.
   let direct: StoredMessage?
 
+  /// Nobody listens there.
+  static let nobody = Answer()
+
+  private init() {
+    status = 503
+    data = []
+    direct = nil
+  }
+
   init(_ message: borrowing NATSMessage) {
     let data = message.data
     self.data = data

@@ -63,6 +63,8 @@ final class LiveConsumer {
   var progress: ConsumerProgress
   /// Messages that were asked for and have not come.
   var outstanding = 0
+  /// When it was last asked, and last heard.
+  var asked: LoopInstant
   var heard: LoopInstant
 
   init(
@@ -74,6 +76,7 @@ final class LiveConsumer {
     self.heartbeat = heartbeat
     progress = ConsumerProgress(expected: sequence)
     heard = now
+    asked = now
   }
 }
 

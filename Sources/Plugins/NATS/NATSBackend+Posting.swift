@@ -67,7 +67,7 @@ extension NATSBackend {
       if needsSearch(order, facts), let earlier = try await earlier(order, facts, session, deadline: deadline) {
         return earlier
       }
-      if let ack = try await publish(order, session, deadline: deadline) {
+      if let ack = try await publish(order, facts, session, deadline: deadline) {
         return try await receipt(ack, order, session, facts, deadline: deadline)
       }
       session.streams[StreamName(order.names.stream)] = nil
@@ -78,11 +78,13 @@ extension NATSBackend {
 
   /// The server's acknowledgement; nil where no stream takes the subject, so that nothing was stored.
   private func publish(
-    _ order: Order, _ session: NATSSession, deadline: LoopInstant
+    _ order: Order, _ facts: StreamFacts, _ session: NATSSession, deadline: LoopInstant
   ) async throws(SeamError) -> PublishAck? {
     let ticket: UInt64
     do throws(NATSFailure) {
-      ticket = try session.ask(order.names.subject, order.payload, headers: order.headers, isPost: true)
+      ticket = try session.ask(
+        order.names.subject, order.payload, headers: order.headers,
+        post: NATSSession.PostTarget(names: order.names, generation: facts.generation))
     } catch {
       throw error.seamError("post")
     }
@@ -127,6 +129,60 @@ extension NATSBackend {
     return Receipt(
       id: MessageID(String(ack.sequence)), cursor: LogPlace.cursor(facts.generation, ack.sequence), storedAt: nil,
       durability: facts.durability, isDuplicate: ack.isDuplicate)
+  }
+
+  // MARK: Posts that perhaps nobody listens to
+
+  /// Looks whether the streams of the posts in flight are there still, and ends those that cannot be answered.
+  func verifyPosts(_ session: NATSSession) {
+    session.verifiesAgain = true
+    guard !session.isVerifying else { return }
+    session.isVerifying = true
+    loop.spawn { await self.verifyAll(session) }
+  }
+
+  private func verifyAll(_ session: NATSSession) async {
+    while session.verifiesAgain, self.session === session {
+      session.verifiesAgain = false
+      await verify(session)
+    }
+    session.isVerifying = false
+  }
+
+  private func verify(_ session: NATSSession) async {
+    var groups: [StreamName: (target: NATSSession.PostTarget, tickets: [UInt64])] = [:]
+    for (ticket, request) in session.asked {
+      guard let target = request.post else { continue }
+      groups[StreamName(target.names.stream), default: (target, [])].tickets.append(ticket)
+    }
+    for (target, tickets) in groups.values {
+      guard self.session === session else { return }
+      let found: StreamFacts?
+      do throws(SeamError) {
+        found = try await stream(target.names, session, deadline: loop.now.advanced(by: .seconds(5)))
+      } catch {
+        // Those posts end at their deadline, as unknown.
+        continue
+      }
+      guard let reply = verdict(found, target) else { continue }
+      for ticket in tickets { session.resolve(ticket, reply) }
+    }
+  }
+
+  /// How posts end that were sent to a stream as it was then; nil where it still answers them.
+  private func verdict(_ found: StreamFacts?, _ target: NATSSession.PostTarget) -> NATSSession.Reply? {
+    guard let found else { return .answer(.nobody) }
+    guard found.keeps(target.names.subject) else {
+      return .failed(
+        SeamError(
+          .unsupported, operation: "post",
+          cause: "the stream \(target.names.stream) does not keep \(target.names.subject)"))
+    }
+    guard found.generation != target.generation else { return nil }
+    return .failed(
+      SeamError(
+        .outcomeUnknown, operation: "post",
+        cause: "the stream was made anew while the message was under way; the same key is safe"))
   }
 
   // MARK: Keys that the server may have forgotten

@@ -156,6 +156,7 @@ extension NATSBackend {
   private func pull(_ consumer: LiveConsumer, _ reader: LiveReader, _ session: NATSSession) {
     let request = JetStreamAPI.pull(Self.pull.batch, expires: Self.pullExpires, heartbeat: consumer.heartbeat)
     consumer.outstanding += Self.pull.batch
+    consumer.asked = loop.now
     let reply = session.inbox + "c\(consumer.number)"
     do throws(NATSFailure) {
       try session.handle.publish(request, to: api.next(reader.names.stream, consumer.name), reply: reply)
@@ -251,6 +252,17 @@ extension NATSBackend {
       reader.failures += 1
       if reader.failures <= 1 { start(reader, session) } else { startLater(reader, session) }
     case .other: break
+    }
+  }
+
+  /// Makes consumers again that were asked just now and have not been heard since: one of them may be gone.
+  func restartFresh(_ session: NATSSession) {
+    let now = loop.now
+    for reader in Array(session.routes.values) {
+      guard let consumer = reader.consumer, consumer.asked > consumer.heard,
+        consumer.asked.duration(to: now) < .seconds(1)
+      else { continue }
+      start(reader, session)
     }
   }
 

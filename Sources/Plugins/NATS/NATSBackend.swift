@@ -33,6 +33,9 @@ public actor NATSBackend: Backend {
     api = JetStreamAPI(domain: options.domain)
   }
 
+  /// The version of the library that talks to the server.
+  public static var libraryVersion: String { NATSHandle.libraryVersion }
+
   /// `durability` is that of streams that we make; `contentLimit` is known after the first connection.
   public var traits: BackendTraits {
     let durability: Durability =
@@ -76,6 +79,8 @@ public actor NATSBackend: Backend {
     }
     opened.isReady = true
     beat(opened)
+    // Later ones tell their version with every stream.
+    if !opened.hasBatches { loop.spawn { await self.noteVersion(opened) } }
   }
 
   private func dial(_ events: ConnectionEvents) async throws(SeamError) -> NATSHandle {
@@ -112,10 +117,13 @@ public actor NATSBackend: Backend {
   private func open(_ session: NATSSession, epoch: UInt64) throws(SeamError) {
     let inbox = Array(session.inbox.utf8)
     do throws(SystemError) {
-      try session.handle.start { [weak self] message in
-        let incoming = Incoming(message, inbox: inbox)
-        self?.assumeIsolated { $0.take(incoming, epoch: epoch) }
-      }
+      try session.handle.start(
+        NATSHandle.Receiver(
+          message: { [weak self] message in
+            let incoming = Incoming(message, inbox: inbox)
+            self?.assumeIsolated { $0.take(incoming, epoch: epoch) }
+          },
+          nobody: { [weak self] in self?.assumeIsolated { $0.nobodyAnswered(epoch: epoch) } }))
     } catch {
       throw SeamError(.unavailable, native: Int(error.code), operation: "connect", cause: error.description)
     }
@@ -250,6 +258,18 @@ public actor NATSBackend: Backend {
     case .advisory(let stream): streamChanged(stream, session)
     case .other: break
     }
+  }
+
+  /// Nobody listens to something that was sent, and cnats does not tell what it was: whatever it may have been is ended
+  /// or looked at again.
+  private func nobodyAnswered(epoch: UInt64) {
+    guard let session, epoch == self.epoch else { return }
+    session.heard = loop.now
+    for (ticket, request) in session.asked where !session.isReady || request.parts != nil {
+      session.resolve(ticket, .answer(.nobody))
+    }
+    verifyPosts(session)
+    restartFresh(session)
   }
 
   // MARK: Signs of life

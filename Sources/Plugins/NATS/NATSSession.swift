@@ -14,10 +14,16 @@ final class NATSSession: @unchecked Sendable {
   /// A request that has not been answered.
   struct Asked {
     let subject: String
-    /// A post, whose outcome is open when the session ends.
-    let isPost: Bool
+    /// Where it is a post, whose outcome is open when the session ends: its stream, as it was known then.
+    let post: PostTarget?
     /// What has come of an answer in many parts; nil where it is one.
     var parts: [StoredMessage]?
+  }
+
+  /// Where a post goes.
+  struct PostTarget: Sendable {
+    let names: TopicNames
+    let generation: String
   }
 
   let handle: NATSHandle
@@ -42,6 +48,10 @@ final class NATSSession: @unchecked Sendable {
   var isReady = false
   /// The server is about to go: no new posts.
   var isLeaving = false
+  /// Posts are being looked after that perhaps nobody listens to.
+  var isVerifying = false
+  /// More of them may be since that look began.
+  var verifiesAgain = false
   /// The server can answer a direct get of many messages (2.11 and later).
   var hasBatches = false
   /// The server tells us of streams that are made and deleted.
@@ -72,7 +82,7 @@ final class NATSSession: @unchecked Sendable {
 
   /// Sends a request and returns the ticket to wait with.
   func ask(
-    _ subject: String, _ data: [UInt8], headers: WireHeaders? = nil, isPost: Bool = false, inParts: Bool = false
+    _ subject: String, _ data: [UInt8], headers: WireHeaders? = nil, post: PostTarget? = nil, inParts: Bool = false
   ) throws(NATSFailure) -> UInt64 {
     let ticket = replies.ticket()
     do throws(NATSFailure) {
@@ -81,7 +91,7 @@ final class NATSSession: @unchecked Sendable {
       replies.forget(ticket)
       throw error
     }
-    asked[ticket] = Asked(subject: subject, isPost: isPost, parts: inParts ? [] : nil)
+    asked[ticket] = Asked(subject: subject, post: post, parts: inParts ? [] : nil)
     return ticket
   }
 
@@ -107,6 +117,11 @@ final class NATSSession: @unchecked Sendable {
     replies.resume(ticket, isEnd ? .batch(parts) : .answer(answer))
   }
 
+  /// Ends a request early.
+  func resolve(_ ticket: UInt64, _ reply: Reply) {
+    if asked.removeValue(forKey: ticket) != nil { replies.resume(ticket, reply) }
+  }
+
   /// Answers what went to a subject that the server refused.
   func refuse(_ subject: String, _ error: SeamError) {
     for (ticket, request) in asked where request.subject == subject {
@@ -119,7 +134,7 @@ final class NATSSession: @unchecked Sendable {
   func end(_ error: SeamError) {
     for (ticket, request) in asked.sorted(by: { $0.key < $1.key }) {
       let outcome =
-        request.isPost
+        request.post != nil
         ? SeamError(
           .outcomeUnknown, operation: "post", cause: "the session ended before the server answered: \(error.cause)")
         : error

@@ -248,17 +248,20 @@ final class RedisPosts: @unchecked Sendable {
   static var notConnected: SeamError { SeamError(.unavailable, operation: "post", cause: "not connected") }
 
   /// Answers a post and those that wait with it, and remembers what nobody was there to hear.
-  func finish(_ post: RedisPost, _ result: Result<Receipt, SeamError>) {
+  func finish(_ post: RedisPost, _ outcome: Result<Receipt, SeamError>) {
     open[post.number] = nil
+    var result = outcome
     let key = post.draft.key.text
     if !post.draft.key.isChosen {
       switch result {
-      case .success(var receipt):
+      case .success(let receipt):
         if !post.followers.isEmpty || post.isAnswered || doubts[key] != nil {
-          receipt = Receipt(
+          // Whoever asks again is told that it was stored before.
+          let again = Receipt(
             id: receipt.id, cursor: receipt.cursor, storedAt: receipt.storedAt, durability: receipt.durability,
             isDuplicate: true)
-          doubt(post, .stored(receipt))
+          doubt(post, .stored(again))
+          if post.isAnswered { result = .success(again) }
         }
       case .failure(let error): if error.code != .outcomeUnknown, case .inFlight = doubts[key] { doubts[key] = nil }
       }
