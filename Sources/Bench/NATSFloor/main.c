@@ -5,7 +5,6 @@
 //   parley-floor-nats URL post STREAM COUNT WINDOW SIZE MODE  publishes with WINDOW acknowledgements outstanding; MODE
 //                                                             same: payload and headers as Parley's; bare: no headers
 //   parley-floor-nats URL fetch STREAM COUNT                  direct get of 100 messages from COUNT places
-//   parley-floor-nats URL clean PREFIX                        deletes the streams whose names begin so
 //
 // STREAM is made where it is missing, its subject is the same word. Writes nanoseconds, one figure a line, then
 // "seconds" and the whole time.
@@ -186,24 +185,12 @@ static int fetch(const char *url, const char *stream, long count) {
   return 0;
 }
 
-static int clean(const char *url, const char *prefix) {
-  natsConnection *connection = dial(url);
-  jsCtx *js = NULL;
-  jsStreamNamesList *names = NULL;
-  check("JetStream", natsConnection_JetStream(&js, connection, NULL));
-  check("streams", js_StreamNames(&names, js, NULL, NULL));
-  for (int i = 0; i < names->Count; i++)
-    if (!strncmp(names->List[i], prefix, strlen(prefix))) js_DeleteStream(js, names->List[i], NULL, NULL);
-  return 0;
-}
-
 int main(int argc, char **argv) {
   const char *what = argc > 3 ? argv[2] : "";
   if (argc == 6 && !strcmp(what, "roundtrip")) return roundtrip(argv[1], argv[3], atol(argv[4]), atoi(argv[5]));
   if (argc == 8 && !strcmp(what, "post"))
     return post(argv[1], argv[3], atol(argv[4]), atol(argv[5]), atoi(argv[6]), !strcmp(argv[7], "same"));
   if (argc == 5 && !strcmp(what, "fetch")) return fetch(argv[1], argv[3], atol(argv[4]));
-  if (argc == 4 && !strcmp(what, "clean")) return clean(argv[1], argv[3]);
   fprintf(stderr, "floor: unknown\n");
   return 2;
 }

@@ -4,7 +4,6 @@
 //   parley-floor-redis URL post STREAM COUNT WINDOW SIZE MODE   XADDs, WINDOW of them unanswered; MODE same: the fields
 //                                                               that Parley writes; bare: one field
 //   parley-floor-redis URL fetch STREAM COUNT                   XRANGE of 100 entries from COUNT places
-//   parley-floor-redis URL clean PREFIX                         deletes the keys that begin so
 //
 // URL is redis://[[user]:password@]host[:port]. Writes nanoseconds, one figure a line, then "seconds" and the whole time.
 #define _GNU_SOURCE
@@ -165,26 +164,12 @@ static int fetch(const char *url, const char *stream, long count) {
   return 0;
 }
 
-static int clean(const char *url, const char *prefix) {
-  redisContext *c = dial(url);
-  char place[32] = "0";
-  do {
-    redisReply *found = checked(c, redisCommand(c, "SCAN %s MATCH %s* COUNT 1000", place, prefix));
-    snprintf(place, sizeof place, "%s", found->element[0]->str);
-    for (size_t i = 0; i < found->element[1]->elements; i++)
-      freeReplyObject(checked(c, redisCommand(c, "UNLINK %s", found->element[1]->element[i]->str)));
-    freeReplyObject(found);
-  } while (strcmp(place, "0"));
-  return 0;
-}
-
 int main(int argc, char **argv) {
   const char *what = argc > 3 ? argv[2] : "";
   if (argc == 6 && !strcmp(what, "roundtrip")) return roundtrip(argv[1], argv[3], atol(argv[4]), atoi(argv[5]));
   if (argc == 8 && !strcmp(what, "post"))
     return post(argv[1], argv[3], atol(argv[4]), atol(argv[5]), atoi(argv[6]), !strcmp(argv[7], "same"));
   if (argc == 5 && !strcmp(what, "fetch")) return fetch(argv[1], argv[3], atol(argv[4]));
-  if (argc == 4 && !strcmp(what, "clean")) return clean(argv[1], argv[3]);
   fprintf(stderr, "floor: unknown\n");
   return 2;
 }
