@@ -77,33 +77,48 @@ extension NATSBackend {
   }
 
   /// The server's acknowledgement; nil where no stream takes the subject, so that nothing was stored.
+  ///
+  /// What is not acknowledged soon is sent again, under the same key: a cluster that elects a leader drops it.
   private func publish(
     _ order: Order, _ facts: StreamFacts, _ session: NATSSession, deadline: LoopInstant
   ) async throws(SeamError) -> PublishAck? {
-    let ticket: UInt64
-    do throws(NATSFailure) {
-      ticket = try session.ask(
-        order.names.subject, order.payload, headers: order.headers,
-        post: NATSSession.PostTarget(names: order.names, generation: facts.generation))
-    } catch {
-      throw error.seamError("post")
-    }
-    let answer: Answer
-    do throws(SeamError) {
-      answer = try await self.answer(session, ticket, deadline: deadline, operation: "post")
-    } catch {
-      switch error.code {
-      case .noSuchTopic: return nil
-      case .timedOut, .cancelled:
-        throw SeamError(
-          .outcomeUnknown, operation: "post", cause: "\(error.cause), but the message was sent; the same key is safe")
-      default: throw error
+    let target = NATSSession.PostTarget(names: order.names, generation: facts.generation)
+    var isRepeated = false
+    while true {
+      let ticket: UInt64
+      do throws(NATSFailure) {
+        ticket = try session.ask(order.names.subject, order.payload, headers: order.headers, post: target)
+      } catch {
+        throw isRepeated ? unknown(error.text) : error.seamError("post")
+      }
+      let patience = min(deadline, loop.now.advanced(by: Self.asksAgain))
+      do throws(SeamError) {
+        let answer = try await answer(session, ticket, deadline: patience, operation: "post")
+        // A repetition of our own that the server dropped is no duplicate to the caller; a chosen key is looked at.
+        return try acknowledgement(answer, isRepeated: isRepeated && !order.draft.key.isChosen)
+      } catch {
+        switch error.code {
+        case .noSuchTopic: return nil
+        case .timedOut where loop.now < deadline && self.session === session: isRepeated = true
+        case .timedOut, .cancelled: throw unknown("\(error.cause), but the message was sent")
+        default: throw error
+        }
       }
     }
-    do throws(JetStreamFailure) { return try PublishAck(answer.data) } catch {
+  }
+
+  private func acknowledgement(_ answer: Answer, isRepeated: Bool) throws(SeamError) -> PublishAck? {
+    do throws(JetStreamFailure) {
+      let ack = try PublishAck(answer.data)
+      return isRepeated ? ack.asFirst : ack
+    } catch {
       if error.isStreamMissing { return nil }
       throw error.seamError("post")
     }
+  }
+
+  private func unknown(_ cause: String) -> SeamError {
+    SeamError(.outcomeUnknown, operation: "post", cause: "\(cause); the same key is safe")
   }
 
   private func receipt(
@@ -179,10 +194,7 @@ extension NATSBackend {
           cause: "the stream \(target.names.stream) does not keep \(target.names.subject)"))
     }
     guard found.generation != target.generation else { return nil }
-    return .failed(
-      SeamError(
-        .outcomeUnknown, operation: "post",
-        cause: "the stream was made anew while the message was under way; the same key is safe"))
+    return .failed(unknown("the stream was made anew while the message was under way"))
   }
 
   // MARK: Keys that the server may have forgotten

@@ -255,7 +255,9 @@ public actor NATSBackend: Backend {
     case .delivery(let delivered, let message): deliver(message, delivered, session)
     case .answer(let ticket, let answer): session.take(answer, ticket)
     case .status(let number, let status): consumerSays(status, number, session)
-    case .advisory(let stream): streamChanged(stream, session)
+    case .streamMade(let stream): streamMade(stream, session)
+    case .streamDeleted(let stream): session.streams[StreamName(stream)] = nil
+    case .leaderElected(let stream): leaderChanged(stream, session)
     case .other: break
     }
   }
@@ -274,9 +276,9 @@ public actor NATSBackend: Backend {
 
   // MARK: Signs of life
 
-  /// Looks four times within the watchdog's time whether server and consumers are there.
+  /// Looks eight times within the watchdog's time whether server and consumers are there.
   private func beat(_ session: NATSSession) {
-    let interval = options.watchdog / 4
+    let interval = options.watchdog / 8
     session.pulse = loop.schedule(after: interval) { [weak self] in
       self?.assumeIsolated { backend in
         guard backend.session === session else { return }
