@@ -376,6 +376,7 @@ final class BlockingLane: @unchecked Sendable {
   private func inspect(_ stream: String) async {
     for subscription in streams[stream] ?? [] where !subscription.isEnded && !subscription.isPaused {
       let place = subscription.place
+      if let witness = place.witness, await reader.exists(witness, in: stream) { continue }
       // A failure is the session's to notice.
       guard let loss = try? await reader.loss(after: place, in: stream), subscription.place == place else { continue }
       tell(loss, to: subscription)
