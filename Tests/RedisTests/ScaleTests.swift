@@ -23,6 +23,30 @@ import Testing
     }
   }
 
+  @Test func sessionsLeaveNoConnectionBehind() async throws {
+    try await withServer { place in
+      let backend = try await place.connect()
+      for number in 0..<50 {
+        let recorder = DeliveryRecorder(loop: place.loop)
+        let end = try await backend.fetch(limit: 1).next
+        _ = try await backend.subscribe(general, after: end, sink: recorder.sink)
+        try await backend.post(draft("\(number)"))
+        #expect(await recorder.wait(until: place.soon) { $0.messages.map(\.content) == ["\(number)"] })
+        await backend.disconnect()
+        try await backend.connect { _ in }
+      }
+      await backend.disconnect()
+      // The server hears of the end a moment later.
+      let deadline = place.soon
+      var left = 1
+      while left > 0, place.loop.now < deadline {
+        let list = try await place.server.command("CLIENT", "LIST").text ?? ""
+        left = list.split(separator: "\n").filter { $0.contains("name=parley") }.count
+      }
+      #expect(left == 0)
+    }
+  }
+
   @Test func aSlowSinkHoldsBackItsOwnTopicAlone() async throws {
     try await withServer { place in
       let backend = try await place.connect()

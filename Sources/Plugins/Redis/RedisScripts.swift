@@ -29,6 +29,9 @@ struct RedisScript: Sendable {
 
     """
 
+  /// KEYS: stream. ARGV: an id. Whether there is such an entry, 1 or 0.
+  static let exists = RedisScript(text: "return #redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1])")
+
   /// KEYS: stream, generation marker. ARGV: what follows the key in XADD.
   static let create = RedisScript(text: add + "return add(1)")
 
