@@ -21,7 +21,7 @@ package struct RequestID: Hashable, Sendable {
     self.slice = slice
   }
 
-  package static func == (a: RequestID, b: RequestID) -> Bool { a.key.utf8.elementsEqual(b.key.utf8) }
+  package static func == (a: RequestID, b: RequestID) -> Bool { a.key.isExactly(b.key) }
 
   package func hash(into hasher: inout Hasher) { hasher.combine(key) }
 }

@@ -20,7 +20,10 @@ public actor NATSBackend: Backend {
   var doubtful = DoubtfulKeys()
   /// Servers that the cluster told of, for the next connection.
   private var discovered: [String] = []
-  private var contentLimit: Int?
+  private(set) var contentLimit: Int?
+  /// Names that were folded already, 4,096 at most.
+  private var knownNames: [Topic: TopicNames] = [:]
+  private var lastTimestamp: (milliseconds: Int64, text: String) = (-1, "")
   private var notes: [String: String] = [:]
 
   /// What of the server's limit is kept for everything but the content.
@@ -194,6 +197,22 @@ public actor NATSBackend: Backend {
     return session
   }
 
+  /// The topic's subject and stream.
+  func names(of topic: Topic) -> TopicNames {
+    if let known = knownNames[topic] { return known }
+    if knownNames.count >= 4096 { knownNames = [:] }
+    let names = TopicNames(topic, options)
+    knownNames[topic] = names
+    return names
+  }
+
+  /// Now, as payloads say it; posts of one millisecond share the text.
+  func timestamp() -> String {
+    let now = loop.wallClockMilliseconds
+    if lastTimestamp.milliseconds != now { lastTimestamp = (now, Timestamp.text(now)) }
+    return lastTimestamp.text
+  }
+
   func note(_ key: String, _ text: String?) { notes[key] = text }
 
   // MARK: What comes
@@ -255,7 +274,9 @@ public actor NATSBackend: Backend {
     case .delivery(let delivered, let message): deliver(message, delivered, session)
     case .answer(let ticket, let answer): session.take(answer, ticket)
     case .status(let number, let status): consumerSays(status, number, session)
-    case .advisory(let stream): streamChanged(stream, session)
+    case .streamMade(let stream): streamMade(stream, session)
+    case .streamDeleted(let stream): session.streams[StreamName(stream)] = nil
+    case .leaderElected(let stream): leaderChanged(stream, session)
     case .other: break
     }
   }
@@ -274,9 +295,9 @@ public actor NATSBackend: Backend {
 
   // MARK: Signs of life
 
-  /// Looks four times within the watchdog's time whether server and consumers are there.
+  /// Looks eight times within the watchdog's time whether server and consumers are there.
   private func beat(_ session: NATSSession) {
-    let interval = options.watchdog / 4
+    let interval = options.watchdog / 8
     session.pulse = loop.schedule(after: interval) { [weak self] in
       self?.assumeIsolated { backend in
         guard backend.session === session else { return }
