@@ -95,7 +95,7 @@ let package = Package(
       dependencies: [
         "ParleyCommands", "ParleyConfiguration", "ParleyHTTPServer", "ParleyMCP", "ParleyNATS", "ParleyRedis",
         "ParleyRemote",
-        "ParleyRuntime", "ParleySQLiteWiring",
+        "ParleyRuntime", "ParleySQLiteWiring", "ParleyTLS",
       ],
       path: "Sources/CLI/parley-full",
       swiftSettings: strict),
@@ -139,6 +139,7 @@ let package = Package(
       "RemoteTests",
       [
         "ParleyRemote", "ParleyHTTPServer", "ParleyMCP", "ParleyCoordination", "ParleyRuntime", "ParleyConformance",
+        "ParleyTLS",
         "ParleyTestKit",
       ]),
     test("ProcessTests", ["ParleyRuntime", "ParleyConformance", "ParleyTestKit", "CSQLite"]),

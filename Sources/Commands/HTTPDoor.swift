@@ -37,9 +37,9 @@ enum DoorRule {
           + "loopback addresses and Unix sockets alone"
       }
     }
-    if let place = open.first, http.trustedProxies.isEmpty, !http.isInsecure {
+    if let place = open.first, http.tls == nil, http.trustedProxies.isEmpty, !http.isInsecure {
       return
-        "http.listen: \(place) would carry the token and all messages in clear; listen on a loopback address behind "
+        "http.listen: \(place) would carry the token and all messages in clear; set http.tls, listen on a loopback address behind "
         + "a proxy that speaks TLS, name the proxy in http.trusted_proxies, or set http.insecure: true"
     }
     return nil

@@ -52,11 +52,19 @@ package struct Configuration: Sendable {
     package var clockSkew: Duration
   }
 
+  /// The files with which the HTTP door proves who it is.
+  package struct TLS: Hashable, Sendable {
+    package var certificate: String
+    package var key: String?
+  }
+
   /// Where and how the HTTP door listens, and to whom.
   package struct HTTP: Hashable, Sendable {
     package var listen: [Endpoint]
     package var token: String?
     package var isInsecure: Bool
+    /// Nil where connections are clear.
+    package var tls: TLS?
     package var hosts: [String]
     package var origins: [String]
     package var trustedProxies: [AddressRange]
@@ -154,6 +162,9 @@ extension Configuration.HTTP {
     listen = settings.strings("listen").compactMap(Endpoint.init(listening:))
     token = settings.stringIfSet("token")
     isInsecure = settings.boolean("insecure")
+    tls = settings.blockIfSet("tls").map {
+      Configuration.TLS(certificate: $0.string("certificate"), key: $0.stringIfSet("key"))
+    }
     hosts = settings.strings("hosts").map { $0.lowercased() }
     origins = settings.strings("origins").map { $0.lowercased() }
     trustedProxies = settings.strings("trusted_proxies").compactMap(AddressRange.init)

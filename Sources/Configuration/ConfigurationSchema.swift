@@ -89,12 +89,18 @@ package enum ConfigurationSchema {
     Setting("clock_skew_s", .integer(0...300), default: .integer(30), "How far clocks may differ."),
   ])
 
+  private static let httpTLS = SettingsSchema([
+    Setting("certificate", .path, required: true, "The certificate and those between it and its authority, PEM."),
+    Setting("key", .path, "Its key, PEM without a passphrase; in the certificate's file unless set."),
+  ])
+
   private static let http = SettingsSchema([
     Setting(
       "listen", .oneOrMoreStrings, default: .strings(["127.0.0.1:8808"]),
       "Numeric addresses with ports, or unix: and a path."),
     Setting("token", .secret, "The bearer token that whoever enters must have."),
     Setting("insecure", .boolean, default: .boolean(false), "Waive what protects the door; see http.md."),
+    Setting("tls", .block(httpTLS), optional: true, "Speak TLS; the files are read again on SIGHUP."),
     Setting("hosts", .strings(minimumCount: 0), default: .strings([]), "Host names that the door is reached by."),
     Setting("origins", .strings(minimumCount: 0), default: .strings([]), "Origins of web pages that may call."),
     Setting("trusted_proxies", .strings(minimumCount: 0), default: .strings([]), "Addresses of proxies in front."),

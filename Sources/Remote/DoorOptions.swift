@@ -2,6 +2,9 @@ import ParleyHTTPServer
 import ParleyMCP
 import ParleyRuntime
 
+/// Makes the server's side of an encrypted connection; nil where memory is short.
+package typealias CipherMaker = @Sendable () -> (any StreamCipher)?
+
 /// What the HTTP door serves, where, and to whom.
 package struct DoorOptions: Sendable {
   /// What clients see as the server's name and version.
@@ -12,6 +15,10 @@ package struct DoorOptions: Sendable {
   package var access = AccessRules()
   package var authenticator: any Authenticator
   package var limits = ServerLimits()
+  /// Makes what encrypts a connection; nil where connections are clear.
+  package var makeCipher: CipherMaker?
+  /// Reads the certificate's files anew, when a signal asks for it; may block.
+  package var loadCipher: (@Sendable () -> Result<CipherMaker, SeamError>)?
   /// What is pushed to sessions that hold a stream open; nil where live push is off.
   package var livePush: StdioServer.LivePush?
   /// What happens to messages that came before a session.

@@ -41,12 +41,14 @@ package actor RemoteServer: LoopActor {
       loop: supervisor.loop, limits: options.limits, application: Door(mcp: mcp, options: options))
     // Answers are for whoever asked, and nothing that a browser should keep or render.
     server.commonFields = [("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff")]
+    server.cipher = options.makeCipher
     server.proxies = options.access.proxies
     ending = Waiters(loop: supervisor.loop)
     endTicket = ending.ticket()
   }
 
-  /// Serves until `end`, cancellation, SIGINT or SIGTERM; the parent's death changes nothing, SIGHUP neither.
+  /// Serves until `end`, cancellation, SIGINT or SIGTERM; the parent's death changes nothing. On SIGHUP the
+  /// certificate is read anew, for connections from then on.
   ///
   /// Runs the supervisor too. Throws when it cannot listen where it should.
   package func run(watchesProcess: Bool = true) async throws(SystemError) {
@@ -78,7 +80,8 @@ package actor RemoteServer: LoopActor {
 
   private nonisolated func noticed(_ cause: ProcessWatch.Cause) {
     if case .signal(SIGHUP) = cause {
-      return Log.write(.notice, "hang-up signal: nothing to read again")
+      loop.spawn { await self.reload() }
+      return
     }
     assumeIsolated { $0.end() }
   }
@@ -87,6 +90,20 @@ package actor RemoteServer: LoopActor {
   package var callCount: Int { mcp.callCount }
   /// Sessions that are open.
   package var sessionCount: Int { mcp.sessionCount }
+
+  /// Reads the certificate anew; where it cannot be used the old one stays.
+  package func reload() async {
+    guard let load = options.loadCipher else { return }
+    let outcome = try? await loop.offload(named: "certificates", until: nil, load)
+    switch outcome {
+    case .value(.success(let maker)):
+      server.cipher = maker
+      Log.write(.notice, "the certificate was read anew")
+    case .value(.failure(let error)):
+      Log.write(.error, "the certificate cannot be used, the old one stays", [("cause", error.description)])
+    default: Log.write(.error, "the certificate could not be read anew, the old one stays")
+    }
+  }
 
   /// Ends the server as a signal would.
   package func end() {

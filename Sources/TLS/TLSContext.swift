@@ -8,21 +8,26 @@ import ParleyRuntime
   let pointer: OpaquePointer
   private let protocols: [String]
 
-  /// Loads the files, blocking. Throws `invalidRequest` with the file's name where one cannot be used.
-  package init(_ options: TLSOptions) throws(SeamError) {
+  /// Loads the files, blocking. Throws `invalidRequest` with the file's name where one cannot be used. With
+  /// `accepting` it is for a server's side: it shows its certificate, which must be there, and asks for none.
+  package init(_ options: TLSOptions, accepting: Bool = false) throws(SeamError) {
     let operation = "set up TLS"
-    guard let context = unsafe SSL_CTX_new(TLS_client_method()) else { throw TLSFailure.take().error(operation) }
+    guard let context = unsafe SSL_CTX_new(accepting ? TLS_server_method() : TLS_client_method()) else {
+      throw TLSFailure.take().error(operation)
+    }
     unsafe pointer = context
     protocols = options.protocols
     ERR_clear_error()
     _ = unsafe parley_tls_minimum_1_2(context)
-    unsafe SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nil)
+    unsafe SSL_CTX_set_verify(context, accepting ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, nil)
     func use(_ file: String, _ what: String, _ result: CInt) throws(SeamError) {
       guard result != 1 else { return }
       throw SeamError(
         .invalidRequest, operation: operation, cause: "the \(what) \(file) cannot be used: \(TLSFailure.take().text)")
     }
-    if let file = options.authorityFile {
+    if accepting {
+      // No authorities: no certificate is asked for.
+    } else if let file = options.authorityFile {
       try use(file, "CA file", unsafe SSL_CTX_load_verify_locations(context, file, nil))
     } else {
       _ = unsafe SSL_CTX_set_default_verify_paths(context)
@@ -56,6 +61,11 @@ import ParleyRuntime
       throw SeamError(.unavailable, operation: operation, cause: "the certificate files could not be read in time")
     case .cancelled: throw SeamError(.cancelled, operation: operation, cause: "the caller cancelled")
     }
+  }
+
+  /// A server's engine for one connection, of a context that was made `accepting`.
+  package func server() throws(SeamError) -> TLSEngine {
+    TLSEngine(try TLSHandle(accepting: self), serverName: "client")
   }
 
   /// A client's engine for one connection; `serverName` (a host name or a numeric address) is asked for and verified.

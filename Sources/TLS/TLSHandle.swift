@@ -40,6 +40,20 @@ import ParleyRuntime
     ERR_clear_error()
   }
 
+  /// A server's side.
+  init(accepting context: TLSContext) throws(SeamError) {
+    self.context = context
+    guard let ssl = unsafe SSL_new(context.pointer), let incoming = unsafe parley_memory_bio(),
+      let outgoing = unsafe parley_memory_bio()
+    else { throw TLSFailure.take().error("set up TLS") }
+    unsafe self.ssl = ssl
+    unsafe self.incoming = incoming
+    unsafe self.outgoing = outgoing
+    unsafe SSL_set_bio(ssl, incoming, outgoing)
+    unsafe SSL_set_accept_state(ssl)
+    ERR_clear_error()
+  }
+
   deinit { unsafe SSL_free(ssl) }
 
   func take(_ bytes: RawSpan) -> Bool {

@@ -5,6 +5,7 @@ import ParleyHTTPServer
 import ParleyMCP
 import ParleyRemote
 import ParleyRuntime
+import ParleyTLS
 
 extension HTTPDoor {
   /// MCP over HTTP, as the block `http` of the configuration says.
@@ -12,7 +13,7 @@ extension HTTPDoor {
     allowManyDescriptors(room.http.connections)
     do {
       let server = try RemoteServer(
-        hub: room.hub, supervisor: room.supervisor, offer: room.offer, options: options(of: room)
+        hub: room.hub, supervisor: room.supervisor, offer: room.offer, options: try options(of: room)
       ) { places in
         Log.write(
           .notice,
@@ -27,7 +28,7 @@ extension HTTPDoor {
     }
   }
 
-  private static func options(of room: Room) -> DoorOptions {
+  private static func options(of room: Room) throws(SeamError) -> DoorOptions {
     let http = room.http
     let authenticator: any Authenticator = http.token.map { StaticToken($0) } ?? OpenDoor()
     var options = DoorOptions(version: room.session.version, endpoints: http.listen, authenticator: authenticator)
@@ -41,6 +42,17 @@ extension HTTPDoor {
     options.limits.headTime = http.headTimeout
     options.limits.bodyTime = http.bodyTimeout
     options.limits.idleTime = http.idleTimeout
+    if let tls = http.tls {
+      let load: @Sendable () -> Result<CipherMaker, SeamError> = {
+        do throws(SeamError) {
+          let files = TLSOptions(certificateFile: tls.certificate, keyFile: tls.key)
+          let context = try TLSContext(files, accepting: true)
+          return .success({ try? context.server() })
+        } catch { return .failure(error) }
+      }
+      options.makeCipher = try load().get()
+      options.loadCipher = load
+    }
     options.sessions = http.sessions
     options.sessionIdleTime = http.sessionIdle
     options.livePush = room.session.livePush

@@ -11,7 +11,7 @@ package final class HTTPServer: @unchecked Sendable {
   package let limits: ServerLimits
   let application: any HTTPApplication
   /// Makes what encrypts a connection; nil where connections are clear.
-  package var cipher: (() throws(SeamError) -> any StreamCipher)?
+  package var cipher: (@Sendable () -> (any StreamCipher)?)?
   /// Addresses that stand for many clients, whose connections are counted together with nobody's.
   package var proxies: [AddressRange] = []
   /// Lines of every response that does not have a line of that name itself.
@@ -60,7 +60,8 @@ package final class HTTPServer: @unchecked Sendable {
       return turnAway(stream, HTTPRefusal(503, "unavailable", "too many connections"))
     }
     if let cipher {
-      do throws(SeamError) { try stream.upgrade(with: try cipher()) } catch { return stream.close() }
+      guard let engine = cipher() else { return stream.close() }
+      do throws(SeamError) { try stream.upgrade(with: engine) } catch { return stream.close() }
     }
     let connection = HTTPConnection(server: self, stream: stream, peer: peer)
     connections[ObjectIdentifier(connection)] = connection
