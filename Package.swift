@@ -29,6 +29,8 @@ let package = Package(
     .executable(name: "parley-bench", targets: ["parley-bench"]),
     .library(name: "ParleyRuntime", targets: ["ParleyRuntime"]),
     .library(name: "ParleySQLite", targets: ["ParleySQLite"]),
+    .library(name: "ParleyHTTPClient", targets: ["ParleyHTTPClient"]),
+    .library(name: "ParleyMatrix", targets: ["ParleyMatrix"]),
     .library(name: "ParleyConformance", targets: ["ParleyConformance"]),
   ],
   dependencies: [
@@ -43,12 +45,21 @@ let package = Package(
     .systemLibrary(
       name: "COpenSSL", path: "Sources/COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
 
+    .systemLibrary(
+      name: "CCurl", path: "Sources/CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+
     .target(name: "ParleyRuntime", dependencies: ["CLinux"], path: "Sources/Runtime", swiftSettings: strict),
     .target(
       name: "ParleySQLite", dependencies: ["ParleyRuntime", "CSQLite", "CLinux"], path: "Sources/Plugins/SQLite",
       swiftSettings: strict),
     .target(
       name: "ParleyTLS", dependencies: ["ParleyRuntime", "COpenSSL"], path: "Sources/TLS", swiftSettings: strict),
+    .target(
+      name: "ParleyHTTPClient", dependencies: ["ParleyRuntime", "CCurl"], path: "Sources/HTTPClient",
+      swiftSettings: strict),
+    .target(
+      name: "ParleyMatrix", dependencies: ["ParleyRuntime", "ParleyHTTPClient", "CLinux"],
+      path: "Sources/Plugins/Matrix", swiftSettings: strict),
     .target(
       name: "ParleyCoordination", dependencies: ["ParleyRuntime"], path: "Sources/Coordination", swiftSettings: strict),
     .target(
@@ -90,6 +101,9 @@ let package = Package(
     test("ConformanceTests", ["ParleyConformance", "ParleyRuntime", "ParleyTestKit"]),
     test("SQLiteTests", ["ParleySQLite", "ParleyConformance", "ParleyRuntime", "ParleyTestKit", "CSQLite"]),
     test("TLSTests", ["ParleyTLS", "ParleyRuntime", "ParleyTestKit"]),
+    test("HTTPClientTests", ["ParleyHTTPClient", "ParleyRuntime", "ParleyTestKit"]),
+    test(
+      "MatrixTests", ["ParleyMatrix", "ParleyHTTPClient", "ParleyConformance", "ParleyRuntime", "ParleyTestKit"]),
     test("CoordinationTests", ["ParleyCoordination", "ParleyRuntime", "ParleyConformance", "ParleyTestKit"]),
     test("MCPTests", ["ParleyMCP", "ParleyCoordination", "ParleyRuntime", "ParleyConformance", "ParleyTestKit"]),
     test("ProcessTests", ["ParleyRuntime", "ParleyConformance", "ParleyTestKit", "CSQLite"]),
