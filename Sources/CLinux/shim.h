@@ -70,6 +70,10 @@ static inline int parley_pidfd_send_signal(int pidfd, int signal) {
   return (int)syscall(SYS_pidfd_send_signal, pidfd, signal, (void *)0, 0u);
 }
 
+static inline int parley_accept(int listener) {
+  return (int)syscall(SYS_accept4, listener, (void *)0, (void *)0, SOCK_CLOEXEC | SOCK_NONBLOCK);
+}
+
 // Both are declared only for _GNU_SOURCE, which module imports do not set.
 static inline int parley_pipe(int *ends) { return (int)syscall(SYS_pipe2, ends, O_CLOEXEC); }
 extern int posix_spawn_file_actions_addchdir_np(posix_spawn_file_actions_t *actions, const char *path);

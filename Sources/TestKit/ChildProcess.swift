@@ -44,8 +44,9 @@ public final class ChildProcess: @unchecked Sendable {
     // A child that has closed its input must not end the tests; the write fails instead.
     signal(SIGPIPE, SIG_IGN)
     let (stdin, stdout, stderr) = (try Self.makePipe(), try Self.makePipe(), try Self.makePipe())
-    id = try Self.spawn(
-      path, arguments, environment, directory, descriptors: [stdin.read, stdout.write, stderr.write])
+    id = try Spawn.start(
+      path, arguments, environment: environment, directory: directory,
+      descriptors: [stdin.read, stdout.write, stderr.write])
     for descriptor in [stdin.read, stdout.write, stderr.write] { close(descriptor) }
     processDescriptor = try SystemError.check("pidfd_open", parley_pidfd_open(id))
     self.loop = loop
@@ -198,40 +199,6 @@ public final class ChildProcess: @unchecked Sendable {
     var ends: [CInt] = [0, 0]
     try SystemError.check("pipe2", unsafe parley_pipe(&ends))
     return (ends[0], ends[1])
-  }
-
-  private static func spawn(
-    _ path: String, _ arguments: [String], _ environment: [String: String]?, _ directory: String?, descriptors: [CInt]
-  ) throws(SystemError) -> pid_t {
-    var actions = unsafe posix_spawn_file_actions_t()
-    unsafe posix_spawn_file_actions_init(&actions)
-    defer { unsafe posix_spawn_file_actions_destroy(&actions) }
-    for (number, descriptor) in descriptors.enumerated() {
-      unsafe posix_spawn_file_actions_adddup2(&actions, descriptor, CInt(number))
-    }
-    if let directory { unsafe posix_spawn_file_actions_addchdir_np(&actions, directory) }
-    var attributes = posix_spawnattr_t()
-    unsafe posix_spawnattr_init(&attributes)
-    defer { unsafe posix_spawnattr_destroy(&attributes) }
-    // Loop threads block all signals, we ignore SIGPIPE, and children would inherit both.
-    var none = sigset_t()
-    unsafe sigemptyset(&none)
-    unsafe posix_spawnattr_setsigmask(&attributes, &none)
-    var all = sigset_t()
-    unsafe sigfillset(&all)
-    unsafe posix_spawnattr_setsigdefault(&attributes, &all)
-    unsafe posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
-    var argv = unsafe ([path] + arguments).map { unsafe strdup($0) } + [nil]
-    defer { unsafe argv.forEach { unsafe free($0) } }
-    var envp = unsafe (environment ?? [:]).map { unsafe strdup("\($0.key)=\($0.value)") } + [nil]
-    defer { unsafe envp.forEach { unsafe free($0) } }
-    var id: pid_t = 0
-    let code =
-      environment == nil
-      ? unsafe posix_spawn(&id, path, &actions, &attributes, &argv, environ)
-      : unsafe posix_spawn(&id, path, &actions, &attributes, &argv, &envp)
-    guard code == 0 else { throw SystemError(operation: "posix_spawn \(path)", code: code) }
-    return id
   }
 }
 

@@ -1,7 +1,8 @@
 import Glibc
 import ParleyRuntime
+import Synchronization
 
-/// A directory of one test, removed with everything in it when the value's last reference goes.
+/// A directory of one test, removed with everything in it when the value's last reference goes, or the process exits.
 public final class TemporaryDirectory: Sendable {
   /// Its absolute path, without a slash at the end.
   public let path: String
@@ -12,9 +13,18 @@ public final class TemporaryDirectory: Sendable {
     var template = Array("\(base)/parley-test-XXXXXX".utf8CString)
     guard unsafe mkdtemp(&template) != nil else { throw SystemError.last("mkdtemp \(base)") }
     path = String(decoding: template.dropLast().map(UInt8.init(bitPattern:)), as: UTF8.self)
+    Self.live.withLock { _ = $0.insert(path) }
+    _ = Self.sweep
   }
 
-  deinit { Self.remove(path) }
+  deinit {
+    Self.live.withLock { _ = $0.remove(path) }
+    Self.remove(path)
+  }
+
+  private static let live = Mutex<Set<String>>([])
+  /// Values that live as long as the process never see their `deinit`.
+  private static let sweep: Void = { atexit { for path in live.withLock({ $0 }) { remove(path) } } }()
 
   /// The path of an entry.
   public func path(_ name: String) -> String { path + "/" + name }
