@@ -71,7 +71,7 @@ import ParleyRuntime
     unsafe parley_curl_set_long(easy, CURLOPT_NOSIGNAL, 1)
     unsafe parley_curl_set_long(easy, CURLOPT_FOLLOWLOCATION, 0)
     unsafe parley_curl_set_long(easy, CURLOPT_CONNECTTIMEOUT_MS, Int(max(1, options.connectTimeout.milliseconds)))
-    unsafe parley_curl_set_long(easy, CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_2TLS.rawValue))
+    unsafe parley_curl_set_long(easy, CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_2TLS))
     unsafe parley_curl_set_long(easy, CURLOPT_PIPEWAIT, 1)
     unsafe parley_curl_set_long(easy, CURLOPT_TCP_KEEPALIVE, 1)
     unsafe parley_curl_set_long(easy, CURLOPT_TCP_KEEPIDLE, 20)
@@ -98,7 +98,7 @@ import ParleyRuntime
     unsafe parley_curl_set_pointer(easy, CURLOPT_WRITEDATA, context)
     unsafe parley_curl_set_pointer(easy, CURLOPT_HEADERDATA, context)
     unsafe parley_curl_set_sink(easy, CURLOPT_WRITEFUNCTION, takeBody)
-    unsafe parley_curl_set_sink(easy, CURLOPT_HEADERFUNCTION, takeHeader)
+    unsafe parley_curl_set_sink(easy, CURLOPT_HEADERFUNCTION, takeHeaderLine)
   }
 
   fileprivate func take(_ bytes: UnsafeRawBufferPointer) -> Bool {
@@ -137,7 +137,7 @@ import ParleyRuntime
     unsafe parley_curl_get_long(easy, CURLINFO_HTTP_VERSION, &version)
     return .success(
       HTTPResponse(
-        status: status, headers: fields, body: received, isHTTP2: version == Int(CURL_HTTP_VERSION_2_0.rawValue)))
+        status: status, headers: fields, body: received, isHTTP2: version == Int(CURL_HTTP_VERSION_2_0)))
   }
 
   /// The request, or part of it, was written to a connection.
@@ -200,7 +200,7 @@ import ParleyRuntime
   deinit {
     // From here on libcurl must not call back; the loop's watches go with the connections.
     unsafe parley_curl_multi_set_callbacks(multi, nil, nil, nil)
-    let remains = Remains(multi, transfers: Array(transfers.values), watches: Array(watches.values), timer: timer)
+    let remains = unsafe Remains(multi, transfers: Array(transfers.values), watches: Array(watches.values), timer: timer)
     loop.execute { [loop] in remains.free(on: loop) }
   }
 
@@ -296,7 +296,7 @@ private func takeBody(
   return unsafe transfer.take(UnsafeRawBufferPointer(start: bytes, count: size * count)) ? size * count : 0
 }
 
-private func takeHeader(
+private func takeHeaderLine(
   _ bytes: UnsafeMutablePointer<CChar>?, _ size: Int, _ count: Int, _ context: UnsafeMutableRawPointer?
 ) -> Int {
   guard let context = unsafe context else { return 0 }
@@ -325,10 +325,9 @@ private func timerChanged(
 
 /// The library's own version text.
 enum CurlVersion {
+  /// Of `libcurl/7.88.1 OpenSSL/3.0.15 …`, the first number.
   static var text: String {
-    guard let info = unsafe curl_version_info(CURLVERSION_NOW), let version = unsafe info.pointee.version else {
-      return "unknown"
-    }
-    return unsafe String(cString: version)
+    guard let text = unsafe curl_version() else { return "unknown" }
+    return String(unsafe String(cString: text).split(separator: " ").first?.split(separator: "/").last ?? "unknown")
   }
 }

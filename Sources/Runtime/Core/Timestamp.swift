@@ -1,7 +1,7 @@
 /// ISO 8601 in UTC with milliseconds, as JavaScript's `toISOString` writes it: `2026-07-12T18:03:11.204Z`.
-enum Timestamp {
+package enum Timestamp {
   /// Writes milliseconds since 1970; years 0 to 9999.
-  static func text(_ milliseconds: Int64) -> String {
+  package static func text(_ milliseconds: Int64) -> String {
     let days = milliseconds.flooredQuotient(86_400_000)
     let time = milliseconds - days * 86_400_000
     let (year, month, day) = civil(days)
@@ -12,7 +12,7 @@ enum Timestamp {
   }
 
   /// Reads that form, with any number of decimals or none; nil for anything else.
-  static func milliseconds(_ text: String) -> Int64? {
+  package static func milliseconds(_ text: String) -> Int64? {
     let bytes = Array(text.utf8)
     guard bytes.count >= 20, bytes.count <= 40, bytes.last == UInt8(ascii: "Z") else { return nil }
     func number(_ range: Range<Int>) -> Int64? {
