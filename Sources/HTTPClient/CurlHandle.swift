@@ -200,7 +200,8 @@ import ParleyRuntime
   deinit {
     // From here on libcurl must not call back; the loop's watches go with the connections.
     unsafe parley_curl_multi_set_callbacks(multi, nil, nil, nil)
-    let remains = unsafe Remains(multi, transfers: Array(transfers.values), watches: Array(watches.values), timer: timer)
+    let remains = unsafe Remains(
+      multi, transfers: Array(transfers.values), watches: Array(watches.values), timer: timer)
     loop.execute { [loop] in remains.free(on: loop) }
   }
 

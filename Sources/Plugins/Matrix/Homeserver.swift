@@ -21,7 +21,8 @@ actor Homeserver: LoopActor {
     http = HTTPClient(
       loop: loop,
       options: HTTPClientOptions(
-        certificateAuthorities: options.certificateAuthorities, connectTimeout: min(options.requestTimeout, .seconds(10)),
+        certificateAuthorities: options.certificateAuthorities,
+        connectTimeout: min(options.requestTimeout, .seconds(10)),
         userAgent: "Parley/\(ParleyVersion.text)"))
     origin = Credentials.origin(of: options)
     renewed = Waiters(loop: loop)
@@ -106,7 +107,8 @@ actor Homeserver: LoopActor {
       } catch {
         guard let status = error.status, status < 500, status != 429 else { throw error }
         guard case .password = options.login else {
-          throw .unauthorized("the refresh token is refused (\(error.seamError("refresh").cause)): put a new one in place")
+          throw .unauthorized(
+            "the refresh token is refused (\(error.seamError("refresh").cause)): put a new one in place")
         }
       }
     }
@@ -234,7 +236,8 @@ actor Homeserver: LoopActor {
     let seconds = answer.header("retry-after").flatMap { Int64($0) }
     let wait = milliseconds ?? seconds.map { $0.multipliedReportingOverflow(by: 1000).partialValue }
     return .refused(
-      status: answer.status, code: body.member("errcode")?.string ?? body.member("error")?.string ?? "HTTP \(answer.status)",
+      status: answer.status,
+      code: body.member("errcode")?.string ?? body.member("error")?.string ?? "HTTP \(answer.status)",
       message: body.member("error")?.string ?? body.member("error_description")?.string ?? "",
       // A hostile or broken server must not send us to sleep for a year.
       retryAfter: wait.map { .milliseconds(min(max($0, 1), 3_600_000)) },

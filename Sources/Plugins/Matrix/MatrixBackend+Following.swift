@@ -68,7 +68,9 @@ extension MatrixBackend {
       } catch {
         guard isReading(id, epoch) else { return }
         if error.code == .unsupported || error.code == .forbidden { return tellUnreadable(id, error) }
-        if case .rateLimited(let wait) = error.code { await loop.sleep(for: wait) } else {
+        if case .rateLimited(let wait) = error.code {
+          await loop.sleep(for: wait)
+        } else {
           await loop.sleep(for: .seconds(1))
         }
         continue

@@ -58,7 +58,8 @@ extension MatrixBackend {
     }
     let depth = token.utf8[token.utf8.index(after: token.startIndex)..<dash]
     let rest = token[token.index(after: dash)...]
-    guard !depth.isEmpty, depth.allSatisfy({ (0x30...0x39).contains($0) }), rest.utf8.first.map({ (0x30...0x39).contains($0) }) == true
+    guard !depth.isEmpty, depth.allSatisfy({ (0x30...0x39).contains($0) }),
+      rest.utf8.first.map({ (0x30...0x39).contains($0) }) == true
     else { return token }
     return "s" + rest
   }

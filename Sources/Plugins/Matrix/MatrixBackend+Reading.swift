@@ -140,7 +140,8 @@ extension MatrixBackend {
     var token: String?
     var gapReason: String?
     var checksStart = false
-    if let generation = place.generation, generation != room.generation, generation != "none" || place.native != .start {
+    if let generation = place.generation, generation != room.generation, generation != "none" || place.native != .start
+    {
       gapReason = "the cursor belongs to another room than topic '\(room.topic)' has now"
     } else {
       switch place.native {

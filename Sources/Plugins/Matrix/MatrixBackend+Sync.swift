@@ -133,7 +133,8 @@ extension MatrixBackend {
     for event in timeline.member("events")?.elements ?? JSONSlice.emptyObject.elements {
       if event.member("type")?.isString("m.room.encryption") == true {
         encrypted.insert(room.id)
-        notes["encrypted " + feed.topic.name] = "the room of topic '\(feed.topic.name)' was encrypted; Parley cannot read it"
+        notes["encrypted " + feed.topic.name] =
+          "the room of topic '\(feed.topic.name)' was encrypted; Parley cannot read it"
         return breakOff(feed)
       }
       if event.member("type")?.isString("m.room.tombstone") == true {

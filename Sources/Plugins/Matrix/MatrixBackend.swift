@@ -97,7 +97,8 @@ public actor MatrixBackend: Backend {
     }
     let domain = account.split(separator: ":", maxSplits: 1).last.map(String.init) ?? account
     session = Session(
-      account: account, serverName: options.serverName ?? domain, reader: EventReader(account: account, options: options),
+      account: account, serverName: options.serverName ?? domain,
+      reader: EventReader(account: account, options: options),
       lost: lost)
   }
 
@@ -179,7 +180,9 @@ public actor MatrixBackend: Backend {
   func remember(_ message: Message) {
     guard let account = message.account else { return }
     // A handle that one account holds for sure is not taken from it by another's claim.
-    if let seen = seenHandles[message.sender.name], seen.provenance == .verified, message.provenance == .claimed { return }
+    if let seen = seenHandles[message.sender.name], seen.provenance == .verified, message.provenance == .claimed {
+      return
+    }
     seenHandles[message.sender.name] = (account, message.provenance)
     // People are also known by their account.
     seenHandles[account] = (account, .verified)

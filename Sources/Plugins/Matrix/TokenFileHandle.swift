@@ -10,7 +10,9 @@ import ParleyRuntime
   /// The file that is used where configuration names none: one for each origin, in the user's state directory.
   static func defaultPath(origin: String) -> String? {
     func variable(_ name: String) -> String? {
-      guard let value = unsafe getenv(name).map({ unsafe String(cString: $0) }), value.hasPrefix("/") else { return nil }
+      guard let value = unsafe getenv(name).map({ unsafe String(cString: $0) }), value.hasPrefix("/") else {
+        return nil
+      }
       return value
     }
     guard let state = variable("XDG_STATE_HOME") ?? variable("HOME").map({ $0 + "/.local/state" }) else { return nil }
