@@ -24,10 +24,13 @@ static inline CURLcode parley_curl_set_sink(CURL *easy, CURLoption option, parle
   return curl_easy_setopt(easy, option, sink);
 }
 
-static inline CURLcode parley_curl_get_long(CURL *easy, CURLINFO info, long *value) {
-  return curl_easy_getinfo(easy, info, value);
+// Called before each attempt to send the request, libcurl's own repetition on another connection included.
+static inline CURLcode parley_curl_set_prerequest(CURL *easy, curl_prereq_callback callback, void *context) {
+  curl_easy_setopt(easy, CURLOPT_PREREQDATA, context);
+  return curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, callback);
 }
-static inline CURLcode parley_curl_get_size(CURL *easy, CURLINFO info, curl_off_t *value) {
+
+static inline CURLcode parley_curl_get_long(CURL *easy, CURLINFO info, long *value) {
   return curl_easy_getinfo(easy, info, value);
 }
 static inline void *parley_curl_private(CURL *easy) {

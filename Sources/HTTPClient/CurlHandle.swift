@@ -15,6 +15,9 @@ import ParleyRuntime
   private var received: [UInt8] = []
   private var fields: [HTTPRequest.Header] = []
   private var isOverLimit = false
+  /// A connection was there and the request, or part of it, may have been written to it. libcurl's own figures would not
+  /// do: it sets them back when it repeats a request on another connection.
+  fileprivate(set) var mayHaveArrived = false
   private let errorText: UnsafeMutablePointer<CChar>
 
   /// Sets up a request; throws `invalidRequest` for a URL or field that cannot be sent.
@@ -97,6 +100,7 @@ import ParleyRuntime
     unsafe parley_curl_set_pointer(easy, CURLOPT_PRIVATE, context)
     unsafe parley_curl_set_pointer(easy, CURLOPT_WRITEDATA, context)
     unsafe parley_curl_set_pointer(easy, CURLOPT_HEADERDATA, context)
+    unsafe parley_curl_set_prerequest(easy, beginRequest, context)
     unsafe parley_curl_set_sink(easy, CURLOPT_WRITEFUNCTION, takeBody)
     unsafe parley_curl_set_sink(easy, CURLOPT_HEADERFUNCTION, takeHeaderLine)
   }
@@ -140,22 +144,12 @@ import ParleyRuntime
         status: status, headers: fields, body: received, isHTTP2: version == Int(CURL_HTTP_VERSION_2_0)))
   }
 
-  /// The request, or part of it, was written to a connection.
-  var mayHaveArrived: Bool {
-    var count = 0
-    unsafe parley_curl_get_long(easy, CURLINFO_REQUEST_SIZE, &count)
-    var started: curl_off_t = 0
-    unsafe parley_curl_get_size(easy, CURLINFO_PRETRANSFER_TIME_T, &started)
-    return count > 0 || started > 0
-  }
-
   private func failure(_ result: CURLcode) -> HTTPFailure {
     if isOverLimit {
       return HTTPFailure(
         .responseTooLarge, mayHaveArrived: true, native: Int(result.rawValue),
         cause: "the answer is over \(limit) bytes, or has too many header fields")
     }
-    let mayHaveArrived = mayHaveArrived
     let code: HTTPFailure.Code =
       switch result {
       case CURLE_PEER_FAILED_VERIFICATION, CURLE_SSL_CONNECT_ERROR, CURLE_SSL_CACERT_BADFILE, CURLE_SSL_CERTPROBLEM,
@@ -288,6 +282,15 @@ import ParleyRuntime
 }
 
 // C callbacks are nonisolated functions: a closure written in isolated code gets a check that traps on other threads.
+
+private func beginRequest(
+  _ context: UnsafeMutableRawPointer?, _ remote: UnsafeMutablePointer<CChar>?, _ local: UnsafeMutablePointer<CChar>?,
+  _ remotePort: CInt, _ localPort: CInt
+) -> CInt {
+  guard let context = unsafe context else { return CInt(CURL_PREREQFUNC_ABORT) }
+  unsafe Unmanaged<CurlTransfer>.fromOpaque(context).takeUnretainedValue().mayHaveArrived = true
+  return CInt(CURL_PREREQFUNC_OK)
+}
 
 private func takeBody(
   _ bytes: UnsafeMutablePointer<CChar>?, _ size: Int, _ count: Int, _ context: UnsafeMutableRawPointer?

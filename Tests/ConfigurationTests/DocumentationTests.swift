@@ -82,7 +82,7 @@ import Testing
     case .number(let number): String(number)
     case .boolean(let isTrue): String(isTrue)
     case .strings(let list): "[\(list.joined(separator: ", "))]"
-    case .block: "{}"
+    case .texts, .block: "{}"
     }
   }
 

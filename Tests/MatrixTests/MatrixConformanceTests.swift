@@ -27,7 +27,14 @@ import Testing
       close: { await proxy.close() })
     store.trim = { try await homeserver.trim($0, $1) }
     store.deleteTopic = { try await homeserver.delete($0) }
-    store.cut = { await proxy.cutAll() }
+    // HTTP repeats a request on a new connection where the old one ended without a word: only a server that cannot be
+    // reached for a moment ends the session.
+    store.cut = {
+      try await proxy.setWelcome(.refuse)
+      await proxy.cutAll()
+      await loop.sleep(for: .milliseconds(200))
+      try await proxy.setWelcome(.pass)
+    }
     store.restart = { try await homeserver.server.process.restart() }
     return store
   }

@@ -14,7 +14,9 @@ final class Feed: @unchecked Sendable {
   private(set) var breaks = 0
   private var entries: [EventReader.Entry] = []
   private(set) var isOver = false
-  /// We were put out of the room, or it has none.
+  /// The room that was found last, also while we are out of it.
+  var roomID: String?
+  /// We were put out of the room, or there is none.
   var isAway = false
   /// A gap to tell before reading goes on, because we were away.
   var awaySince: LoopInstant?

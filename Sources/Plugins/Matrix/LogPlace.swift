@@ -36,6 +36,14 @@ struct LogPlace: Hashable {
     }
   }
 
+  /// The event it lies beside.
+  var event: String? {
+    switch native {
+    case .start, .oldest: nil
+    case .after(let id), .before(let id): id
+    }
+  }
+
   /// The cursor's text.
   var cursor: Cursor {
     let text =

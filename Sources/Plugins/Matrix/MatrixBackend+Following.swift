@@ -16,6 +16,7 @@ extension MatrixBackend {
     let id = SubscriptionID(lastSubscription)
     if feeds[topic] == nil {
       let feed = Feed(topic: topic)
+      feed.roomID = found?.id
       feeds[topic] = feed
       scheduleAudit(of: feed)
       syncDiffers()
@@ -140,6 +141,7 @@ extension MatrixBackend {
   func roomFound(_ room: Room) {
     guard let feed = feeds[room.topic] else { return }
     feed.isAway = false
+    feed.roomID = room.id
     syncDiffers()
     for (id, subscription) in subscriptions.sorted(by: { $0.key.number < $1.key.number })
     where subscription.topic == room.topic && subscription.state == .waitingForRoom {
@@ -150,7 +152,8 @@ extension MatrixBackend {
 
   /// We are no longer in a topic's room.
   func leftRoom(of feed: Feed) {
-    if let room = rooms[feed.topic] { forget(room) }
+    rooms[feed.topic] = nil
+    joined = nil
     for (id, subscription) in subscriptions where subscription.topic == feed.topic {
       if subscription.state == .live || subscription.state == .reading { subscriptions[id]?.state = .waitingForRoom }
     }
@@ -191,6 +194,8 @@ extension MatrixBackend {
         feed.awaySince = nil
         await tellAbsence(from: room, deadline: deadline)
       }
+      // A post or a fetch may have come back before us.
+      if feed.isAway, !feed.isOver { roomFound(room) }
     } catch {
       notes["away " + feed.topic.name] = error.cause
     }

@@ -30,11 +30,12 @@ extension MatrixBackend {
     return HistoryPage(events: Array(chunk.elements), next: next == token ? nil : next)
   }
 
-  /// The tokens just before and just after an event; nil where the room has no such event, or does not show it to us.
+  /// A token from which an event follows, and the one just after it; nil where the room has no such event, or does not show it to us.
   ///
   /// Synapse answers with topological tokens (`t<depth>-<arrival>…`), by which an event that arrived later at a lesser
   /// depth would be passed over. The same position in the order of arrival is `s<arrival>…`, the form of its /sync
-  /// tokens; reading forward begins there.
+  /// tokens; reading forward begins there. Synapse's `start` leaves out what stands at the event's own depth before it,
+  /// so reading back begins just after the event, and passes it over.
   func context(
     of event: String, in room: Room, deadline: LoopInstant
   ) async throws(MatrixFailure) -> (start: String, end: String)? {

@@ -57,13 +57,14 @@ extension MatrixBackend {
     guard let reader = session?.reader else { return [] }
     let oldest = entry.message.storedAt - Self.window
     var found: Set<EventReader.KeyScope> = []
-    var token: String? = try await context(of: entry.id, in: room, deadline: deadline)?.start
+    var token: String? = try await context(of: entry.id, in: room, deadline: deadline)?.end
     let accounts = Set(wanted.map(\.account)).sorted()
     while let from = token, found != wanted {
       let page = try await history(of: room, from: from, backwards: true, limit: 100, by: accounts, deadline)
       for event in page.events {
         guard event.member("origin_server_ts")?.int ?? 0 >= oldest else { return found }
-        if let key = reader.entry(event, in: room)?.key, wanted.contains(key) { found.insert(key) }
+        guard let other = reader.entry(event, in: room), other.id != entry.id else { continue }
+        if let key = other.key, wanted.contains(key) { found.insert(key) }
       }
       token = page.next
     }

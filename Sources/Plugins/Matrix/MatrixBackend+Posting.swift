@@ -119,6 +119,7 @@ extension MatrixBackend {
     let path = "\(room.path)/send/m.room.message/\(EventWriter.transaction(of: draft))"
     let answer = try await put(path, content, deadline: deadline)
     guard let id = answer.member("event_id")?.string else { throw .malformed("a sent event without event_id") }
+    if let account = session?.account { seenHandles[draft.author.handle.name] = (account, .verified) }
     guard recurs else {
       return .success(await receipt(id, in: room, deadline: deadline))
     }

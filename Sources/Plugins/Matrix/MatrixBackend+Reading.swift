@@ -56,14 +56,16 @@ extension MatrixBackend {
     switch request.position {
     case .latest:
       return .success(
-        try await readBack(room, from: nil, next: nil, since: nil, limit: request.limit, deadline: deadline))
+        try await readBack(
+          room, from: nil, passing: nil, next: nil, since: nil, limit: request.limit, deadline: deadline))
     case .before(let cursor, let since):
       guard let place = try? LogPlace(cursor) else { return .failure(Self.noPlace(cursor)) }
       guard let token = try await tokenBefore(place, cursor, in: room, deadline: deadline) else {
         return .success(Page(messages: [], next: cursor, hasMore: false))
       }
       return .success(
-        try await readBack(room, from: token, next: cursor, since: since, limit: request.limit, deadline: deadline))
+        try await readBack(
+          room, from: token, passing: place.event, next: cursor, since: since, limit: request.limit, deadline: deadline))
     case .after(let cursor):
       guard let place = try? LogPlace(cursor) else { return .failure(Self.noPlace(cursor)) }
       return .success(try await readOn(room, from: place, cursor, limit: request.limit, deadline: deadline))
@@ -76,29 +78,32 @@ extension MatrixBackend {
 
   // MARK: Backward
 
-  /// The token from which to read what is older than a place; nil where nothing older can be had.
+  /// The token just after a place's event, from which to read back past it; nil where nothing older can be had.
   private func tokenBefore(
     _ place: LogPlace, _ cursor: Cursor, in room: Room, deadline: LoopInstant
   ) async throws(MatrixFailure) -> String? {
     if let generation = place.generation, generation != room.generation { return nil }
     guard case .after(let id) = place.native else { return nil }
     if let known = backwardTokens[cursor.text] { return known }
-    return try await context(of: id, in: room, deadline: deadline)?.start
+    guard let token = try await context(of: id, in: room, deadline: deadline)?.end else { return nil }
+    backwardTokens[cursor.text] = token
+    return token
   }
 
-  /// The newest messages before a token (nil: before the end), ascending. One more than wanted is looked for, so that
-  /// it is known whether there is an older one.
+  /// The newest messages before a token (nil: before the end), ascending, without the event `passing`. One more
+  /// than wanted is looked for, so that it is known whether there is an older one.
   private func readBack(
-    _ room: Room, from token: String?, next: Cursor?, since: Int64?, limit: Int, deadline: LoopInstant
+    _ room: Room, from token: String?, passing passedOver: String?, next: Cursor?, since: Int64?, limit: Int,
+    deadline: LoopInstant
   ) async throws(MatrixFailure) -> Page {
     var newestFirst: [EventReader.Entry] = []
     var place = token
     var reachedEnd = false
     while newestFirst.count <= limit, !reachedEnd {
-      let wanted = min(Self.requestLimit, limit + 1 - newestFirst.count)
+      let wanted = min(Self.requestLimit, limit + 2 - newestFirst.count)
       let page = try await history(of: room, from: place, backwards: true, limit: wanted, deadline)
       for event in page.events {
-        guard let entry = session?.reader.entry(event, in: room) else { continue }
+        guard let entry = session?.reader.entry(event, in: room), entry.id != passedOver else { continue }
         if let since, entry.message.storedAt < since {
           reachedEnd = true
           break
@@ -152,7 +157,7 @@ extension MatrixBackend {
           token = known
         } else if let found = try await context(of: id, in: room, deadline: deadline) {
           let isBefore = if case .before = place.native { true } else { false }
-          token = Self.arrivalToken(isBefore ? found.start : found.end)
+          token = isBefore ? found.start : Self.arrivalToken(found.end)
         } else {
           gapReason = "the message at the cursor is gone: the room's history was cut, or is not shown to this account"
         }

@@ -48,7 +48,10 @@ extension MatrixBackend {
         return id
       }
       guard creating, given == nil else { return nil }
-      if let id = try await create(topic, session, deadline: deadline) { return id }
+      if let id = try await create(topic, session, deadline: deadline) {
+        joined?.insert(id)
+        return id
+      }
       // Somebody else made it meanwhile.
     }
     throw .malformed("alias \(alias) is taken and leads nowhere")
@@ -65,15 +68,20 @@ extension MatrixBackend {
     }
   }
 
-  /// Whether the room is encrypted says at the same time whether we are in it: one request for what is usual.
+  /// A member does not join again: that would be an event in the room for each start. Nor is a request for state a test,
+  /// since those who were put out may read what was theirs.
   private func join(_ id: String, as name: String, deadline: LoopInstant) async throws(MatrixFailure) {
-    do throws(MatrixFailure) {
-      return try await checkEncryption(of: id, deadline: deadline)
-    } catch {
-      guard error.status == 403 || error.code == "M_FORBIDDEN" else { throw error }
+    let members: Set<String>
+    if let joined { members = joined } else {
+      let answer = try await call(.get, "v3/joined_rooms", deadline: deadline)
+      members = Set(answer.member("joined_rooms")?.elements.compactMap(\.string) ?? [])
     }
-    _ = try await call(.post, "v3/join/" + URLText.encode(name), body: [:], deadline: deadline)
-    try await checkEncryption(of: id, deadline: deadline)
+    joined = members
+    if !members.contains(id) {
+      _ = try await call(.post, "v3/join/" + URLText.encode(name), body: [:], deadline: deadline)
+      joined?.insert(id)
+    }
+    if !encrypted.contains(id) { try await checkEncryption(of: id, deadline: deadline) }
   }
 
   private func checkEncryption(of id: String, deadline: LoopInstant) async throws(MatrixFailure) {
@@ -114,7 +122,10 @@ extension MatrixBackend {
 
   /// Forgets a room that a request was refused for, so that the next look-up finds out what became of it.
   func forget(_ room: Room) {
-    if rooms[room.topic] == room { rooms[room.topic] = nil }
+    joined = nil
+    guard rooms[room.topic] == room else { return }
+    rooms[room.topic] = nil
+    if let feed = feeds[room.topic], !feed.isAway { leftRoom(of: feed) }
   }
 
   private func explain(_ error: MatrixFailure, _ topic: Topic, _ operation: String) -> SeamError {

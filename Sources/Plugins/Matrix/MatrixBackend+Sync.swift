@@ -102,7 +102,7 @@ extension MatrixBackend {
     }
     let isFirst = syncToken == nil
     syncToken = next
-    let byRoom = Dictionary(grouping: feeds.values.filter { rooms[$0.topic] != nil }) { rooms[$0.topic]?.id ?? "" }
+    let byRoom = Dictionary(grouping: feeds.values) { $0.roomID ?? "" }
     let places = answer.member("rooms")
     var hasNewRoom = false
     for room in places?.member("join")?.members ?? JSONSlice.emptyObject.members {
@@ -110,10 +110,12 @@ extension MatrixBackend {
         hasNewRoom = true
         continue
       }
+      // Somebody let us in again.
+      if feeds.contains(where: \.isAway) { hasNewRoom = true }
       for feed in feeds where covered[feed.topic] === feed { take(room.value, feed) }
     }
     for room in places?.member("leave")?.members ?? JSONSlice.emptyObject.members {
-      for feed in byRoom[room.name] ?? [] { leftRoom(of: feed) }
+      for feed in byRoom[room.name] ?? [] where !feed.isAway { leftRoom(of: feed) }
     }
     if places?.member("invite") != nil { hasNewRoom = true }
     // A topic that this request did not ask for: what came meanwhile is not in it.
@@ -155,7 +157,8 @@ extension MatrixBackend {
   }
 
   private static func filter(rooms: [String]?) -> String {
-    let types = EventReader.types + ["m.room.encryption", "m.room.tombstone"]
+    // Without members' events Synapse would not tell that we were put out of a room.
+    let types = EventReader.types + ["m.room.encryption", "m.room.tombstone", "m.room.member"]
     let nothing: JSONValue = ["not_types": ["*"]]
     var room: JSONObject = [
       "timeline": ["limit": .int(Int64(timelineLimit)), "types": .array(types.map { .string($0) })],

@@ -26,6 +26,8 @@ public actor MatrixBackend: Backend {
   /// Topics whose room is known and joined.
   var rooms: [Topic: Room] = [:]
   var encrypted: Set<String> = []
+  /// The rooms that this account is a member of; nil until they are asked for.
+  var joined: Set<String>?
 
   /// Posts by topic, in order; a topic with a worker is in `working`.
   var queues: [Topic: [PostCall]] = [:]
@@ -112,6 +114,7 @@ public actor MatrixBackend: Backend {
   private func endSession() {
     session = nil
     rooms = [:]
+    joined = nil
     notes = [:]
     subscriptions = [:]
     for feed in feeds.values { feed.end() }
