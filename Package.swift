@@ -26,11 +26,14 @@ let package = Package(
   platforms: [.macOS(.v26)],  // Linux is the platform; this only raises the API floor for the Swift tools.
   products: [
     .executable(name: "parley", targets: ["parley"]),
+    .executable(name: "parley-full", targets: ["parley-full"]),
     .executable(name: "parley-bench", targets: ["parley-bench"]),
     .library(name: "ParleyRuntime", targets: ["ParleyRuntime"]),
     .library(name: "ParleySQLite", targets: ["ParleySQLite"]),
     .library(name: "ParleyHTTPClient", targets: ["ParleyHTTPClient"]),
     .library(name: "ParleyMatrix", targets: ["ParleyMatrix"]),
+    .library(name: "ParleyRedis", targets: ["ParleyRedis"]),
+    .library(name: "ParleyNATS", targets: ["ParleyNATS"]),
     .library(name: "ParleyConformance", targets: ["ParleyConformance"]),
   ],
   dependencies: [
@@ -42,8 +45,11 @@ let package = Package(
       name: "CSQLite", path: "Sources/CSQLite", pkgConfig: "sqlite3", providers: [.apt(["libsqlite3-dev"])]),
     .systemLibrary(name: "CYaml", path: "Sources/CYaml", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
 
+    .systemLibrary(name: "CNats", path: "Sources/CNats", providers: [.apt(["libnats-dev", "libssl-dev"])]),
     .systemLibrary(
       name: "COpenSSL", path: "Sources/COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+    // Without its pkg-config file, which names a flag that the package manager refuses with a warning.
+    .systemLibrary(name: "CHiredis", path: "Sources/CHiredis", providers: [.apt(["libhiredis-dev"])]),
 
     .systemLibrary(
       name: "CCurl", path: "Sources/CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
@@ -53,6 +59,9 @@ let package = Package(
       name: "ParleySQLite", dependencies: ["ParleyRuntime", "CSQLite", "CLinux"], path: "Sources/Plugins/SQLite",
       swiftSettings: strict),
     .target(
+      name: "ParleyNATS", dependencies: ["ParleyRuntime", "CNats", "CLinux"], path: "Sources/Plugins/NATS",
+      swiftSettings: strict),
+    .target(
       name: "ParleyTLS", dependencies: ["ParleyRuntime", "COpenSSL"], path: "Sources/TLS", swiftSettings: strict),
     .target(
       name: "ParleyHTTPClient", dependencies: ["ParleyRuntime", "CCurl"], path: "Sources/HTTPClient",
@@ -60,6 +69,9 @@ let package = Package(
     .target(
       name: "ParleyMatrix", dependencies: ["ParleyRuntime", "ParleyHTTPClient", "CLinux"],
       path: "Sources/Plugins/Matrix", swiftSettings: strict),
+    .target(
+      name: "ParleyRedis", dependencies: ["ParleyRuntime", "ParleyTLS", "CHiredis"], path: "Sources/Plugins/Redis",
+      swiftSettings: strict),
     .target(
       name: "ParleyCoordination", dependencies: ["ParleyRuntime"], path: "Sources/Coordination", swiftSettings: strict),
     .target(
@@ -75,9 +87,18 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Sources/Commands", swiftSettings: strict),
+    .target(
+      name: "ParleySQLiteWiring", dependencies: ["ParleyCommands", "ParleySQLite", "ParleyRuntime", "CSQLite"],
+      path: "Sources/CLI/SQLite", swiftSettings: strict),
     .executableTarget(
-      name: "parley", dependencies: ["ParleyCommands", "ParleySQLite", "ParleyRuntime", "CSQLite"],
-      path: "Sources/CLI/parley",
+      name: "parley", dependencies: ["ParleyCommands", "ParleySQLiteWiring"], path: "Sources/CLI/parley",
+      swiftSettings: strict),
+    .executableTarget(
+      name: "parley-full",
+      dependencies: [
+        "ParleyCommands", "ParleyMatrix", "ParleyNATS", "ParleyRedis", "ParleyRuntime", "ParleySQLiteWiring",
+      ],
+      path: "Sources/CLI/parley-full",
       swiftSettings: strict),
 
     .target(
@@ -97,14 +118,18 @@ let package = Package(
       path: "Sources/Bench", exclude: ["Floors"], swiftSettings: strict),
 
     test("RuntimeTests", ["ParleyRuntime", "ParleyConformance", "ParleyTestKit"]),
-    test("ConfigurationTests", ["ParleyConfiguration", "ParleyRuntime", "ParleySQLite", "ParleyTestKit"]),
+    test(
+      "ConfigurationTests",
+      ["ParleyConfiguration", "ParleyNATS", "ParleyRedis", "ParleyRuntime", "ParleySQLite", "ParleyTestKit"]),
     test("TestKitTests", ["ParleyTestKit", "ParleyRuntime"]),
     test("ConformanceTests", ["ParleyConformance", "ParleyRuntime", "ParleyTestKit"]),
     test("SQLiteTests", ["ParleySQLite", "ParleyConformance", "ParleyRuntime", "ParleyTestKit", "CSQLite"]),
+    test("NATSTests", ["ParleyNATS", "ParleyConformance", "ParleyRuntime", "ParleyTestKit", "CNats"]),
     test("TLSTests", ["ParleyTLS", "ParleyRuntime", "ParleyTestKit"]),
     test("HTTPClientTests", ["ParleyHTTPClient", "ParleyRuntime", "ParleyTestKit"]),
     test(
       "MatrixTests", ["ParleyMatrix", "ParleyHTTPClient", "ParleyConformance", "ParleyRuntime", "ParleyTestKit"]),
+    test("RedisTests", ["ParleyRedis", "ParleyConformance", "ParleyRuntime", "ParleyTLS", "ParleyTestKit"]),
     test("CoordinationTests", ["ParleyCoordination", "ParleyRuntime", "ParleyConformance", "ParleyTestKit"]),
     test("MCPTests", ["ParleyMCP", "ParleyCoordination", "ParleyRuntime", "ParleyConformance", "ParleyTestKit"]),
     test("ProcessTests", ["ParleyRuntime", "ParleyConformance", "ParleyTestKit", "CSQLite"]),

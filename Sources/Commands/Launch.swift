@@ -5,20 +5,36 @@ import Synchronization
 
 /// From a configuration to the parts that run.
 enum Launch {
-  private static let registry = Mutex<[BackendPlugin]>([])
+  /// What an executable carries.
+  struct Carried: Sendable {
+    var plugins: [BackendPlugin] = []
+    /// The executable that carries further backends.
+    var sibling: String?
+  }
 
-  /// The backends this executable carries; set once before any command runs.
-  static var plugins: [BackendPlugin] {
+  private static let registry = Mutex(Carried())
+
+  /// What this executable carries; set once before any command runs.
+  static var carried: Carried {
     get { registry.withLock { $0 } }
     set { registry.withLock { $0 = newValue } }
   }
 
+  static var plugins: [BackendPlugin] { carried.plugins }
+
+  /// Loads the configuration; where it names a backend of the sibling, the process becomes that, so a command calls
+  /// this before it starts a thread or reads its input.
   static func load(_ shared: SharedOptions, leasesHandle: Bool = false) throws(ConfigurationError)
     -> LoadedConfiguration
   {
-    try Configuration.load(
-      path: shared.config, in: .process, backends: plugins.map(\.description), leasesHandle: leasesHandle,
-      toolNames: StandardTools.configurableNames)
+    do throws(ConfigurationError) {
+      return try Configuration.load(
+        path: shared.config, in: .process, backends: plugins.map(\.description), leasesHandle: leasesHandle,
+        toolNames: StandardTools.configurableNames)
+    } catch {
+      guard let sibling = carried.sibling, error.namesUnknownBackend else { throw error }
+      throw error.explainingUnknownBackend(Handover.become(sibling))
+    }
   }
 
   static func plugin(of configuration: Configuration) throws(CommandFailure) -> BackendPlugin {

@@ -19,7 +19,11 @@ struct Room: Sendable {
 extension SessionOptions {
   /// Loads the configuration, supervises the backend while `body` runs, and leaves nothing behind.
   func run(_ body: @escaping @Sendable (Room) async throws -> Void) throws {
-    let loaded = try Launch.load(shared)
+    try run(Launch.load(shared), body)
+  }
+
+  /// The same with a configuration that is loaded already: a command that reads its input loads before it reads.
+  func run(_ loaded: LoadedConfiguration, _ body: @escaping @Sendable (Room) async throws -> Void) throws {
     let output = shared.output
     try shared.configureLog(configured: loaded.configuration.logLevel, default: .error)
     for warning in loaded.warnings { output.note("warning: \(warning)") }

@@ -6,14 +6,17 @@ import ParleyRuntime
 /// The program: an executable names its backends and hands over.
 public enum ParleyProgram {
   /// Runs the command line and ends the process with its exit code.
-  public static func main(plugins: [BackendPlugin]) -> Never {
-    Launch.plugins = plugins
+  ///
+  /// A configuration that names a backend that is not among `plugins` makes the process its `sibling`, the executable
+  /// that carries more; nil where there is none.
+  public static func main(plugins: [BackendPlugin], sibling: String? = nil) -> Never {
     // Hosts that ignore it pass that on, and `parley tail | head` would never notice that its reader has gone.
     signal(SIGPIPE, SIG_DFL)
     let arguments = Array(CommandLine.arguments.dropFirst())
     // Read once from the raw arguments too, so that a failure to parse them is told in the form that was asked for.
     let output = Output(isJSON: arguments.contains("--json"))
     do {
+      Launch.carried = Launch.Carried(plugins: plugins, sibling: try Handover.wasEntered() ? nil : sibling)
       var command = try RootCommand.parseAsRoot(arguments)
       try command.run()
       exit(ExitStatus.ok.rawValue)

@@ -32,6 +32,7 @@ struct PostCommand: ParsableCommand {
   var attributes: [String] = []
 
   func run() throws {
+    let loaded = try Launch.load(session.shared)
     var request = PostRequest(topic: Topic(topic), content: try content())
     request.inReplyTo = replyTo.map(MessageID.init)
     request.to = to.map(Handle.init)
@@ -43,11 +44,11 @@ struct PostCommand: ParsableCommand {
       }
       request.attributes[String(parts[0])] = String(parts[1])
     }
-    try session.run { [request] room in
+    try session.run(loaded) { [request] room in
       let receipt = try await room.hub.post(request)
       room.output.line(receipt.id.text)
       room.output.object { writer in
-        writer.member("id", receipt.id.text)
+        writer.member("backendMsgId", receipt.id.text)
         writer.member("cursor", receipt.cursor.text)
         writer.member("topic", request.topic.name)
         writer.member("durability", receipt.durability.description)

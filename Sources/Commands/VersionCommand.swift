@@ -16,8 +16,14 @@ struct VersionCommand: ParsableCommand {
     for plugin in Launch.plugins {
       for item in plugin.versions { output.line("\(plugin.description.name) \(item.name) \(item.version)") }
     }
+    let sibling = Launch.carried.sibling.map { name in (name: name, path: try? Siblings.path(of: name)) }
+    if let sibling { output.line("\(sibling.name) \(sibling.path ?? "is not installed")") }
     output.object { writer in
       writer.member("parley", ParleyVersion.text)
+      if let sibling {
+        writer.key(sibling.name)
+        if let path = sibling.path { writer.string(path) } else { writer.null() }
+      }
       writer.key("mcp")
       writer.beginArray()
       for version in Revision.allCases.map(\.rawValue) { writer.string(version) }

@@ -29,7 +29,9 @@ import Testing
     let certificates = try await TestCertificates.make()
     try await run { world in
       let port = try FreePort()
-      for url in ["http://127.0.0.1:\(port.number)", "http://name.invalid", "https://127.0.0.1:\(world.homeserver.server.port)"] {
+      for url in [
+        "http://127.0.0.1:\(port.number)", "http://name.invalid", "https://127.0.0.1:\(world.homeserver.server.port)",
+      ] {
         var options = world.options
         options.homeserver = url
         options.certificateAuthorities = certificates.authority
@@ -93,7 +95,9 @@ import Testing
       _ = await supervisor.follow(world.topic, after: first.cursor, sink: recorder.sink)
       try await bot.request("POST", "logout", [:])
       let failure = await expectError(.unauthorized) {
-        while true { _ = try await supervisor.post(world.draft("during"), deadline: world.loop.now.advanced(by: .seconds(2))) }
+        while true {
+          _ = try await supervisor.post(world.draft("during"), deadline: world.loop.now.advanced(by: .seconds(2)))
+        }
       }
       #expect(failure?.cause.contains("token") == true, "\(String(describing: failure))")
       // Whoever gives the account a new token writes it where tokens are kept; its origin names the configured one.
@@ -115,7 +119,9 @@ import Testing
       let folder = try TemporaryDirectory()
       var options = world.options
       options.tokenFile = folder.path("tokens.json")
-      let backends = [try await world.backend(options), try await world.backend(options), try await world.backend(options)]
+      let backends = [
+        try await world.backend(options), try await world.backend(options), try await world.backend(options),
+      ]
       let before = try JSONValue(parsing: try #require(TextFile.read(folder.path("tokens.json"))))
       let until = world.loop.now.advanced(by: .seconds(7))
       var count = 0

@@ -49,7 +49,9 @@ import Testing
       // Every UTF-16 unit outside of [A-Za-z0-9._-] is one underscore; ten digits of the name's SHA-1 follow.
       let folded = topic.name.utf16.map { unit in
         let scalar = Unicode.Scalar(unit)
-        let isSafe = scalar.map { $0.isASCII && ($0.properties.isAlphabetic || "0123456789._-".unicodeScalars.contains($0)) }
+        let isSafe = scalar.map {
+          $0.isASCII && ($0.properties.isAlphabetic || "0123456789._-".unicodeScalars.contains($0))
+        }
         return isSafe == true ? String(scalar.map(Character.init) ?? "_") : "_"
       }.joined()
       let alias = "#parley_\(folded)-\(SHA1.hexadecimal(topic.name, digits: 10)):\(SynapseServer.name)"
@@ -68,7 +70,8 @@ import Testing
         ["room_alias_name": .string("parley_" + world.topic.name), "preset": "public_chat", "visibility": "private"])
       let room = try #require(made["room_id"]?.string)
       let id = try await other.send(
-        ["msgtype": "m.text", "body": "from the other program", "app.parley.topic": .string(world.topic.name)], to: room)
+        ["msgtype": "m.text", "body": "from the other program", "app.parley.topic": .string(world.topic.name)], to: room
+      )
       let backend = try await world.backend()
       let message = try await world.fetch(from: backend)[0]
       #expect(message.id.text == id && message.content == "from the other program")
@@ -118,7 +121,8 @@ import Testing
       let original = try await person.say("first version", in: room)
       try await person.send(
         [
-          "msgtype": "m.text", "body": "* second version", "m.new_content": ["msgtype": "m.text", "body": "second version"],
+          "msgtype": "m.text", "body": "* second version",
+          "m.new_content": ["msgtype": "m.text", "body": "second version"],
           "m.relates_to": ["rel_type": "m.replace", "event_id": .string(original)],
         ], to: room)
       try await person.send(
@@ -176,7 +180,8 @@ import Testing
       #expect(messages.map(\.sender.name) == ["coder", "coder"])
       #expect(messages.map(\.provenance) == [.claimed, .verified])
       #expect(messages.map(\.account) == [person.id, TestHomeserver.account])
-      #expect(try await backend.resolveIdentity(Handle("coder")) == .account(TestHomeserver.account, provenance: .verified))
+      #expect(
+        try await backend.resolveIdentity(Handle("coder")) == .account(TestHomeserver.account, provenance: .verified))
 
       var trusting = world.options
       trusting.handles = ["coder": person.id]

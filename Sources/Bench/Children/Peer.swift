@@ -121,9 +121,14 @@ import Glibc
   /// The id of an answer; nil for a notification.
   func answerID(_ line: Line) -> Int? { number(after: "\"id\":", in: line) }
 
+  /// The bytes of a line, until the next `fill`.
+  func raw(_ line: Line) -> UnsafeBufferPointer<UInt8> {
+    unsafe UnsafeBufferPointer(start: bytes + line.lowerBound, count: line.count)
+  }
+
   /// The text of a line.
   func text(_ line: Line) -> String {
-    unsafe String(decoding: UnsafeBufferPointer(start: bytes + line.lowerBound, count: line.count), as: UTF8.self)
+    unsafe String(decoding: raw(line), as: UTF8.self)
   }
 
   private func makeRoom() {

@@ -67,8 +67,12 @@ struct History {
 
   /// Notes the answer to a post; one without an id counts as refused.
   mutating func answered(_ posts: Posts, _ index: Int, _ line: Peer.Line, by peer: Peer) {
-    let id = peer.string(after: "\"backendMsgId\":\"", in: line)
-    if id == nil, firstRefusal == nil { firstRefusal = String(peer.text(line).prefix(400)) }
+    answered(posts, index, id: peer.string(after: "\"backendMsgId\":\"", in: line), line: peer.text(line))
+  }
+
+  /// Notes the answer to a post, and the id in it.
+  mutating func answered(_ posts: Posts, _ index: Int, id: String?, line: @autoclosure () -> String) {
+    if id == nil, firstRefusal == nil { firstRefusal = String(line().prefix(400)) }
     events.append((posts.tag, .answered(topic: posts.topic(index), key: posts.key(index), id: id)))
   }
 

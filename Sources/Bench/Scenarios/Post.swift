@@ -16,9 +16,12 @@ enum Post {
           var unread = History()
           try warm(peer, &unread)
           let posts = Posts("f")
+          var transcript = Transcript(count: count)
           let exchange = try peer.exchange(count: count, window: window) { index, id, buffer in
+            transcript.sent(index)
             posts.append(index, id: id, to: &buffer)
-          } answer: { _, _ in
+          } answer: { index, line in
+            unsafe transcript.answered(index, peer.raw(line))
           }
           try peer.process.finish()
           return exchange
@@ -29,12 +32,14 @@ enum Post {
           var history = History()
           try warm(server.peer, &history)
           let posts = Posts("m")
+          var transcript = Transcript(count: count)
           let exchange = try server.peer.exchange(count: count, window: window) { index, id, buffer in
-            history.sent(posts, index)
+            transcript.sent(index)
             posts.append(index, id: id, to: &buffer)
           } answer: { index, line in
-            history.answered(posts, index, line, by: server.peer)
+            unsafe transcript.answered(index, server.peer.raw(line))
           }
+          transcript.tell(&history, posts)
           verdict += try history.judged(through: server)
           try server.peer.process.finish()
           return exchange

@@ -1,3 +1,4 @@
 import ParleyCommands
+import ParleySQLiteWiring
 
-ParleyProgram.main(plugins: [.sqlite])
+ParleyProgram.main(plugins: [.sqlite], sibling: "parley-full")

@@ -32,7 +32,8 @@ struct ConfigurationText {
     case .boolean(let value): return "\(value)"
     case .strings(let items): return "[" + items.map(scalar).joined(separator: ", ") + "]"
     case .texts(let items):
-      return "{" + items.sorted { $0.key < $1.key }.map { quoted($0.key) + ": " + scalar($0.value) }.joined(separator: ", ")
+      return "{"
+        + items.sorted { $0.key < $1.key }.map { quoted($0.key) + ": " + scalar($0.value) }.joined(separator: ", ")
         + "}"
     case .block: return "{}"
     }

@@ -88,6 +88,14 @@ struct SettingsReader {
   private mutating func value(_ setting: Setting, _ node: YAMLNode, path: String) -> ResolvedBlock.Entry {
     var entry = ResolvedBlock.Entry(setting: setting, value: nil, origin: .file(line: node.mark.line))
     switch setting.kind {
+    case .oneOrMoreStrings:
+      guard case .sequence = node.value else {
+        let text = string(node, path: path, expected: "a string or a list of strings", minimumBytes: 1)
+        scalar(node, &entry, text)
+        if case .string(let one)? = entry.value { entry.value = .strings([one]) }
+        return entry
+      }
+      return value(Setting(setting.name, .strings(minimumCount: 1), setting.documentation), node, path: path)
     case .strings(let minimumCount):
       guard case .sequence(let items) = node.value else {
         report(node, path, .wrongType(expected: "a list of strings", found: describe(node)))

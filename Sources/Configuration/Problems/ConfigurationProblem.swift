@@ -27,7 +27,7 @@ package struct ConfigurationProblem: Hashable, Sendable, CustomStringConvertible
     let word =
       switch finding {
       case .unknownKey: String(keyPath.split(separator: ".").last ?? "")
-      case .notAChoice(let value, _), .unknownBackend(let value, _): value
+      case .notAChoice(let value, _), .unknownBackend(let value, _, _): value
       default: ""
       }
     return EditDistance.nearest(to: word, among: finding.candidates)
@@ -57,6 +57,23 @@ package struct ConfigurationError: Error, Hashable, Sendable, CustomStringConver
   }
 
   package var description: String { problems.map(\.description).joined(separator: "\n") }
+
+  /// Whether it names a backend that the program does not carry.
+  package var namesUnknownBackend: Bool {
+    problems.contains { if case .unknownBackend = $0.finding { true } else { false } }
+  }
+
+  /// The same, but for the unknown backend alone, and with the reason why no other program serves it: what else is
+  /// wrong was judged without that backend's keys.
+  package func explainingUnknownBackend(_ reason: String) -> ConfigurationError {
+    ConfigurationError(
+      problems: problems.compactMap { problem in
+        guard case .unknownBackend(let name, let names, _) = problem.finding else { return nil }
+        return ConfigurationProblem(
+          file: problem.file, line: problem.line, keyPath: problem.keyPath,
+          .unknownBackend(name, among: names, sibling: reason))
+      }, warnings: [])
+  }
 }
 
 extension [ConfigurationProblem] {

@@ -18,7 +18,9 @@ extension Finding {
     case .malformedVariable: "a variable that does not end or has no valid name"
     case .secretGivenTwice(let fileKey): "given twice: here and as \(fileKey)"
     case .unreadableSecret(let path, let reason): "\(quoted(path)) cannot be read: \(reason)"
-    case .unknownBackend(let name, _): "this program does not carry the backend \(quoted(name))"
+    case .unknownBackend(let name, _, let sibling):
+      "this program does not carry the backend \(quoted(name))"
+        + (sibling.map { ", and the one that carries more cannot be started (\($0))" } ?? "")
     case .presenceTopicListed(let topic):
       "\(quoted(topic)) is reserved for presence (presence.topic); rename the topic or change presence.topic"
     case .reservedTopic(let topic): "\(quoted(topic)) is a reserved name"
@@ -51,7 +53,7 @@ extension Finding {
     case .unsetVariable(let name): "set it, write it into .env beside this file, or give a default: ${\(name):-default}"
     case .malformedVariable: "${NAME}, ${NAME:-default}, or $$ for a dollar sign"
     case .wrongType(_, "null"): "a value, or no key at all for the default"
-    case .unknownBackend(_, let names): names.isEmpty ? "none" : names.joined(separator: ", ")
+    case .unknownBackend(_, let names, _): names.isEmpty ? "none" : names.joined(separator: ", ")
     case .reservedTopic: "names that do not begin with @ or ~"
     case .tooManyTopics(_, let limit): "\(limit) (limits.topics_subscribed)"
     case .tooLong(_, _, let limitKey): "\(limitKey) sets the limit"
@@ -69,7 +71,7 @@ extension Finding {
   /// The candidates that a mistyped word may have meant.
   var candidates: [String] {
     switch self {
-    case .unknownKey(let names), .notAChoice(_, let names), .unknownBackend(_, let names): names
+    case .unknownKey(let names), .notAChoice(_, let names), .unknownBackend(_, let names, _): names
     default: []
     }
   }

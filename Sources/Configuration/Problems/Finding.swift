@@ -25,7 +25,7 @@ package enum Finding: Hashable, Sendable {
   case unreadableSecret(path: String, reason: String)
 
   // Rules.
-  case unknownBackend(String, among: [String])
+  case unknownBackend(String, among: [String], sibling: String? = nil)
   case presenceTopicListed(String)
   case reservedTopic(String)
   case tooManyTopics(count: Int, limit: Int)

@@ -26,8 +26,17 @@ extension Session {
   /// Completes topic names, the only thing that prompts and templates ask for.
   func complete(_ call: Call) throws(RPCError) {
     let kind = call.param("ref")?.member("type")
-    guard kind?.isString("ref/prompt") == true || kind?.isString("ref/resource") == true else {
+    let known: Set<String>
+    let given: JSONSlice?
+    if kind?.isString("ref/prompt") == true {
+      (known, given) = (completable.prompts, call.param("ref")?.member("name"))
+    } else if kind?.isString("ref/resource") == true {
+      (known, given) = (completable.resources, call.param("ref")?.member("uri"))
+    } else {
       throw RPCError(.invalidParams, "Invalid params: \"ref\" must be a prompt or a resource")
+    }
+    guard let given = given?.string, known.contains(given) else {
+      throw RPCError(.invalidParams, "Invalid params: \"ref\" names no prompt or resource template of this server")
     }
     let argument = call.param("argument")
     guard let name = argument?.member("name")?.string, let typed = argument?.member("value")?.string else {

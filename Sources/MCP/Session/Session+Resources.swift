@@ -9,6 +9,8 @@ extension Session {
       switch await resources.read(uri, in: context) {
       case .contents(let contents): await session.finishRead(call, serial, contents)
       case .notFound: await session.finish(call, serial, session.notFound(uri, call))
+      // As with `resources/subscribe`: what may not be read is not there.
+      case .failure(.topicNotAllowed): await session.finish(call, serial, session.notFound(uri, call))
       case .failure(let error): await session.finish(call, serial, RPCError(error))
       }
     }

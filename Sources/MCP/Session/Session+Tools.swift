@@ -25,7 +25,7 @@ extension Session {
     }
     let given = arguments ?? .emptyObject
     // A tool whose work is a single hand-over needs no task; unread counts that are still awaited do.
-    if unread.hasWaited, let tool = tool as? any ReplyingTool {
+    if unread.hasWaited, let tool = replyingTools[name] {
       return try start(call, tool, given, reportsProgress: hasProgress)
     }
     try start(call) { [hasProgress] session, serial in
@@ -41,8 +41,8 @@ extension Session {
     try checkRoom()
     let serial = pending.nextSerial()
     pending.insert(call, serial: serial, .reply)
-    tool.call(arguments, in: context(for: call, serial, reportsProgress: reportsProgress)) { [weak self] outcome in
-      self?.assumeIsolated { $0.answer(call, serial, outcome) }
+    tool.call(arguments, in: context(for: call, serial, reportsProgress: reportsProgress)) { [self] outcome in
+      assumeIsolated { $0.answer(call, serial, outcome) }
     }
   }
 

@@ -13,10 +13,14 @@ package actor Session: LoopActor {
   private let opened: @Sendable () -> Void
   let subscriptions: ResourceSubscriptions
   let tools: [String: any Tool]
+  /// Those of the tools that answer without a task; asked for once, since a cast takes longer than many a call.
+  let replyingTools: [String: any ReplyingTool]
   let toolList: Listing
   let resourceList: Listing
   let templateList: Listing
   let promptList: Listing
+  /// What arguments can be completed for: names of prompts, URIs of resources and templates.
+  let completable: (prompts: Set<String>, resources: Set<String>)
 
   /// The revision of the handshake; nil before it.
   var negotiated: Revision?
@@ -43,10 +47,23 @@ package actor Session: LoopActor {
     idle = Waiters(loop: loop)
     let hub = setup.hub.setup
     tools = Dictionary(setup.tools.map { ($0.name, $0) }) { first, _ in first }
+    replyingTools = tools.compactMapValues { $0 as? any ReplyingTool }
+    let resources = setup.resources?.resources(for: hub) ?? []
+    let templates = setup.resources?.templates(for: hub) ?? []
+    let prompts = setup.prompts?.prompts(for: hub) ?? []
     toolList = Listing("tools", setup.tools.map { $0.definition(for: hub) })
-    resourceList = Listing("resources", setup.resources?.resources(for: hub) ?? [])
-    templateList = Listing("resourceTemplates", setup.resources?.templates(for: hub) ?? [])
-    promptList = Listing("prompts", setup.prompts?.prompts(for: hub) ?? [])
+    resourceList = Listing("resources", resources)
+    templateList = Listing("resourceTemplates", templates)
+    promptList = Listing("prompts", prompts)
+    completable = (
+      Set(Self.texts("name", of: prompts)),
+      Set(Self.texts("uri", of: resources)).union(Self.texts("uriTemplate", of: templates))
+    )
+  }
+
+  /// A member of each of these JSON objects.
+  private static func texts(_ member: String, of objects: [String]) -> [String] {
+    objects.compactMap { (try? JSONSlice($0))?.member(member)?.string }
   }
 
   // MARK: In

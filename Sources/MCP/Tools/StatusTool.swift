@@ -17,10 +17,7 @@ package struct StatusTool: Tool {
       output: [
         "backend": [
           "type": "object",
-          "properties": [
-            "name": Schema.string, "location": Schema.string, "state": Schema.string, "sinceMs": Schema.integer,
-            "cause": Schema.string, "reconnects": Schema.integer, "durability": Schema.string, "notes": Schema.strings,
-          ],
+          "properties": ["state": Schema.string, "cause": Schema.string, "durability": Schema.string],
         ],
         "handle": Schema.string, "topics": Schema.strings, "postTopics": Schema.strings, "limits": Schema.object,
         "caughtUp": Schema.boolean, "ignoredEvents": Schema.integer, "versions": Schema.object,

@@ -31,8 +31,11 @@ struct ToolDefinition {
     var inputSchema: JSONObject = ["type": "object", "properties": .object(input)]
     if !inputRequired.isEmpty { inputSchema["required"] = .array(inputRequired.map(JSONValue.string)) }
     inputSchema["additionalProperties"] = false
+    // Every result carries the unread counts; see `UnreadRider`.
+    var result = output
+    result["unread"] = Schema.object
     let outputSchema: JSONValue = [
-      "type": "object", "properties": .object(output), "required": .array(outputRequired.map(JSONValue.string)),
+      "type": "object", "properties": .object(result), "required": .array(outputRequired.map(JSONValue.string)),
     ]
     let entry: JSONValue = [
       "name": .string(name), "title": .string(title), "description": .string(description),
@@ -77,7 +80,6 @@ enum Schema {
   static let gap: JSONValue = [
     "type": "object",
     "properties": ["from": string, "to": string, "reason": string, "certain": boolean],
-    "required": ["from", "to", "reason", "certain"],
   ]
 
   /// The argument `topic`: closed where the configured topics are all there is, and few enough to be listed.

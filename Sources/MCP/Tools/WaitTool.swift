@@ -27,8 +27,7 @@ package struct WaitTool: Tool {
       ],
       output: [
         "messages": ["type": "array", "items": Schema.object], "timedOut": Schema.boolean, "next": Schema.object,
-        "hasMore": Schema.boolean,
-        "gaps": ["type": "array", "items": Schema.object],
+        "hasMore": Schema.boolean, "gap": Schema.object,
       ],
       outputRequired: ["messages", "timedOut", "next"]
     ).text
@@ -62,7 +61,11 @@ package struct WaitTool: Tool {
     writer.endObject()
     if messages.count >= query.limit || found.contains(where: \.value.hasMore) { writer.flag("hasMore", true) }
     let gaps = found.compactMap(\.value.gap)
-    if !gaps.isEmpty {
+    if let first = gaps.first {
+      writer.key("gap")
+      writer.gap(first, namingTopic: true)
+    }
+    if gaps.count > 1 {
       writer.key("gaps")
       writer.beginArray()
       for gap in gaps { writer.gap(gap, namingTopic: true) }

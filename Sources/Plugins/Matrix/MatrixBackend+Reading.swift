@@ -65,7 +65,8 @@ extension MatrixBackend {
       }
       return .success(
         try await readBack(
-          room, from: token, passing: place.event, next: cursor, since: since, limit: request.limit, deadline: deadline))
+          room, from: token, passing: place.event, next: cursor, since: since, limit: request.limit, deadline: deadline)
+      )
     case .after(let cursor):
       guard let place = try? LogPlace(cursor) else { return .failure(Self.noPlace(cursor)) }
       return .success(try await readOn(room, from: place, cursor, limit: request.limit, deadline: deadline))

@@ -50,6 +50,8 @@ extension MatrixBackend {
       guard creating, given == nil else { return nil }
       if let id = try await create(topic, session, deadline: deadline) {
         joined?.insert(id)
+        // A server may encrypt every new room (Synapse: encryption_enabled_by_default_for_room_type).
+        try await checkEncryption(of: id, deadline: deadline)
         return id
       }
       // Somebody else made it meanwhile.
@@ -72,7 +74,9 @@ extension MatrixBackend {
   /// since those who were put out may read what was theirs.
   private func join(_ id: String, as name: String, deadline: LoopInstant) async throws(MatrixFailure) {
     let members: Set<String>
-    if let joined { members = joined } else {
+    if let joined {
+      members = joined
+    } else {
       let answer = try await call(.get, "v3/joined_rooms", deadline: deadline)
       members = Set(answer.member("joined_rooms")?.elements.compactMap(\.string) ?? [])
     }

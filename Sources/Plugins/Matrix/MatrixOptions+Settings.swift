@@ -12,8 +12,10 @@ extension MatrixOptions {
       Setting("password", .secret, "The account's password; or give access_token."),
       Setting("access_token", .secret, "A token of the account, instead of user and password."),
       Setting("refresh_token", .secret, "Renews access_token when it expires."),
-      Setting("client_id", .string(minimumBytes: 1), "The client id that refresh_token belongs to, where OAuth issued it."),
-      Setting("device_id", .string(minimumBytes: 1), "The device that a login uses; without it the server chooses once."),
+      Setting(
+        "client_id", .string(minimumBytes: 1), "The client id that refresh_token belongs to, where OAuth issued it."),
+      Setting(
+        "device_id", .string(minimumBytes: 1), "The device that a login uses; without it the server chooses once."),
       Setting(
         "token_file", .path, "Where tokens are kept (0600); without it, in the user's state directory."),
       Setting(
@@ -22,7 +24,8 @@ extension MatrixOptions {
       Setting(
         "room_visibility", .choice(Visibility.allCases.map(\.rawValue)), default: .string("private"),
         "Who may enter rooms that Parley makes: the invited alone, or whoever knows the alias."),
-      Setting("invite", .strings(minimumCount: 0), default: .strings([]), "Matrix ids invited to rooms that Parley makes."),
+      Setting(
+        "invite", .strings(minimumCount: 0), default: .strings([]), "Matrix ids invited to rooms that Parley makes."),
       Setting(
         "handle_style", .choice(HandleStyle.allCases.map(\.rawValue)), default: .string("prefix"),
         "How people see the handle: [handle] before the text, a per-message profile, or not at all."),

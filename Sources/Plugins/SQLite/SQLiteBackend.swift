@@ -6,13 +6,6 @@ import Synchronization
 /// The actor admits and answers; two threads do what may block: a writer (group commit) and a reader (fetch, push).
 /// Neither is ever waited for without a bound: a call that no thread has taken at its deadline is withdrawn.
 public actor SQLiteBackend: Backend {
-  private struct Subscription {
-    let topic: Topic
-    let sink: Sink
-    /// Where its sink paused it; nil while it takes deliveries.
-    var pausedAt: Int64?
-  }
-
   /// Where the actor runs.
   public nonisolated let loop: EventLoop
   let options: SQLiteOptions
@@ -33,10 +26,7 @@ public actor SQLiteBackend: Backend {
   /// What the reader was last told of the WAL's length.
   private var walReport: (pages: Int, at: LoopInstant)
 
-  private var subscriptions: [SubscriptionID: Subscription] = [:]
-  private var isDelivering = false
-  /// Resumed by a sink in the middle of a hand-over: sent after the reader knows that they were paused.
-  private var resumedMeanwhile: [(SubscriptionID, Int64)] = []
+  private let subscribers = Subscribers()
 
   /// At most this many posts wait; more are refused as `unavailable`.
   static let queueLimit = 16_384
@@ -82,11 +72,12 @@ public actor SQLiteBackend: Backend {
     } catch {
       throw SeamError(.unavailable, native: Int(error.code), operation: operation, cause: error.description)
     }
-    let writer = SQLiteWriter(loop: loops.writer, options: options) { [weak self] report in
+    let reader = SQLiteReader(loop: loops.reader, options: options) { [weak self] report in
       guard let self else { return }
       loop.execute { self.assumeIsolated { $0.take(report, epoch: epoch) } }
     }
-    let reader = SQLiteReader(loop: loops.reader, options: options) { [weak self] report in
+    let writer = SQLiteWriter(loop: loops.writer, options: options, expect: { reader.expect($0) }) {
+      [weak self] report in
       guard let self else { return }
       loop.execute { self.assumeIsolated { $0.take(report, epoch: epoch) } }
     }
@@ -97,6 +88,7 @@ public actor SQLiteBackend: Backend {
         throw SeamError(.unavailable, operation: operation, cause: "disconnected while connecting")
       }
       session = SQLiteSession(writer: writer, reader: reader, generation: facts.generation, lost: lost)
+      subscribers.start(reader)
     } catch {
       await writer.close()
       await reader.close()
@@ -125,7 +117,7 @@ public actor SQLiteBackend: Backend {
     note = nil
     queue = []
     isCommitting = false
-    subscriptions = [:]
+    subscribers.start(nil)
     for call in Array(calls.values) { _ = call.withdraw(error) }
     return ended
   }
@@ -150,8 +142,8 @@ public actor SQLiteBackend: Backend {
   ) -> Call<Request, Reply> {
     lastNumber += 1
     let number = lastNumber
-    let call = Call<Request, Reply>(request, deadline: deadline) { [weak self] result in
-      self?.assumeIsolated { $0.calls[number] = nil }
+    let call = Call<Request, Reply>(request, deadline: deadline) { [self] result in
+      assumeIsolated { $0.calls[number] = nil }
       reply(result)
     }
     calls[number] = call
@@ -241,9 +233,9 @@ public actor SQLiteBackend: Backend {
       return reply(.failure(error))
     }
     let order = PostOrder(draft: draft, isRetry: !draft.key.isChosen && doubtful.contains(draft.key.text))
-    let call: PostCall = file(order, deadline: deadline) { [weak self] result in
+    let call: PostCall = file(order, deadline: deadline) { [self] result in
       if case .failure(let error) = result, error.code == .outcomeUnknown, !draft.key.isChosen {
-        self?.assumeIsolated { _ = $0.doubtful.insert(draft.key.text) }
+        assumeIsolated { _ = $0.doubtful.insert(draft.key.text) }
       }
       reply(result)
     }
@@ -277,9 +269,12 @@ public actor SQLiteBackend: Backend {
 
   private func take(_ report: SQLiteWriter.Report, epoch: UInt64) {
     switch report {
-    case .posted(let outcomes, let walPages):
+    case .posted(let outcomes, let stored, let walPages):
       for (call, result) in outcomes { call.answer(result) }
-      guard let walPages, epoch == self.epoch, let session else { return }
+      guard epoch == self.epoch, let session else { return }
+      // After the answers have left, which were appended first.
+      if !stored.isEmpty { loop.atEndOfTurn { [subscribers] in subscribers.take(stored: stored) } }
+      guard let walPages else { return }
       isCommitting = false
       if !queue.isEmpty { scheduleFlush() }
       // Not after every commit: each word to the reader wakes its thread.
@@ -323,63 +318,26 @@ public actor SQLiteBackend: Backend {
   public func subscribe(
     _ topic: Topic, after cursor: Cursor, sink: @escaping Sink
   ) async throws(SeamError) -> SubscriptionID {
-    let session = try connected("subscribe")
-    let place = try LogPlace(cursor, generation: session.generation)
+    let place = try LogPlace(cursor, generation: try connected("subscribe").generation)
     lastNumber += 1
     let id = SubscriptionID(lastNumber)
-    subscriptions[id] = Subscription(topic: topic, sink: sink)
-    session.reader.loop.execute {
-      session.reader.assumeIsolated { $0.subscribe(id, topic: topic, from: place, cursor: cursor) }
-    }
+    subscribers.add(id, topic: topic, from: place, cursor: cursor, sink: sink)
     return id
   }
 
   /// Reads on from where the sink paused.
-  public func resume(_ subscription: SubscriptionID) {
-    guard let position = subscriptions[subscription]?.pausedAt else { return }
-    subscriptions[subscription]?.pausedAt = nil
-    if isDelivering { resumedMeanwhile.append((subscription, position)) } else { resume(subscription, from: position) }
-  }
-
-  private func resume(_ id: SubscriptionID, from position: Int64) {
-    guard let reader = session?.reader else { return }
-    reader.loop.execute { reader.assumeIsolated { $0.resume(id, from: position) } }
-  }
+  public func resume(_ subscription: SubscriptionID) { subscribers.resume(subscription) }
 
   /// Ends the subscription; with the last one, watching and polling end.
-  public func unsubscribe(_ subscription: SubscriptionID) {
-    guard subscriptions.removeValue(forKey: subscription) != nil, let reader = session?.reader else { return }
-    reader.loop.execute { reader.assumeIsolated { $0.unsubscribe(subscription) } }
-  }
+  public func unsubscribe(_ subscription: SubscriptionID) { subscribers.remove(subscription) }
 
   private func take(_ report: SQLiteReader.Report, epoch: UInt64) {
     switch report {
     case .fetched(let call, let result): call.answer(result)
-    case .deliver(let handOver): if epoch == self.epoch { deliver(handOver) }
+    case .deliver(let handOver): if epoch == self.epoch { subscribers.take(handOver) }
     case .lost(let error): if epoch == self.epoch { lose(error) }
     case .polling(let reason): if epoch == self.epoch { note = reason }
     }
-  }
-
-  private func deliver(_ handOver: SQLiteReader.HandOver) {
-    isDelivering = true
-    var paused: Set<SubscriptionID> = []
-    for item in handOver.items {
-      // What follows a pause in this hand-over is dropped; the reader reads it again after `resume`.
-      guard !paused.contains(item.subscription), let subscription = subscriptions[item.subscription] else { continue }
-      if subscription.sink(item.delivery) == .pause, subscriptions[item.subscription] != nil {
-        subscriptions[item.subscription]?.pausedAt = item.position
-        paused.insert(item.subscription)
-      }
-    }
-    isDelivering = false
-    guard let reader = session?.reader else { return }
-    let ids = Array(paused)
-    // In this order: the reader says that it wants the word before it looks whether the word is there.
-    reader.loop.execute(wakes: false) { reader.assumeIsolated { $0.handedOver(paused: ids) } }
-    if reader.wantsWord.load(ordering: .sequentiallyConsistent) { reader.loop.wakeUp() }
-    for (id, position) in resumedMeanwhile { resume(id, from: position) }
-    resumedMeanwhile = []
   }
 
   // MARK: For tests

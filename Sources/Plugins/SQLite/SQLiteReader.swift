@@ -11,12 +11,20 @@ actor SQLiteReader: LoopActor {
   struct HandOver: Sendable {
     struct Item: Sendable {
       let subscription: SubscriptionID
+      /// How often the subscription was resumed before this was read.
+      let run: UInt32
       /// Where the subscription stands after this delivery.
       let position: Int64
       let delivery: Delivery
     }
 
     var items: [Item] = []
+    /// Those that are carried by the stream from here on, and where they stand.
+    var live: [(id: SubscriptionID, position: Int64, run: UInt32)] = []
+    /// Every row up to here has been read for those that the stream carries.
+    var reach: Int64 = -1
+
+    var isEmpty: Bool { items.isEmpty && live.isEmpty }
   }
 
   /// What the reader tells the backend; called on the reader's thread.
@@ -38,6 +46,7 @@ actor SQLiteReader: LoopActor {
   private struct Subscription {
     let topic: Topic
     var stage: Stage
+    var run: UInt32 = 0
     /// The highest deleted id that it has been told of.
     var told: Int64 = 0
   }
@@ -55,9 +64,13 @@ actor SQLiteReader: LoopActor {
   private var liveCount = 0
   /// There may be rows after `streamPosition`.
   private var isStale = false
+  /// The last row that the sidecar told of; nil where something else made the stream stale.
+  private var committed: Int64?
   private var isHandingOver = false
   /// Waits for the word that the last hand-over was taken; otherwise that word need not wake the thread.
   nonisolated let wantsWord = Atomic<Bool>(false)
+  /// Rows that this process stored last, consecutive: the loop gives them to subscribers and says so.
+  private nonisolated let ownRows = Mutex<ClosedRange<Int64>?>(nil)
   private var dataVersion: Int64 = 0
 
   private var sidecarWatch: SidecarWatch?
@@ -130,9 +143,10 @@ actor SQLiteReader: LoopActor {
   }
 
   /// Goes on with a paused subscription after the last delivery that its sink took.
-  func resume(_ id: SubscriptionID, from position: Int64) {
-    guard let session = subscriptions[id] else { return }
-    leaveStream(session)
+  func resume(_ id: SubscriptionID, from position: Int64, run: UInt32) {
+    guard let subscription = subscriptions[id] else { return }
+    leaveStream(subscription)
+    subscriptions[id]?.run = run
     catchUp(id, from: position)
     pump()
   }
@@ -151,13 +165,17 @@ actor SQLiteReader: LoopActor {
   /// The loop has taken a hand-over; these subscriptions want no more for now.
   func handedOver(paused: [SubscriptionID]) {
     isHandingOver = false
-    for id in paused {
+    pause(paused)
+    pump()
+  }
+
+  private func pause(_ ids: [SubscriptionID]) {
+    for id in ids {
       guard let subscription = subscriptions[id] else { continue }
       leaveStream(subscription)
       behind.removeAll { $0 == id }
       subscriptions[id]?.stage = .paused
     }
-    pump()
   }
 
   private func leaveStream(_ subscription: Subscription) {
@@ -168,6 +186,43 @@ actor SQLiteReader: LoopActor {
     guard let cursor = session?.cursor(position) else { return }
     subscriptions[id]?.stage = .catchingUp(.after(position), cursor)
     behind.append(id)
+  }
+
+  // MARK: Rows of our own
+
+  /// Notes that this process has stored these rows, before anyone is told of them; on the writer's thread.
+  nonisolated func expect(_ rows: ClosedRange<Int64>) {
+    ownRows.withLock { own in
+      if let known = own, known.upperBound + 1 == rows.lowerBound {
+        own = known.lowerBound...rows.upperBound
+      } else {
+        own = rows
+      }
+    }
+  }
+
+  /// The loop has given the rows after `from` up to `to` itself; these subscriptions want no more for now.
+  func advance(from: Int64, to: Int64, paused: [SubscriptionID]) {
+    pause(paused)
+    guard streamPosition >= from, streamPosition < to else { return }
+    streamPosition = to
+    for (id, subscription) in subscriptions {
+      if case .live(let position) = subscription.stage, position < to { subscriptions[id]?.stage = .live(position: to) }
+    }
+  }
+
+  /// The loop could not give rows of our own, since others come first: they are read like any.
+  func missed() {
+    isStale = true
+    committed = nil
+    pump()
+  }
+
+  /// Whether there may be rows that neither the stream has read nor the loop will give.
+  private func isBehind(_ committed: Int64) -> Bool {
+    guard committed > streamPosition else { return false }
+    guard let own = ownRows.withLock({ $0 }) else { return true }
+    return own.lowerBound > streamPosition + 1 || own.upperBound < committed
   }
 
   // MARK: The stream
@@ -199,15 +254,20 @@ actor SQLiteReader: LoopActor {
       }
       isStale = true
     }
-    guard !handOver.items.isEmpty else { return }
+    guard !handOver.isEmpty else { return }
+    handOver.reach = streamPosition
     isHandingOver = true
     wantsWord.store(isStale || !behind.isEmpty, ordering: .sequentiallyConsistent)
     report(.deliver(handOver))
   }
 
   private func readStream(into handOver: inout HandOver) throws(SQLiteFailure) {
-    guard let stretch = try session?.stretch(after: streamPosition, isWanted: { topics[$0] != nil }) else { return }
+    guard
+      let stretch = try session?.stretch(
+        after: streamPosition, committed: committed, isWanted: { topics[$0] != nil })
+    else { return }
     isStale = stretch.hasMore
+    committed = nil
     streamPosition = stretch.position
     var starts: [SubscriptionID: Int64] = [:]
     if !stretch.deleted.isEmpty {
@@ -223,7 +283,8 @@ actor SQLiteReader: LoopActor {
           tellDeletion(deleted, to: id, from: starts[id] ?? position, next: row.id - 1, into: &handOver)
         }
         subscriptions[id]?.stage = .live(position: row.id)
-        handOver.items.append(HandOver.Item(subscription: id, position: row.id, delivery: .message(row.message)))
+        handOver.items.append(
+          HandOver.Item(subscription: id, run: subscription.run, position: row.id, delivery: .message(row.message)))
       }
     }
     for (topic, deleted) in stretch.deleted {
@@ -245,7 +306,8 @@ actor SQLiteReader: LoopActor {
     let gap = Gap(
       topic: subscription.topic, from: from, to: to, reason: "messages were deleted before they were delivered",
       isCertain: true)
-    handOver.items.append(HandOver.Item(subscription: id, position: max(reached, next), delivery: .gap(gap)))
+    handOver.items.append(
+      HandOver.Item(subscription: id, run: subscription.run, position: max(reached, next), delivery: .gap(gap)))
   }
 
   /// Reads one page for the first of those that catch up.
@@ -263,10 +325,12 @@ actor SQLiteReader: LoopActor {
     subscriptions[id]?.told = read.deleted
     if let gap = read.gap {
       let position = read.rows.first.map { $0.id - 1 } ?? read.position
-      handOver.items.append(HandOver.Item(subscription: id, position: position, delivery: .gap(gap)))
+      handOver.items.append(
+        HandOver.Item(subscription: id, run: subscription.run, position: position, delivery: .gap(gap)))
     }
     for row in read.rows {
-      handOver.items.append(HandOver.Item(subscription: id, position: row.id, delivery: .message(row.message)))
+      handOver.items.append(
+        HandOver.Item(subscription: id, run: subscription.run, position: row.id, delivery: .message(row.message)))
     }
     guard !read.hasMore else {
       catchUp(id, from: read.position)
@@ -276,9 +340,11 @@ actor SQLiteReader: LoopActor {
     if liveCount == 0 {
       streamPosition = read.position
       isStale = true
+      committed = nil
     }
     liveCount += 1
     subscriptions[id]?.stage = .live(position: read.position)
+    handOver.live.append((id, read.position, subscription.run))
   }
 
   private func lose(_ error: SeamError) {
@@ -316,11 +382,17 @@ actor SQLiteReader: LoopActor {
   }
 
   private func sidecarTouched() {
-    let isSuspect = sidecarWatch?.drain() ?? false
-    // No look at data_version first: it costs as much as the read that it would save.
+    if sidecarWatch?.drain() == true { return rewatch() }
+    // After the words that the loop has left here without waking this thread.
+    loop.atEndOfTurn { [weak self] in self?.assumeIsolated { $0.readOn() } }
+  }
+
+  /// No look at data_version first: it costs as much as the read that it would save.
+  private func readOn() {
+    guard let committed = sidecarWatch?.committed, liveCount == 0 || isBehind(committed) else { return }
     isStale = true
+    self.committed = committed
     pump()
-    if isSuspect { rewatch() }
   }
 
   /// The sidecar was removed or moved: watches the one that bears its name now, from the next poll on if there is none.
@@ -328,6 +400,7 @@ actor SQLiteReader: LoopActor {
     stopWatching()
     startWatching()
     isStale = true
+    committed = nil
     pump()
   }
 
@@ -355,6 +428,7 @@ actor SQLiteReader: LoopActor {
     if let version = try? session?.dataVersion(), version != dataVersion {
       dataVersion = version
       isStale = true
+      committed = nil
     }
     pump()
   }

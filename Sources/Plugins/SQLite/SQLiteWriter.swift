@@ -5,21 +5,27 @@ import ParleyRuntime
 actor SQLiteWriter: LoopActor {
   nonisolated let loop: EventLoop
   private let options: SQLiteOptions
+  private let expect: @Sendable (ClosedRange<Int64>) -> Void
   private let report: @Sendable (Report) -> Void
   private var session: WriterSession?
   private var pruneTimer: LoopTimer?
 
   /// What the writer tells the backend; called on the writer's thread.
   enum Report: Sendable {
-    /// Calls of a batch, with their outcomes; with the WAL's length when the batch is over.
-    case posted([(call: PostCall, result: Result<Receipt, SeamError>)], doneAtWALPages: Int?)
+    /// Calls of a batch with their outcomes, and the rows that are new; with the WAL's length when the batch is over.
+    case posted([(call: PostCall, result: Result<Receipt, SeamError>)], stored: [StoredRow], doneAtWALPages: Int?)
     /// The session cannot go on.
     case lost(SeamError)
   }
 
-  init(loop: EventLoop, options: SQLiteOptions, report: @escaping @Sendable (Report) -> Void) {
+  /// `expect` is called with the ids of new rows before anyone else is told of them.
+  init(
+    loop: EventLoop, options: SQLiteOptions, expect: @escaping @Sendable (ClosedRange<Int64>) -> Void,
+    report: @escaping @Sendable (Report) -> Void
+  ) {
     self.loop = loop
     self.options = options
+    self.expect = expect
     self.report = report
   }
 
@@ -48,16 +54,15 @@ actor SQLiteWriter: LoopActor {
     while true {
       guard let slice = session?.commit(&rest, now: loop.wallClockMilliseconds) else {
         let error = SeamError(.unavailable, operation: "post", cause: "the file is closed")
-        report(.posted(rest.filter { $0.take() }.map { ($0, .failure(error)) }, doneAtWALPages: 0))
+        report(.posted(rest.filter { $0.take() }.map { ($0, .failure(error)) }, stored: [], doneAtWALPages: 0))
         return
       }
+      if let first = slice.stored.first?.id, let last = slice.stored.last?.id { expect(first...last) }
+      // Before the outcomes: with them the loop wakes, which may take this thread's processor for the whole answer.
+      if !slice.stored.isEmpty { session?.announce() }
       // One word for outcomes and end: a second would wake the backend's loop twice for each batch.
-      report(.posted(slice.results, doneAtWALPages: rest.isEmpty ? session?.walPages : nil))
-      // After the outcomes: to wake other processes takes the kernel 20 µs, which no caller should wait for.
-      if slice.isStored {
-        session?.announce()
-        session?.holdBackIfLogIsLong()
-      }
+      report(.posted(slice.results, stored: slice.stored, doneAtWALPages: rest.isEmpty ? session?.walPages : nil))
+      if !slice.stored.isEmpty { session?.holdBackIfLogIsLong() }
       if let lost = slice.lost {
         session = nil
         report(.lost(lost))

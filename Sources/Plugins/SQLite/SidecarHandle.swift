@@ -2,34 +2,49 @@ import CLinux
 import Glibc
 import ParleyRuntime
 
-/// The file `<database>-notify`: its lock is the turnstile of writers, a write to it wakes every reader.
+/// The file `<database>-notify`: its lock is the turnstile of writers, a write to it wakes every reader, and its first
+/// eight bytes hold the id of the last row that a Parley has stored.
 ///
 /// SQLite never sees it, so it may be opened, locked and closed at will; the database's own file must not be (closing
 /// any descriptor of it drops the process's SQLite locks).
 @safe struct SidecarHandle: ~Copyable {
   private var descriptor: CInt
+  private var committed: CommittedRow
   private let path: String
 
   /// Opens or creates the sidecar of the database at `path`, readable and writable by its owner alone.
   init(database path: String) throws(SystemError) {
-    self.path = path + "-notify"
-    descriptor = try Self.open(self.path)
+    let path = path + "-notify"
+    let opened = try Self.open(path)
+    self.path = path
+    descriptor = opened.descriptor
+    committed = opened.committed
   }
 
   deinit { close(descriptor) }
 
-  private static func open(_ path: String) throws(SystemError) -> CInt {
-    try SystemError.check("open \(path)", unsafe parley_open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600))
+  private static func open(_ path: String) throws(SystemError) -> (descriptor: CInt, committed: CommittedRow) {
+    let flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW
+    let descriptor = try SystemError.check("open \(path)", unsafe parley_open(path, flags, 0o600))
+    do throws(SystemError) {
+      return (descriptor, try CommittedRow(descriptor, isWritable: true))
+    } catch {
+      close(descriptor)
+      throw error
+    }
   }
 
   /// Opens the file again when its name was removed, so that writers meet at one lock and readers are woken.
   mutating func reopenIfUnlinked() throws(SystemError) {
-    var status = stat()
-    guard unsafe fstat(descriptor, &status) == 0, status.st_nlink == 0 else { return }
+    guard parley_link_count(descriptor) == 0 else { return }
     let fresh = try Self.open(path)
     close(descriptor)
-    descriptor = fresh
+    descriptor = fresh.descriptor
+    committed = fresh.committed
   }
+
+  /// Notes the last row that is stored; in this writer's turn.
+  func publish(_ id: Int64) { committed.store(id) }
 
   /// Waits, without bound, for this writer's turn. The kernel wakes waiters in the order in which they came.
   func lock() throws(SystemError) {
@@ -44,7 +59,7 @@ import ParleyRuntime
   /// Wakes the readers of every process. A failure is left to their safety poll.
   func touch() {
     var mark: UInt8 = 0x2e
-    _ = unsafe pwrite(descriptor, &mark, 1, 0)
+    _ = unsafe pwrite(descriptor, &mark, 1, off_t(CommittedRow.bytes))
   }
 }
 
@@ -52,9 +67,14 @@ import ParleyRuntime
 @safe struct SidecarWatch: ~Copyable {
   /// For the event loop.
   let descriptor: CInt
+  private let row: CommittedRow
 
   /// Watches the sidecar of the database at `path`. Throws EMFILE when the user's instances are used up.
   init(database path: String) throws(SystemError) {
+    let sidecar = try SystemError.check(
+      "open \(path)-notify", unsafe parley_open(path + "-notify", O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0))
+    defer { close(sidecar) }
+    let row = try CommittedRow(sidecar, isWritable: false)
     let descriptor = try SystemError.check("inotify_init1", inotify_init1(CInt(IN_NONBLOCK | IN_CLOEXEC)))
     let mask = UInt32(IN_MODIFY | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF)
     guard unsafe inotify_add_watch(descriptor, path + "-notify", mask) >= 0 else {
@@ -63,31 +83,59 @@ import ParleyRuntime
       throw error
     }
     self.descriptor = descriptor
+    self.row = row
   }
 
   deinit { close(descriptor) }
 
-  /// Reads all events; true when one says that the name may no longer mean this file.
+  /// The last row that a Parley has stored, or a later one.
+  var committed: Int64 { row.value }
+
+  /// Reads what happened; true when one says that the name may no longer mean this file.
   func drain() -> Bool {
     var isSuspect = false
     var buffer = [UInt8](repeating: 0, count: 4096)
-    while true {
-      let count = unsafe read(descriptor, &buffer, buffer.count)
-      guard count > 0 else { return isSuspect }
-      var offset = 0
-      // struct inotify_event: wd, mask, cookie, len (4 bytes each), then `len` bytes of name.
-      while offset + 16 <= count {
-        let mask = Self.word(buffer, offset + 4)
-        if mask & ~UInt32(IN_MODIFY) != 0 { isSuspect = true }
-        offset += 16 + Int(Self.word(buffer, offset + 12))
-      }
+    // What is left after a full buffer is ready again.
+    let count = unsafe read(descriptor, &buffer, buffer.count)
+    var offset = 0
+    // struct inotify_event: wd, mask, cookie, len (4 bytes each), then `len` bytes of name.
+    while offset + 16 <= count {
+      let mask = Self.word(buffer, offset + 4)
+      if mask & ~UInt32(IN_MODIFY) != 0 { isSuspect = true }
+      offset += 16 + Int(Self.word(buffer, offset + 12))
     }
+    return isSuspect
   }
 
   private static func word(_ bytes: [UInt8], _ offset: Int) -> UInt32 {
     UInt32(bytes[offset]) | UInt32(bytes[offset + 1]) << 8 | UInt32(bytes[offset + 2]) << 16
       | UInt32(bytes[offset + 3]) << 24
   }
+}
+
+/// Eight bytes at the start of the sidecar, shared by all processes.
+@safe final class CommittedRow {
+  static let bytes = 8
+  private let place: UnsafeMutablePointer<Int64>
+
+  /// Maps the bytes of an open sidecar, which grows to hold them.
+  init(_ descriptor: CInt, isWritable: Bool) throws(SystemError) {
+    var status = stat()
+    try SystemError.check("fstat", unsafe fstat(descriptor, &status))
+    if status.st_size <= Self.bytes {
+      try SystemError.check("ftruncate", ftruncate(descriptor, off_t(Self.bytes) + 1))
+    }
+    let protection = isWritable ? PROT_READ | PROT_WRITE : PROT_READ
+    let address = unsafe mmap(nil, Self.bytes, protection, MAP_SHARED, descriptor, 0)
+    guard let address = unsafe address, unsafe address != MAP_FAILED else { throw SystemError.last("mmap") }
+    unsafe place = address.bindMemory(to: Int64.self, capacity: 1)
+  }
+
+  deinit { unsafe munmap(place, Self.bytes) }
+
+  var value: Int64 { unsafe parley_load(place) }
+
+  func store(_ value: Int64) { unsafe parley_store(place, value) }
 }
 
 /// Questions about paths, by path alone.

@@ -9,8 +9,8 @@ struct WriterSession: ~Copyable {
     var results: [(call: PostCall, result: Result<Receipt, SeamError>)] = []
     /// Why the session cannot go on.
     var lost: SeamError?
-    /// Something was stored: other processes are to be told by `announce`.
-    var isStored = false
+    /// Rows that are new, consecutive: other processes are to be told by `announce`.
+    var stored: [StoredRow] = []
   }
 
   let facts: Schema.Facts
@@ -172,7 +172,8 @@ struct WriterSession: ~Copyable {
       return slice
     }
     let started = ContinuousClock.now
-    slice.isStored = transaction(&rest, now: now, until: started + Self.timeSlice, &slice)
+    if !transaction(&rest, now: now, until: started + Self.timeSlice, &slice) { slice.stored = [] }
+    if let last = slice.stored.last { sidecar.publish(last.id) }
     sidecar.unlock()
     return slice
   }
@@ -198,6 +199,7 @@ struct WriterSession: ~Copyable {
     }
   }
 
+  /// False when nothing was committed.
   private func transaction(
     _ rest: inout ArraySlice<PostCall>, now: Int64, until end: ContinuousClock.Instant, _ slice: inout Slice
   ) -> Bool {
@@ -209,7 +211,6 @@ struct WriterSession: ~Copyable {
       return false
     }
     guard beginImmediate(&rest, &slice) else { return false }
-    var inserted = false
     do throws(SQLiteFailure) {
       let storedAt = max(now, try newestStoredAt())
       let timestamp = Timestamp.text(now)
@@ -220,7 +221,11 @@ struct WriterSession: ~Copyable {
         slice.results.append((call, .failure(SeamError(.outcomeUnknown, operation: "post", cause: "not committed"))))
         let (result, isNew) = try store(call.request, storedAt: storedAt, timestamp: timestamp)
         slice.results[slice.results.count - 1].result = result
-        inserted = inserted || isNew
+        if isNew, case .success(let receipt) = result {
+          let id = connection.lastInsertedID
+          slice.stored.append(
+            StoredRow(id: id, draft: call.request.draft, receipt: receipt, storedAt: storedAt, timestamp: timestamp))
+        }
         if slice.results.count % 16 == 0, ContinuousClock.now >= end { break }
       }
     } catch {
@@ -232,7 +237,7 @@ struct WriterSession: ~Copyable {
       abort(error, &slice, outcome: error.leavesCommitOpen ? .outcomeUnknown : nil)
       return false
     }
-    return inserted
+    return true
   }
 
   /// Waits for the write lock while anyone still waits for the outcome. False when nothing was begun.

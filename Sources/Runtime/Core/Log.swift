@@ -57,11 +57,16 @@ public enum Log {
     _ = unsafe bytes.withUnsafeBytes { unsafe Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
   }
 
-  /// Logs every change of a backend's health.
+  /// Logs every change of a backend's health; a warning only where the trouble is new.
   public static func follow(_ supervisor: Supervisor) async {
     let name = await supervisor.traits.name
+    let trouble = Mutex<SeamError?>(nil)
     await supervisor.observeHealth { health in
-      let level: Level = health.state == .waitingToRetry ? .warning : .info
+      let isNew = trouble.withLock { known in
+        defer { known = health.state == .live ? nil : health.cause ?? known }
+        return health.cause != known
+      }
+      let level: Level = health.state == .waitingToRetry && isNew ? .warning : .info
       write(
         level, "backend \(health.state.rawValue)",
         [("backend", name), ("reconnects", String(health.reconnects))]

@@ -44,7 +44,10 @@ package final class Waiters<Value: Sendable>: @unchecked Sendable {
     _ ticket: UInt64, until deadline: LoopInstant?, isolation: isolated (any Actor)? = #isolation
   ) async -> WaitOutcome<Value> {
     await withTaskCancellationHandler {
-      await withCheckedContinuation { continuation in
+      // Captured, because a closure is isolated only to what it captures (SE-0420): a task that prefers another loop
+      // would else register its wait over there.
+      _ = isolation
+      return await withCheckedContinuation { continuation in
         if let outcome = early.removeValue(forKey: ticket) ?? nil {
           continuation.resume(returning: outcome)
           return

@@ -21,7 +21,7 @@ public struct Message: Hashable, Sendable {
   /// The place in the log just after this message, to be passed as `after`.
   public var cursor: Cursor
   /// Handles named with `@` in the content, in order of first appearance.
-  public var mentions: [Handle]
+  public var mentions: [Handle] { Mentions.handles(in: content) }
   /// The message this one answers.
   public var inReplyTo: MessageID?
   /// The one handle it is meant for; everyone may read it.
@@ -31,7 +31,7 @@ public struct Message: Hashable, Sendable {
   /// Delivered out of its place because an audit found it after the fact (federated Matrix rooms only).
   public var isLate: Bool
 
-  /// Makes a message; backends do. `mentions` are read from `content`.
+  /// Makes a message; backends do.
   public init(
     topic: Topic, sender: Handle, account: String? = nil, provenance: Provenance = .claimed, instance: String? = nil,
     content: String, timestamp: String, storedAt: Int64, id: MessageID, cursor: Cursor,
@@ -47,7 +47,6 @@ public struct Message: Hashable, Sendable {
     self.storedAt = storedAt
     self.id = id
     self.cursor = cursor
-    self.mentions = Mentions.handles(in: content)
     self.inReplyTo = inReplyTo
     self.to = to
     self.attributes = attributes
@@ -124,15 +123,15 @@ public struct Receipt: Hashable, Sendable {
   public let id: MessageID
   /// The place just after it.
   public let cursor: Cursor
-  /// When the store says it was stored, milliseconds since 1970.
-  public let storedAt: Int64
+  /// When the store says it was stored, milliseconds since 1970; nil where its acknowledgement does not say.
+  public let storedAt: Int64?
   /// How durable this post is.
   public let durability: Durability
   /// The key had been posted before: nothing was added now.
   public let isDuplicate: Bool
 
   /// Makes a receipt; backends do.
-  public init(id: MessageID, cursor: Cursor, storedAt: Int64, durability: Durability, isDuplicate: Bool = false) {
+  public init(id: MessageID, cursor: Cursor, storedAt: Int64?, durability: Durability, isDuplicate: Bool = false) {
     self.id = id
     self.cursor = cursor
     self.storedAt = storedAt

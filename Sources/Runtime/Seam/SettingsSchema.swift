@@ -28,6 +28,8 @@ public struct Setting: Sendable {
     case choice([String])
     /// A list of at least so many texts, none of them empty.
     case strings(minimumCount: Int)
+    /// A text, or a list of at least one, none of them empty; a list either way.
+    case oneOrMoreStrings
     /// A block of texts under names that the writer chooses, none of them empty.
     case texts
     /// The path of a file; a relative one starts at the process's working directory.

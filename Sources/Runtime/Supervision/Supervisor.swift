@@ -186,8 +186,8 @@ public actor Supervisor: LoopActor {
   public func submit(_ draft: Draft, deadline: LoopInstant, reply: @escaping PostReply) {
     guard isLive else { return finish(draft, deadline: deadline, after: nil, reply) }
     backend.assumeIsolated {
-      $0.submit(draft, deadline: deadline) { [weak self] result in
-        guard case .failure(let error) = result, Self.retryDelay(after: error) != nil, let self else {
+      $0.submit(draft, deadline: deadline) { [self] result in
+        guard case .failure(let error) = result, Self.retryDelay(after: error) != nil else {
           return reply(result)
         }
         assumeIsolated { $0.finish(draft, deadline: deadline, after: error, reply) }

@@ -123,7 +123,7 @@ import Testing
       room.store.trim(Topic("general"), keeping: 2)
       let result = try await room.call(tool)
       #expect(result["timedOut"] == false)
-      let gap = try #require(result["gaps"]?[0])
+      let gap = try #require(result["gap"])
       #expect(gap.names == ["topic", "from", "to", "reason", "certain"])
       #expect(gap["topic"] == "general" && gap["certain"] == true)
     }

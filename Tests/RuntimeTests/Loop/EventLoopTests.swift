@@ -16,6 +16,13 @@ actor Recorder: LoopActor {
   }
 }
 
+/// An actor that waits on its loop.
+private actor Waiter: LoopActor {
+  nonisolated let loop: EventLoop
+  init(loop: EventLoop) { self.loop = loop }
+  func waitBriefly() async { await loop.sleep(for: .milliseconds(1)) }
+}
+
 @Suite struct EventLoopTests {
   @Test func runReturnsTheBodysValueAndRunsItOnTheLoop() throws {
     let loop = try EventLoop()
@@ -50,6 +57,18 @@ actor Recorder: LoopActor {
       return await recorder.values
     }
     #expect(values == Array(0..<1000))
+  }
+
+  @Test func anActorOfAnotherLoopWaitsOnItsOwn() throws {
+    let loop = try EventLoop()
+    let other = try EventLoop.thread(named: "other")
+    defer { other.stop() }
+    // The wait is registered on the actor's loop, although the task prefers the caller's; elsewhere it would trap.
+    let isHome = try loop.run {
+      await Waiter(loop: other).waitBriefly()
+      return loop.isCurrent
+    }
+    #expect(isHome)
   }
 
   @Test func aContinuationResumedElsewhereGoesOnOnTheLoop() throws {

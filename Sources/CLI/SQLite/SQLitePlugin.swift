@@ -5,8 +5,8 @@ import ParleyRuntime
 import ParleySQLite
 
 extension BackendPlugin {
-  /// The embedded default.
-  static let sqlite = BackendPlugin(
+  /// The embedded default, which every executable carries.
+  public static let sqlite = BackendPlugin(
     description: SQLiteOptions.description,
     make: { loop, settings throws(SeamError) in SQLiteBackend(loop: loop, options: SQLiteOptions(settings)) },
     diagnose: { settings in SQLiteDiagnosis(options: SQLiteOptions(settings)).findings() },

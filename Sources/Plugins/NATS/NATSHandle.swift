@@ -1,0 +1,384 @@
+import CNats
+import Glibc
+import ParleyRuntime
+
+/// One connection of cnats, in its external event loop mode: the loop reads and writes, the library parses and frames.
+///
+/// Its own reconnect is off: it would keep posts of a lost connection and send them at some later time, and the
+/// supervisor reconnects already.
+//
+// @unchecked: made on the thread that dialled, then confined to the loop until `close`, which is the last use.
+@safe final class NATSHandle: @unchecked Sendable {
+  private let connection: OpaquePointer
+  private let number: UInt
+  private let events: ConnectionEvents
+  private var subscriptions: [OpaquePointer] = unsafe []
+  private var watch: Watch?
+  private var isFlushScheduled = false
+  private var isClosed = false
+
+  private init(_ connection: OpaquePointer, number: UInt, events: ConnectionEvents) {
+    unsafe self.connection = connection
+    self.number = number
+    self.events = events
+  }
+
+  // MARK: Life
+
+  /// Connects to one server, which blocks for up to the connect timeout: not on the loop.
+  static func dial(
+    _ server: ServerAddress, _ options: NATSOptions, events: ConnectionEvents
+  ) throws(NATSFailure) -> NATSHandle {
+    let number = ConnectionRegistry.add(events)
+    var settings: OpaquePointer?
+    unsafe natsOptions_Create(&settings)
+    defer { unsafe natsOptions_Destroy(settings) }
+    do throws(NATSFailure) {
+      try unsafe configure(settings, server, options, number: number)
+      var connection: OpaquePointer?
+      try check(unsafe natsConnection_Connect(&connection, settings))
+      guard let connection = unsafe connection else { throw NATSFailure(status: NATS_ERR, text: "no connection") }
+      return unsafe NATSHandle(connection, number: number, events: events)
+    } catch {
+      ConnectionRegistry.remove(number)
+      throw error
+    }
+  }
+
+  private static func configure(
+    _ settings: OpaquePointer?, _ server: ServerAddress, _ options: NATSOptions, number: UInt
+  ) throws(NATSFailure) {
+    let token = unsafe UnsafeMutableRawPointer(bitPattern: number)
+    let steps: [() -> natsStatus] = [
+      { unsafe natsOptions_SetURL(settings, server.url) },
+      { unsafe natsOptions_SetName(settings, "parley") },
+      { unsafe natsOptions_SetTimeout(settings, options.connectTimeout.milliseconds) },
+      { unsafe natsOptions_SetAllowReconnect(settings, false) },
+      // The backend asks for signs of life itself, on the loop; cnats would from a timer thread of its own.
+      { unsafe natsOptions_SetPingInterval(settings, 86_400_000) },
+      // Without it a publish waits up to a millisecond for the library's flusher thread.
+      { unsafe natsOptions_SetSendAsap(settings, true) },
+      { unsafe natsOptions_SetIOBufSize(settings, 65_536) },
+      { unsafe natsOptions_SetErrorHandler(settings, errorArrived, token) },
+      { unsafe natsOptions_SetClosedCB(settings, closedArrived, token) },
+      { unsafe natsOptions_SetLameDuckModeCB(settings, lameDuckArrived, token) },
+      { unsafe natsOptions_SetEventLoop(settings, token, attached, readChanged, writeChanged, detached) },
+    ]
+    for step in steps { try check(step()) }
+    try unsafe authenticate(settings, options.credentials)
+    try unsafe protect(settings, server, options.tls)
+  }
+
+  private static func authenticate(
+    _ settings: OpaquePointer?, _ credentials: NATSOptions.Credentials
+  ) throws(NATSFailure) {
+    switch credentials {
+    case .none: break
+    case .user(let name, let password): try check(unsafe natsOptions_SetUserInfo(settings, name, password))
+    case .token(let token): try check(unsafe natsOptions_SetToken(settings, token))
+    case .credentialsFile(let path):
+      try check(unsafe natsOptions_SetUserCredentialsFromFiles(settings, path, nil))
+    case .nkeySeedFile(let path):
+      let key = try NKey(seedFile: path)
+      try check(unsafe natsOptions_SetNKeyFromSeed(settings, key.publicText, path))
+    }
+  }
+
+  private static func protect(
+    _ settings: OpaquePointer?, _ server: ServerAddress, _ tls: NATSOptions.TLS
+  ) throws(NATSFailure) {
+    if tls.isRequired || tls != NATSOptions.TLS() || server.asksForTLS {
+      try check(unsafe natsOptions_SetSecure(settings, true))
+    }
+    if let path = tls.authorityFile { try check(unsafe natsOptions_LoadCATrustedCertificates(settings, path)) }
+    if let path = tls.certificateFile {
+      try check(unsafe natsOptions_LoadCertificatesChain(settings, path, tls.keyFile))
+    }
+    // Also where only the server asks for TLS: without a name cnats accepts any certificate of a trusted authority.
+    try check(unsafe natsOptions_SetExpectedHostname(settings, tls.serverName ?? server.certificateName))
+  }
+
+  /// What is called on the loop for what arrives.
+  struct Receiver {
+    /// For each message.
+    let message: (borrowing NATSMessage) -> Void
+    /// Nobody listens to one of the subjects that something was sent to since the last such call; the library does not
+    /// tell which.
+    let nobody: () -> Void
+  }
+
+  /// Lets the library read and write from here on.
+  func start(_ take: Receiver) throws(SystemError) {
+    events.onWriteWanted = { [weak self] in self?.wantWrite($0) }
+    events.onDetach = { [weak self] in self?.unwatch() }
+    watch = try events.loop.watch(events.socket, for: .read) { [weak self] ready in self?.ready(ready, take) }
+  }
+
+  /// Ends the connection without any more callbacks here; the library's part is done on a thread of its own.
+  func close() {
+    guard !isClosed else { return }
+    isClosed = true
+    unwatch()
+    events.onWriteWanted = nil
+    events.onDetach = nil
+    events.onEvent = nil
+    ConnectionRegistry.remove(number)
+    let remains = unsafe Remains(subscriptions: subscriptions, connection: connection)
+    unsafe subscriptions = []
+    // Destroying joins the library's own threads. Without a thread to spare it is done here.
+    guard let thread = try? EventLoop.thread(named: "nats-close") else { return remains.destroy() }
+    thread.execute { remains.destroy() }
+    thread.stop()
+  }
+
+  deinit { close() }
+
+  // MARK: The loop's part
+
+  private func ready(_ ready: Readiness, _ take: Receiver) {
+    if ready.contains(.write) { unsafe natsConnection_ProcessWriteEvent(connection) }
+    guard ready.contains(.read) || ready.contains(.hangUp) else { return }
+    unsafe natsConnection_ProcessReadEvent(connection)
+    // What was read is in the subscriptions' queues now.
+    for index in unsafe subscriptions.indices {
+      var isEmpty = false
+      while !isEmpty, !isClosed {
+        switch unsafe NATSMessage.next(of: subscriptions[index]) {
+        case .message(let message): take.message(message)
+        case .nobody: take.nobody()
+        case .nothing: isEmpty = true
+        }
+      }
+      if isClosed { return }
+    }
+  }
+
+  /// The library says so once for all that it has buffered; what a turn publishes leaves together at its end.
+  private func wantWrite(_ isWanted: Bool) {
+    guard isWanted else {
+      if let watch { events.loop.rewatch(watch, for: .read) }
+      return
+    }
+    guard !isFlushScheduled else { return }
+    isFlushScheduled = true
+    events.loop.atEndOfTurn { [weak self] in self?.flush() }
+  }
+
+  private func flush() {
+    isFlushScheduled = false
+    guard let watch, !isClosed else { return }
+    // What the socket does not take now, it takes when it is ready; the library takes its wish back when all is out.
+    events.loop.rewatch(watch, for: [.read, .write])
+    unsafe natsConnection_ProcessWriteEvent(connection)
+  }
+
+  private func unwatch() {
+    if let watch { events.loop.unwatch(watch) }
+    watch = nil
+  }
+
+  // MARK: Talking
+
+  /// Subscribes; its messages come to `take` of `start`.
+  func subscribe(_ subject: String) throws(NATSFailure) {
+    var subscription: OpaquePointer?
+    try Self.check(unsafe natsConnection_SubscribeSync(&subscription, connection, subject))
+    guard let subscription = unsafe subscription else { return }
+    // The queue holds no more than one read brings, since it is emptied after each.
+    unsafe natsSubscription_SetPendingLimits(subscription, -1, -1)
+    unsafe subscriptions.append(subscription)
+  }
+
+  /// Hands a message to the library, which writes it at the end of the turn.
+  func publish(
+    _ data: [UInt8], to subject: String, reply: String? = nil, headers: [(name: String, value: String)] = []
+  ) throws(NATSFailure) {
+    guard !isClosed else { throw NATSFailure(status: NATS_CONNECTION_CLOSED, text: "closed") }
+    guard !headers.isEmpty else {
+      let status = unsafe data.withUnsafeBytes { bytes in
+        let (start, count) = (bytes.baseAddress, CInt(bytes.count))
+        guard let reply else { return unsafe natsConnection_Publish(connection, subject, start, count) }
+        return unsafe natsConnection_PublishRequest(connection, subject, reply, start, count)
+      }
+      return try Self.check(status)
+    }
+    var message: OpaquePointer?
+    let made = unsafe data.withUnsafeBytes { bytes in
+      unsafe natsMsg_Create(
+        &message, subject, reply, bytes.assumingMemoryBound(to: CChar.self).baseAddress, CInt(bytes.count))
+    }
+    try Self.check(made)
+    defer { unsafe natsMsg_Destroy(message) }
+    for header in headers { try Self.check(unsafe natsMsgHeader_Set(message, header.name, header.value)) }
+    try Self.check(unsafe natsConnection_PublishMsg(connection, message))
+  }
+
+  // MARK: Facts
+
+  /// The largest message the server takes, headers included, in bytes.
+  var maximumPayload: Int { Int(unsafe natsConnection_GetMaxPayload(connection)) }
+
+  /// The URL of the server that answered.
+  var connectedURL: String {
+    var buffer = [CChar](repeating: 0, count: 512)
+    guard unsafe natsConnection_GetConnectedUrl(connection, &buffer, buffer.count) == NATS_OK else { return "" }
+    return String(decoding: buffer.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+  }
+
+  /// The servers that the cluster has told of, without those that were configured.
+  var discoveredServers: [String] {
+    var list: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?
+    var count: CInt = 0
+    guard unsafe natsConnection_GetDiscoveredServers(connection, &list, &count) == NATS_OK, let list = unsafe list
+    else { return [] }
+    defer { unsafe free(list) }
+    return (0..<Int(count)).compactMap { index in
+      guard let text = unsafe list[index] else { return nil }
+      defer { unsafe free(text) }
+      return unsafe String(cString: text)
+    }
+  }
+
+  /// The library's version.
+  static var libraryVersion: String { unsafe String(cString: nats_GetVersion()) }
+
+  fileprivate static func check(_ status: natsStatus) throws(NATSFailure) {
+    guard status != NATS_OK else { return }
+    var last = NATS_OK
+    let detail = unsafe nats_GetLastError(&last).map { unsafe String(cString: $0) } ?? ""
+    let text = unsafe String(cString: natsStatus_GetText(status))
+    throw NATSFailure(status: status, text: last == status && !detail.isEmpty ? "\(text): \(detail)" : text)
+  }
+}
+
+/// What `close` leaves for another thread to destroy.
+//
+// @unchecked: handed over whole; nobody else has the pointers any more.
+@safe private struct Remains: @unchecked Sendable {
+  let subscriptions: [OpaquePointer]
+  let connection: OpaquePointer
+
+  init(subscriptions: [OpaquePointer], connection: OpaquePointer) {
+    unsafe self.subscriptions = subscriptions
+    unsafe self.connection = connection
+  }
+
+  func destroy() {
+    for index in unsafe subscriptions.indices { unsafe natsSubscription_Destroy(subscriptions[index]) }
+    unsafe natsConnection_Destroy(connection)
+  }
+}
+
+/// One received message, freed with its value.
+@safe struct NATSMessage: ~Copyable {
+  private let message: OpaquePointer
+
+  /// What a subscription's queue has.
+  fileprivate enum Next: ~Copyable {
+    case message(NATSMessage)
+    /// A server's 503, whose message the library keeps to itself.
+    case nobody
+    case nothing
+  }
+
+  fileprivate static func next(of subscription: OpaquePointer) -> Next {
+    var message: OpaquePointer?
+    switch unsafe natsSubscription_NextMsg(&message, subscription, 0) {
+    case NATS_OK:
+      guard let message = unsafe message else { return .nothing }
+      return .message(unsafe NATSMessage(message))
+    case NATS_NO_RESPONDERS: return .nobody
+    default: return .nothing
+    }
+  }
+
+  private init(_ message: OpaquePointer) { unsafe self.message = message }
+
+  deinit { unsafe natsMsg_Destroy(message) }
+
+  /// The subject it was published to.
+  var subject: [UInt8] { unsafe Self.bytes(natsMsg_GetSubject(message)) }
+
+  /// Where an answer goes; for a consumer's delivery this names its place (`Delivered`).
+  var reply: [UInt8] { unsafe Self.bytes(natsMsg_GetReply(message)) }
+
+  /// The payload.
+  var data: [UInt8] {
+    let count = Int(unsafe natsMsg_GetDataLength(message))
+    guard count > 0, let start = unsafe natsMsg_GetData(message) else { return [] }
+    return unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, written in
+      if let room = buffer.baseAddress { unsafe memcpy(room, start, count) }
+      written = count
+    }
+  }
+
+  /// The first value of a header.
+  func header(_ name: String) -> String? {
+    var value: UnsafePointer<CChar>?
+    guard unsafe natsMsgHeader_Get(message, name, &value) == NATS_OK, let value = unsafe value else { return nil }
+    return unsafe String(cString: value)
+  }
+
+  private static func bytes(_ text: UnsafePointer<CChar>?) -> [UInt8] {
+    guard let text = unsafe text else { return [] }
+    return unsafe Array(UnsafeRawBufferPointer(start: text, count: strlen(text)))
+  }
+}
+
+// MARK: cnats' callbacks, on any thread. Nonisolated functions: a closure would inherit its context's isolation.
+
+private func events(of token: UnsafeMutableRawPointer?) -> ConnectionEvents? {
+  ConnectionRegistry.events(UInt(bitPattern: token))
+}
+
+private func failure(_ connection: OpaquePointer?, _ status: natsStatus) -> NATSFailure {
+  var text: UnsafePointer<CChar>?
+  let last = unsafe natsConnection_GetLastError(connection, &text)
+  let detail = unsafe text.map { unsafe String(cString: $0) } ?? ""
+  let known = status == NATS_OK ? last : status
+  return NATSFailure(
+    status: known, text: detail.isEmpty ? unsafe String(cString: natsStatus_GetText(known)) : detail)
+}
+
+private func attached(
+  _ userData: UnsafeMutablePointer<UnsafeMutableRawPointer?>?, _ token: UnsafeMutableRawPointer?,
+  _ connection: OpaquePointer?, _ socket: natsSock
+) -> natsStatus {
+  unsafe userData?.pointee = token
+  unsafe events(of: token)?.attach(socket)
+  return NATS_OK
+}
+
+private func readChanged(_ token: UnsafeMutableRawPointer?, _ isWanted: Bool) -> natsStatus {
+  if !isWanted { unsafe events(of: token)?.detach() }
+  return NATS_OK
+}
+
+private func writeChanged(_ token: UnsafeMutableRawPointer?, _ isWanted: Bool) -> natsStatus {
+  unsafe events(of: token)?.wantWrite(isWanted)
+  return NATS_OK
+}
+
+private func detached(_ token: UnsafeMutableRawPointer?) -> natsStatus {
+  unsafe events(of: token)?.detach()
+  return NATS_OK
+}
+
+private func errorArrived(
+  _ connection: OpaquePointer?, _ subscription: OpaquePointer?, _ status: natsStatus,
+  _ token: UnsafeMutableRawPointer?
+) {
+  // The text of this error; the connection's last one may be another's by now.
+  var last = NATS_OK
+  let own = unsafe nats_GetLastError(&last).map { unsafe String(cString: $0) }
+  let told = last == status ? own.map { NATSFailure(status: status, text: $0) } : nil
+  unsafe events(of: token)?.tell(.refused(told ?? failure(connection, status)))
+}
+
+private func closedArrived(_ connection: OpaquePointer?, _ token: UnsafeMutableRawPointer?) {
+  unsafe events(of: token)?.tell(.closed(failure(connection, NATS_OK)))
+}
+
+private func lameDuckArrived(_ connection: OpaquePointer?, _ token: UnsafeMutableRawPointer?) {
+  unsafe events(of: token)?.tell(.lameDuck)
+}

@@ -1,0 +1,82 @@
+import ParleyRuntime
+
+/// Recognises later copies of a message: the same key from the same author with the same text, further on in the log.
+///
+/// The server drops copies within its window; this is for those that it does not (a purge and a restart in between, or
+/// another program). Bounded: the oldest of 65,536 is forgotten. Keys are kept as 128 bits of two seeded hashes.
+struct SeenKeys: Sendable {
+  private struct Mark: Hashable, Sendable {
+    let first: Int
+    let second: Int
+  }
+
+  static let limit = 65_536
+  private var places: [Mark: UInt64] = [:]
+  private var order: [Mark] = []
+  private var oldest = 0
+
+  /// Whether this is a copy of a message that stands earlier in the same log.
+  mutating func isCopy(_ message: Message, key: String?, stream: String, generation: String, at sequence: UInt64)
+    -> Bool
+  {
+    guard let key else { return false }
+    let mark = mark([stream, generation, key, message.sender.name, message.content])
+    if let known = places[mark] {
+      if known < sequence { return true }
+      places[mark] = sequence
+      return false
+    }
+    if order.count < Self.limit {
+      order.append(mark)
+    } else {
+      places[order[oldest]] = nil
+      order[oldest] = mark
+      oldest = (oldest + 1) % Self.limit
+    }
+    places[mark] = sequence
+    return false
+  }
+
+  private func mark(_ texts: [String]) -> Mark {
+    var (first, second) = (Hasher(), Hasher())
+    second.combine(true)
+    for text in texts {
+      // By bytes, in words: Swift's own hash of text is of its canonical form.
+      var (word, count): (UInt64, Int) = (0, 0)
+      for byte in text.utf8 {
+        word = word << 8 | UInt64(byte)
+        count += 1
+        if count % 8 == 0 {
+          first.combine(word)
+          second.combine(word)
+        }
+      }
+      for value in [word, UInt64(count)] {
+        first.combine(value)
+        second.combine(value)
+      }
+    }
+    return Mark(first: first.finalize(), second: second.finalize())
+  }
+}
+
+/// Posts whose outcome was unknown, and since when: their keys come again.
+struct DoubtfulKeys: Sendable {
+  static let limit = 4096
+  private var since: [String: LoopInstant] = [:]
+  private var order: [String] = []
+
+  mutating func add(_ key: String, at now: LoopInstant) {
+    guard since[key] == nil else { return }
+    since[key] = now
+    order.append(key)
+    if order.count > Self.limit { since[order.removeFirst()] = nil }
+  }
+
+  mutating func remove(_ key: String) {
+    guard since.removeValue(forKey: key) != nil else { return }
+    order.removeAll { $0 == key }
+  }
+
+  subscript(key: String) -> LoopInstant? { since[key] }
+}

@@ -1,0 +1,100 @@
+import ParleyRuntime
+
+/// Drafts and messages as bytes: the TypeScript Parley's JSON payload, and ours beside it in headers.
+enum WireFormat {
+  /// The payload: `{"sender":…,"content":…,"ts":…,"in_reply_to":…}`.
+  static func payload(_ draft: Draft, timestamp: String) -> [UInt8] {
+    var writer = JSONWriter(capacity: draft.content.utf8.count + 160)
+    writer.beginObject()
+    writer.field("sender", draft.author.handle.name)
+    writer.field("content", draft.content)
+    writer.field("ts", timestamp)
+    writer.field("in_reply_to", draft.inReplyTo?.text ?? "")
+    writer.endObject()
+    return writer.bytes
+  }
+
+  /// The headers of a draft.
+  static func headers(_ draft: Draft) -> WireHeaders {
+    WireHeaders(
+      key: key(draft), instance: value(draft.author.instance), to: draft.to.map { value($0.name) },
+      attributes: draft.attributes.isEmpty ? nil : attributes(draft.attributes))
+  }
+
+  /// The key as `Nats-Msg-Id`: `handle/instance_id/key`, what is not plain percent-encoded. The stream is the topic.
+  static func key(_ draft: Draft) -> String {
+    [draft.author.handle.name, draft.author.stableInstance, draft.key.text].map(percentEncoded).joined(separator: "/")
+  }
+
+  /// The message as Parley reads it. What is no payload of ours is shown as its text, from nobody.
+  static func message(_ stored: StoredMessage, _ topic: Topic, generation: String) -> Message {
+    var (sender, content, timestamp, inReplyTo) = ("", "", "", "")
+    if let payload = try? JSONSlice(stored.data), payload.kind == .object {
+      let members = payload.members(["sender", "content", "ts", "in_reply_to"])
+      sender = members[0]?.string ?? ""
+      content = members[1]?.string ?? ""
+      timestamp = members[2]?.string ?? ""
+      inReplyTo = members[3]?.string ?? ""
+    } else {
+      content = String(decoding: stored.data, as: UTF8.self)
+    }
+    return Message(
+      topic: topic, sender: Handle(sender), instance: stored.headers.instance.map(text), content: content,
+      timestamp: timestamp.isEmpty ? Timestamp.text(stored.storedAt) : timestamp, storedAt: stored.storedAt,
+      id: MessageID(String(stored.sequence)), cursor: LogPlace.cursor(generation, stored.sequence),
+      inReplyTo: inReplyTo.isEmpty ? nil : MessageID(inReplyTo), to: stored.headers.to.map { Handle(text($0)) },
+      attributes: stored.headers.attributes.map(attributes) ?? [:])
+  }
+
+  // MARK: Header values: one line, no white space at either end
+
+  /// As it is where that is printable ASCII, else as a JSON string.
+  private static func value(_ text: String) -> String {
+    let bytes = text.utf8
+    let isPlain =
+      bytes.allSatisfy { (0x20...0x7e).contains($0) } && !bytes.isEmpty && bytes.first != UInt8(ascii: "\"")
+      && bytes.first != 0x20 && bytes.last != 0x20
+    if isPlain { return text }
+    var writer = JSONWriter(capacity: bytes.count + 16)
+    writer.string(text)
+    return String(decoding: writer.bytes, as: UTF8.self)
+  }
+
+  private static func text(_ value: String) -> String {
+    guard value.utf8.first == UInt8(ascii: "\""), let slice = try? JSONSlice(value) else { return value }
+    return slice.string ?? value
+  }
+
+  private static func attributes(_ attributes: [String: String]) -> String {
+    var writer = JSONWriter(capacity: 128)
+    writer.beginObject()
+    for (key, value) in attributes.sorted(by: { $0.key < $1.key }) { writer.field(key, value) }
+    writer.endObject()
+    return String(decoding: writer.bytes, as: UTF8.self)
+  }
+
+  /// None where the header is not a flat object of strings: another program's doing.
+  private static func attributes(_ value: String) -> [String: String] {
+    guard let slice = try? JSONSlice(value), slice.kind == .object else { return [:] }
+    var found: [String: String] = [:]
+    for member in slice.members {
+      guard let text = member.value.string else { return [:] }
+      found[member.name] = text
+    }
+    return found
+  }
+
+  private static func percentEncoded(_ text: String) -> String {
+    var encoded = ""
+    for byte in text.utf8 {
+      switch byte {
+      case 0x30...0x39, 0x41...0x5a, 0x61...0x7a, 0x2d, 0x2e, 0x3a, 0x40, 0x5f, 0x7e:
+        encoded.unicodeScalars.append(Unicode.Scalar(byte))
+      default:
+        encoded += byte < 16 ? "%0" : "%"
+        encoded += String(byte, radix: 16)
+      }
+    }
+    return encoded
+  }
+}

@@ -1,0 +1,353 @@
+import ParleyRuntime
+
+/// One post on its way; answered once, by the first of reply, deadline, cancellation and loss.
+//
+// @unchecked: confined to the loop's thread.
+final class RedisPost: @unchecked Sendable {
+  let number: UInt64
+  let draft: Draft
+  let deadline: LoopInstant
+  /// Its bytes were given to a connection: from here on its outcome may be unknown.
+  var isSent = false
+  private var reply: PostReply?
+  /// The posts with which it waits for replicas.
+  var batch: ReplicaBatch?
+  /// Retries of the same key that wait for this one's outcome.
+  var followers: [RedisPost] = []
+
+  init(number: UInt64, draft: Draft, deadline: LoopInstant, reply: @escaping PostReply) {
+    self.number = number
+    self.draft = draft
+    self.deadline = deadline
+    self.reply = reply
+  }
+
+  var isAnswered: Bool { reply == nil }
+
+  func answer(_ result: Result<Receipt, SeamError>) {
+    guard let tell = reply else { return }
+    reply = nil
+    tell(result)
+  }
+}
+
+/// Posts: a plain XADD for each on the first attempt, all of a turn in one write. Outlives sessions, because what an
+/// earlier one left in doubt is settled by the next.
+//
+// @unchecked: confined to the loop's thread.
+final class RedisPosts: @unchecked Sendable {
+  /// What is known of a generated key whose post was not answered in time.
+  enum Doubt {
+    /// Sent on a connection that still lives: its reply will come.
+    case inFlight(RedisPost)
+    case stored(Receipt)
+    /// Stored by the master, but too few replicas said so.
+    case underReplicated(Receipt)
+    /// Sent on a connection that is gone.
+    case lost(StaleConnection)
+  }
+
+  let loop: EventLoop
+  let options: RedisOptions
+  let keys: RedisKeys
+  var session: RedisSession?
+
+  private var open: [UInt64: RedisPost] = [:]
+  private var lastNumber: UInt64 = 0
+  private var backlog: [RedisPost] = []
+  private var isPumping = false
+  private var sweepTimer: (timer: LoopTimer, at: LoopInstant)?
+  var doubts: [String: Doubt] = [:]
+  private var doubtOrder: [String] = []
+  /// The latest id of a topic that this session was told: no later post has a smaller one.
+  private var latest: [Topic: StreamID] = [:]
+  /// What this session's connections will leave behind when they end.
+  private var stale: [ObjectIdentifier: StaleConnection] = [:]
+  var replicaBatches: [ObjectIdentifier: ReplicaBatch] = [:]
+  private var postsSinceTrim: [Topic: Int] = [:]
+
+  /// At most this many posts are unanswered; more are refused as `unavailable`.
+  private static let openLimit = 16_384
+  /// Beyond so many unsent bytes posts wait in a list, from which they can still be withdrawn.
+  private static let unsentLimit = 256 << 10
+  private static let doubtLimit = 65_536
+
+  init(loop: EventLoop, options: RedisOptions) {
+    self.loop = loop
+    self.options = options
+    keys = RedisKeys(prefix: options.keyPrefix)
+  }
+
+  // MARK: In
+
+  /// Takes a post; its number, by which it can be cancelled.
+  @discardableResult
+  func submit(_ draft: Draft, deadline: LoopInstant, reply: @escaping PostReply) -> UInt64 {
+    lastNumber += 1
+    let post = RedisPost(number: lastNumber, draft: draft, deadline: deadline, reply: reply)
+    do throws(SeamError) {
+      guard session != nil else { throw SeamError(.unavailable, operation: "post", cause: "not connected") }
+      try draft.validate()
+      guard deadline > loop.now else {
+        throw SeamError(.timedOut, operation: "post", cause: "the deadline has passed; nothing was done")
+      }
+      guard open.count < Self.openLimit else {
+        throw SeamError(.unavailable, operation: "post", cause: "\(Self.openLimit) posts are unanswered already")
+      }
+    } catch {
+      post.answer(.failure(error))
+      return post.number
+    }
+    open[post.number] = post
+    scheduleSweep(at: deadline)
+    admit(post)
+    return post.number
+  }
+
+  /// The caller gave up: what was not sent is withdrawn, the rest is in doubt.
+  func cancel(_ number: UInt64) {
+    guard let post = open[number] else { return }
+    giveUp(
+      post, SeamError(.cancelled, operation: "post", cause: "the caller cancelled"),
+      cause: "the caller cancelled while the server had it; a retry with the same key is safe")
+  }
+
+  private func admit(_ post: RedisPost) {
+    if post.draft.key.isChosen {
+      loop.spawn { await self.postOnce(post) }
+      return
+    }
+    switch doubts[post.draft.key.text] {
+    case nil: send(post)
+    case .stored(let receipt): finish(post, .success(receipt))
+    case .inFlight(let earlier):
+      post.isSent = true
+      earlier.followers.append(post)
+    case .lost, .underReplicated: loop.spawn { await self.settle(post) }
+    }
+  }
+
+  // MARK: Out
+
+  /// The plain attempt.
+  func send(_ post: RedisPost) {
+    guard let session else { return finish(post, .failure(Self.notConnected)) }
+    let stream = keys.stream(post.draft.topic.name)
+    let connection = session.connection(for: stream)
+    guard connection.queuedBytes < Self.unsentLimit, backlog.isEmpty || isPumping else {
+      backlog.append(post)
+      return pump()
+    }
+    post.isSent = true
+    note(post, on: connection)
+    connection.send(["XADD", stream, "NOMKSTREAM"] + tail(post.draft)) { [self] result in
+      if case .success(.null) = result {
+        // The stream is new: made by a script that counts it.
+        let create = RedisScript.create.command(
+          keys: [stream, keys.generation(of: stream)], arguments: tail(post.draft))
+        return connection.send(create) { [self] in take($0, for: post, from: connection) }
+      }
+      take(result, for: post, from: connection)
+    }
+    trimByLength(post.draft.topic, stream, on: connection)
+    if options.replicas > 0 { post.batch = batch(for: connection) }
+  }
+
+  /// What follows the key in XADD: trimming, the id for the server to give, the fields.
+  func tail(_ draft: Draft) -> [String] {
+    var arguments: [String] = []
+    // Reserved topics hold state that must not age out behind its back.
+    if !draft.topic.isReserved {
+      if let days = options.retentionDays {
+        arguments += ["MINID", "~", String(max(0, serverClock - Int64(days * 86_400_000)))]
+      } else if let length = options.maximumLength {
+        arguments += ["MAXLEN", "~", String(length)]
+      }
+    }
+    arguments.append("*")
+    return arguments + StoredEntry.fields(of: draft, timestamp: Timestamp.text(loop.wallClockMilliseconds))
+  }
+
+  /// XADD takes one way of trimming; where both are configured the second comes by a command of its own now and then.
+  private func trimByLength(_ topic: Topic, _ stream: String, on connection: RedisConnection) {
+    guard !topic.isReserved, options.retentionDays != nil, let length = options.maximumLength else { return }
+    postsSinceTrim[topic, default: 0] += 1
+    guard postsSinceTrim[topic] == 64 else { return }
+    postsSinceTrim[topic] = 0
+    connection.send(["XTRIM", stream, "MAXLEN", "~", String(length)]) { _ in }
+  }
+
+  /// The server's clock, by which retention counts.
+  private var serverClock: Int64 { session?.main.facts.now(loop) ?? loop.wallClockMilliseconds }
+
+  private func pump() {
+    guard !isPumping else { return }
+    isPumping = true
+    loop.spawn { await self.drainBacklog() }
+  }
+
+  private func drainBacklog() async {
+    while let post = backlog.first, let session {
+      let connection = session.connection(for: keys.stream(post.draft.topic.name))
+      if connection.queuedBytes >= Self.unsentLimit {
+        await loop.sleep(for: .milliseconds(1))
+        continue
+      }
+      backlog.removeFirst()
+      if !post.isAnswered { send(post) }
+    }
+    isPumping = false
+  }
+
+  // MARK: Replies
+
+  private func take(_ result: Result<RedisReply, SeamError>, for post: RedisPost, from connection: RedisConnection) {
+    switch result {
+    case .success(.string(let text)), .success(.status(let text)):
+      guard let id = StreamID(text) else { fallthrough }
+      if latest[post.draft.topic].map({ $0 < id }) ?? true { latest[post.draft.topic] = id }
+      let receipt = receipt(id)
+      guard let batch = post.batch else { return finish(post, .success(receipt)) }
+      // A stream's first post comes after its turn's WAIT.
+      if batch.isOver {
+        wait(for: ReplicaBatch(stored: [(post, receipt)]), on: connection)
+      } else {
+        batch.stored.append((post, receipt))
+      }
+    case .success(.error(let text)):
+      let error = RedisError(text)
+      if error.redirection != nil || error.code == "TRYAGAIN" {
+        loop.spawn { await self.postElsewhere(post) }
+        return
+      }
+      finish(post, .failure(error.seamError("post")))
+      if error.endsSession { connection.fail(error.seamError("post")) }
+    case .success:
+      finish(
+        post,
+        .failure(
+          SeamError(.outcomeUnknown, operation: "post", cause: "the server's answer to XADD is not an entry's id")))
+    case .failure(let error):
+      let record = staleConnection(connection)
+      record.topics[post.draft.key.text] = post.draft.topic
+      doubt(post, .lost(record))
+      finish(post, .failure(Self.unknown(error.cause)))
+    }
+  }
+
+  func receipt(_ id: StreamID, isDuplicate: Bool = false) -> Receipt {
+    Receipt(
+      id: MessageID(id.description), cursor: LogPlace.after(id).cursor, storedAt: Int64(clamping: id.milliseconds),
+      durability: session?.main.facts.durability ?? .unknown, isDuplicate: isDuplicate)
+  }
+
+  static func unknown(_ cause: String) -> SeamError {
+    SeamError(.outcomeUnknown, operation: "post", cause: cause)
+  }
+
+  static var notConnected: SeamError { SeamError(.unavailable, operation: "post", cause: "not connected") }
+
+  /// Answers a post and those that wait with it, and remembers what nobody was there to hear.
+  func finish(_ post: RedisPost, _ outcome: Result<Receipt, SeamError>) {
+    open[post.number] = nil
+    var result = outcome
+    let key = post.draft.key.text
+    if !post.draft.key.isChosen {
+      switch result {
+      case .success(let receipt):
+        if !post.followers.isEmpty || post.isAnswered || doubts[key] != nil {
+          // Whoever asks again is told that it was stored before.
+          let again = Receipt(
+            id: receipt.id, cursor: receipt.cursor, storedAt: receipt.storedAt, durability: receipt.durability,
+            isDuplicate: true)
+          doubt(post, .stored(again))
+          if post.isAnswered { result = .success(again) }
+        }
+      case .failure(let error): if error.code != .outcomeUnknown, case .inFlight = doubts[key] { doubts[key] = nil }
+      }
+    }
+    post.answer(result)
+    for follower in post.followers {
+      open[follower.number] = nil
+      follower.answer(result)
+    }
+    post.followers = []
+  }
+
+  func doubt(_ post: RedisPost, _ doubt: Doubt) {
+    let key = post.draft.key.text
+    guard !post.draft.key.isChosen else { return }
+    if doubts.updateValue(doubt, forKey: key) == nil { doubtOrder.append(key) }
+    if doubtOrder.count > Self.doubtLimit {
+      for old in doubtOrder.prefix(Self.doubtLimit / 4) { doubts[old] = nil }
+      doubtOrder.removeFirst(Self.doubtLimit / 4)
+    }
+  }
+
+  // MARK: Deadlines and loss
+
+  private func giveUp(_ post: RedisPost, _ withdrawn: SeamError, cause: String) {
+    open[post.number] = nil
+    guard post.isSent else {
+      backlog.removeAll { $0 === post }
+      return post.answer(.failure(withdrawn))
+    }
+    if !post.draft.key.isChosen, doubts[post.draft.key.text] == nil { doubt(post, .inFlight(post)) }
+    post.answer(.failure(Self.unknown(cause)))
+  }
+
+  private func scheduleSweep(at deadline: LoopInstant) {
+    if let sweepTimer {
+      if sweepTimer.at <= deadline { return }
+      loop.cancel(sweepTimer.timer)
+    }
+    let timer = loop.schedule(after: loop.now.duration(to: deadline)) { [weak self] in self?.sweep() }
+    sweepTimer = (timer, deadline)
+  }
+
+  private func sweep() {
+    sweepTimer = nil
+    let now = loop.now
+    var next: LoopInstant?
+    for post in Array(open.values) {
+      if post.deadline <= now {
+        giveUp(
+          post, SeamError(.timedOut, operation: "post", cause: "the deadline passed before it was sent"),
+          cause: "the server has not answered; a retry with the same key is safe")
+      } else {
+        next = min(next ?? post.deadline, post.deadline)
+      }
+    }
+    if let next { scheduleSweep(at: next) }
+  }
+
+  /// The session is over; its connections have failed what they owed already.
+  func sessionEnded(_ error: SeamError) {
+    session = nil
+    let waiting = backlog
+    backlog = []
+    for post in waiting { finish(post, .failure(error)) }
+    latest = [:]
+    stale = [:]
+    replicaBatches = [:]
+    // Posts whose work is between two commands see for themselves that the session is gone.
+  }
+
+  /// Remembers what must be looked for if the connection ends before it answers.
+  private func note(_ post: RedisPost, on connection: RedisConnection) {
+    let record = staleConnection(connection)
+    let topic = post.draft.topic
+    guard record.bounds[topic] == nil else { return }
+    // Ten minutes: a server's clock that is set back by less does not hide an entry.
+    let early = connection.facts.now(loop).map { UInt64(max(0, $0 - 600_000)) } ?? 0
+    record.bounds[topic] = latest[topic] ?? StreamID(milliseconds: early, sequence: 0)
+  }
+
+  private func staleConnection(_ connection: RedisConnection) -> StaleConnection {
+    if let known = stale[ObjectIdentifier(connection)] { return known }
+    let record = StaleConnection(
+      loop: loop, clientID: connection.facts.clientID, runID: connection.facts.runID)
+    stale[ObjectIdentifier(connection)] = record
+    return record
+  }
+}
