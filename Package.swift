@@ -120,7 +120,10 @@ let package = Package(
     test("RuntimeTests", ["ParleyRuntime", "ParleyConformance", "ParleyTestKit"]),
     test(
       "ConfigurationTests",
-      ["ParleyConfiguration", "ParleyNATS", "ParleyRedis", "ParleyRuntime", "ParleySQLite", "ParleyTestKit"]),
+      [
+        "ParleyConfiguration", "ParleyMatrix", "ParleyNATS", "ParleyRedis", "ParleyRuntime", "ParleySQLite",
+        "ParleyTestKit",
+      ]),
     test("TestKitTests", ["ParleyTestKit", "ParleyRuntime"]),
     test("ConformanceTests", ["ParleyConformance", "ParleyRuntime", "ParleyTestKit"]),
     test("SQLiteTests", ["ParleySQLite", "ParleyConformance", "ParleyRuntime", "ParleyTestKit", "CSQLite"]),
