@@ -51,8 +51,8 @@ let package = Package(
     // Without its pkg-config file, which names a flag that the package manager refuses with a warning.
     .systemLibrary(name: "CHiredis", path: "Sources/CHiredis", providers: [.apt(["libhiredis-dev"])]),
 
-    .systemLibrary(
-      name: "CCurl", path: "Sources/CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+    // Needs libcurl's headers to be built (libcurl4-openssl-dev), and the library only when a request is made.
+    .target(name: "CCurl", path: "Sources/CCurl", cSettings: [.unsafeFlags(["-Wall", "-Werror"])]),
 
     .target(name: "ParleyRuntime", dependencies: ["CLinux"], path: "Sources/Runtime", swiftSettings: strict),
     .target(

@@ -23,7 +23,8 @@ import ParleyRuntime
   /// Sets up a request; throws `invalidRequest` for a URL or field that cannot be sent.
   init(_ request: HTTPRequest, ticket: UInt64, options: HTTPClientOptions) throws(HTTPFailure) {
     try Self.check(request)
-    guard let easy = unsafe curl_easy_init() else {
+    try CurlLibrary.load()
+    guard let easy = unsafe parley_curl_new() else {
       throw HTTPFailure(.unreachable, cause: "libcurl has no memory for a request")
     }
     self.ticket = ticket
@@ -38,15 +39,15 @@ import ParleyRuntime
     } else {
       unsafe body = nil
     }
-    for header in request.headers { unsafe headerList = unsafe curl_slist_append(headerList, Self.line(header)) }
+    for header in request.headers { unsafe headerList = unsafe parley_curl_append(headerList, Self.line(header)) }
     // Without it libcurl waits a second for "100 Continue" before it sends a body of more than 1 MiB.
-    unsafe headerList = unsafe curl_slist_append(headerList, "Expect:")
+    unsafe headerList = unsafe parley_curl_append(headerList, "Expect:")
     setUp(request, options)
   }
 
   deinit {
-    unsafe curl_easy_cleanup(easy)
-    unsafe curl_slist_free_all(headerList)
+    unsafe parley_curl_free(easy)
+    unsafe parley_curl_free_list(headerList)
     unsafe body?.deallocate()
     unsafe errorText.deallocate()
   }
@@ -159,7 +160,7 @@ import ParleyRuntime
       default: mayHaveArrived ? .interrupted : .unreachable
       }
     let specific = unsafe String(cString: errorText)
-    let general = unsafe curl_easy_strerror(result).map { unsafe String(cString: $0) } ?? "curl \(result.rawValue)"
+    let general = unsafe parley_curl_error_text(result).map { unsafe String(cString: $0) } ?? "curl \(result.rawValue)"
     return HTTPFailure(
       code, mayHaveArrived: mayHaveArrived, native: Int(result.rawValue), cause: specific.isEmpty ? general : specific)
   }
@@ -176,12 +177,11 @@ import ParleyRuntime
   private var watches: [CInt: Watch] = [:]
   private var timer: LoopTimer?
 
-  private static let globalInit: CURLcode = parley_curl_global_init()
-
   /// `ended` is called on the loop for each transfer that libcurl finished; it is out of the handle by then.
   init(loop: EventLoop, idleConnections: Int, ended: @escaping (CurlTransfer, CURLcode) -> Void) throws(HTTPFailure) {
-    guard Self.globalInit == CURLE_OK, let multi = unsafe curl_multi_init() else {
-      throw HTTPFailure(.unreachable, cause: "libcurl cannot be initialised")
+    try CurlLibrary.load()
+    guard let multi = unsafe parley_curl_multi_new() else {
+      throw HTTPFailure(.unreachable, cause: "libcurl has no memory for connections")
     }
     self.loop = loop
     unsafe self.multi = unsafe multi
@@ -202,7 +202,7 @@ import ParleyRuntime
   /// Starts a transfer.
   func start(_ transfer: CurlTransfer) {
     transfers[transfer.ticket] = transfer
-    unsafe curl_multi_add_handle(multi, transfer.easy)
+    unsafe parley_curl_multi_add(multi, transfer.easy)
     // libcurl asks for a timeout of 0 by the timer callback; going on at once saves the turn.
     act(parley_curl_no_socket(), 0)
   }
@@ -210,19 +210,18 @@ import ParleyRuntime
   /// Takes a transfer out, whatever its state; its connection is closed unless others share it. Nil when it has ended.
   func remove(_ ticket: UInt64) -> CurlTransfer? {
     guard let transfer = transfers.removeValue(forKey: ticket) else { return nil }
-    unsafe curl_multi_remove_handle(multi, transfer.easy)
+    unsafe parley_curl_multi_remove(multi, transfer.easy)
     return transfer
   }
 
   private func act(_ socket: curl_socket_t, _ events: CInt) {
-    var running: CInt = 0
-    unsafe curl_multi_socket_action(multi, socket, events, &running)
+    unsafe parley_curl_multi_act(multi, socket, events)
     var result = CURLE_OK
     while let easy = unsafe parley_curl_multi_next_ended(multi, &result) {
       guard let context = unsafe parley_curl_private(easy) else { continue }
       let transfer = unsafe Unmanaged<CurlTransfer>.fromOpaque(context).takeUnretainedValue()
       transfers[transfer.ticket] = nil
-      unsafe curl_multi_remove_handle(multi, easy)
+      unsafe parley_curl_multi_remove(multi, easy)
       ended(transfer, result)
     }
   }
@@ -275,8 +274,8 @@ import ParleyRuntime
     func free(on loop: EventLoop) {
       if let timer { loop.cancel(timer) }
       for watch in watches { loop.unwatch(watch) }
-      for transfer in transfers { unsafe curl_multi_remove_handle(multi, transfer.easy) }
-      unsafe curl_multi_cleanup(multi)
+      for transfer in transfers { unsafe parley_curl_multi_remove(multi, transfer.easy) }
+      unsafe parley_curl_multi_free(multi)
     }
   }
 }
@@ -327,11 +326,18 @@ private func timerChanged(
   return 0
 }
 
-/// The library's own version text.
-enum CurlVersion {
-  /// Of `libcurl/7.88.1 OpenSSL/3.0.15 …`, the first number.
-  static var text: String {
-    guard let text = unsafe curl_version() else { return "unknown" }
+/// The library, which is loaded by the first request of the process.
+enum CurlLibrary {
+  /// Why it cannot be had; nil once it is loaded.
+  private static let refusal: String? = unsafe parley_curl_load().map { unsafe String(cString: $0) }
+
+  static func load() throws(HTTPFailure) {
+    if let refusal { throw HTTPFailure(.unreachable, cause: "HTTP needs libcurl (Debian: libcurl4): \(refusal)") }
+  }
+
+  /// Of `libcurl/7.88.1 OpenSSL/3.0.15 …`, the first number; `missing` where there is none.
+  static var version: String {
+    guard refusal == nil, let text = unsafe parley_curl_version() else { return "missing" }
     return String(unsafe String(cString: text).split(separator: " ").first?.split(separator: "/").last ?? "unknown")
   }
 }

@@ -48,8 +48,8 @@ public actor HTTPClient: LoopActor {
     waiting.resumeAll(.failure(HTTPFailure(.closed, mayHaveArrived: true, cause: "the client was closed")))
   }
 
-  /// The version of the library, for example `7.88.1`.
-  public static var libraryVersion: String { CurlVersion.text }
+  /// The version of libcurl, for example `7.88.1`; `missing` where it is not installed. Loads it.
+  public static var libraryVersion: String { CurlLibrary.version }
 
   private func openHandle() throws(HTTPFailure) -> CurlHandle {
     if let handle { return handle }

@@ -67,7 +67,11 @@ extension MatrixBackend {
   }
 
   private func outcome(of call: PostCall) async -> Result<Receipt, SeamError> {
-    do throws(SeamError) { return .success(try await send(call.draft, deadline: call.deadline)) } catch {
+    do throws(SeamError) {
+      let receipt = try await send(call.draft, deadline: call.deadline)
+      doubtful.remove(call.draft.key.text)
+      return .success(receipt)
+    } catch {
       if error.code == .outcomeUnknown, !call.draft.key.isChosen { doubtful.insert(call.draft.key.text) }
       return .failure(error)
     }

@@ -102,11 +102,13 @@ extension MatrixBackend {
   private func create(
     _ topic: Topic, _ session: Session, deadline: LoopInstant
   ) async throws(MatrixFailure) -> String? {
+    // What only coordination reads is no room that people want in their list.
+    let guests = topic.isReserved ? [] : options.invite.filter { $0 != session.account }
     let body: JSONValue = [
       "room_alias_name": .string(RoomAlias.localpart(of: topic, server: session.serverName)),
       "name": .string(topic.name), "visibility": "private",
       "preset": options.visibility == .public ? "public_chat" : "private_chat",
-      "invite": .array(options.invite.filter { $0 != session.account }.map { .string($0) }),
+      "invite": .array(guests.map { .string($0) }),
       "initial_state": [
         [
           "type": "m.room.history_visibility", "state_key": "",

@@ -155,13 +155,10 @@ public actor MatrixBackend: Backend {
       return try await server.call(method, path, query: query, body: body, deadline: min(deadline, watchdog))
     } catch {
       // A caller's own deadline says nothing about the server; the watchdog's does.
-      let isCallersDeadline = deadline < watchdog && error.isTimeout
-      if epoch == self.epoch, error.endsSession, !isCallersDeadline {
-        var loss = error.seamError("\(method.rawValue) \(path.prefix(80))")
-        if loss.code == .timedOut { loss.code = .unavailable }
-        lose(loss)
-      }
-      throw error
+      guard error.endsSession, !error.isTimeout || watchdog <= deadline else { throw error }
+      let failure = error.isTimeout ? error.asHang(after: options.requestTimeout) : error
+      if epoch == self.epoch { lose(failure.seamError("\(method.rawValue) \(path.prefix(80))")) }
+      throw failure
     }
   }
 
@@ -193,6 +190,12 @@ public actor MatrixBackend: Backend {
 }
 
 extension MatrixFailure {
+  /// The server, not the caller, ran out of time: the session is over, and the call may be made again in the next.
+  func asHang(after time: Duration) -> MatrixFailure {
+    .transport(
+      HTTPFailure(.interrupted, mayHaveArrived: mayHaveHappened, cause: "the homeserver did not answer within \(time)"))
+  }
+
   /// The deadline passed.
   var isTimeout: Bool {
     if case .transport(let failure) = self { failure.code == .timedOut } else { false }
