@@ -29,7 +29,7 @@ struct LogPlace: Hashable {
     case "start" where parts.generation != nil: native = .start
     case "oldest" where parts.generation != nil: native = .oldest
     case let text where Self.isEventID(text): native = .after(text)
-    case let text where text.hasPrefix("<") && Self.isEventID(String(text.dropFirst())):
+    case let text where parts.generation != nil && text.hasPrefix("<") && Self.isEventID(String(text.dropFirst())):
       native = .before(String(text.dropFirst()))
     default:
       throw SeamError(.cursorInvalid, operation: "read cursor", cause: "'\(cursor.text)' names no place in a room")

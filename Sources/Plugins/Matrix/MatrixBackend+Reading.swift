@@ -113,10 +113,11 @@ extension MatrixBackend {
       }
       place = page.next
       if place == nil { reachedEnd = true }
-      if newestFirst.count > limit || reachedEnd {
+      let isFull = Self.bytes(newestFirst) > Self.pageBytes
+      if newestFirst.count > limit || reachedEnd || isFull {
         newestFirst = Array(try await withoutCopies(newestFirst.reversed(), in: room, deadline: deadline).reversed())
       }
-      if Self.bytes(newestFirst) > Self.pageBytes { break }
+      if isFull { break }
     }
     var kept: [EventReader.Entry] = []
     var bytes = 0
