@@ -51,6 +51,20 @@ import Testing
     }
   }
 
+  @Test func aStreamThatIsMadeAnewGivesNoIDAgain() async throws {
+    try await withServer { place in
+      let backend = try await place.connect()
+      var seen: Set<MessageID> = []
+      // Deleting and posting leave together, so that they often meet in one millisecond.
+      for number in 0..<100 {
+        async let deleted = place.server.command("DEL", "parley:general")
+        let receipt = try await backend.post(draft("\(number)", key: number % 2 == 0 ? nil : .chosen("\(number)")))
+        #expect(seen.insert(receipt.id).inserted, "\(receipt.id) was given twice")
+        _ = try await deleted
+      }
+    }
+  }
+
   @Test func aLogThatEndsBeforeTheCursorIsTold() async throws {
     try await withServer { place in
       let backend = try await place.connect()

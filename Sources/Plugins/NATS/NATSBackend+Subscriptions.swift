@@ -21,7 +21,7 @@ extension NATSBackend {
     let session = try connected("subscribe")
     lastNumber += 1
     let reader = try LiveReader(
-      id: SubscriptionID(lastNumber), topic: topic, names: TopicNames(topic, options), after: cursor, sink: sink)
+      id: SubscriptionID(lastNumber), topic: topic, names: names(of: topic), after: cursor, sink: sink)
     session.readers[reader.id] = reader
     do throws(SeamError) {
       try await establish(reader, session, attempt: begin(reader))
@@ -262,7 +262,7 @@ extension NATSBackend {
 
   /// Another server leads the stream: its consumers may be gone with the one that led.
   func leaderChanged(_ name: String, _ session: NATSSession) {
-    for reader in Array(session.routes.values) where StreamName(reader.names.stream) == StreamName(name) {
+    for reader in Array(session.routes.values) where reader.names.streamName == StreamName(name) {
       start(reader, session)
     }
   }

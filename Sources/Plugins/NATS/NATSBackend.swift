@@ -20,7 +20,10 @@ public actor NATSBackend: Backend {
   var doubtful = DoubtfulKeys()
   /// Servers that the cluster told of, for the next connection.
   private var discovered: [String] = []
-  private var contentLimit: Int?
+  private(set) var contentLimit: Int?
+  /// Names that were folded already, 4,096 at most.
+  private var knownNames: [Topic: TopicNames] = [:]
+  private var lastTimestamp: (milliseconds: Int64, text: String) = (-1, "")
   private var notes: [String: String] = [:]
 
   /// What of the server's limit is kept for everything but the content.
@@ -192,6 +195,22 @@ public actor NATSBackend: Backend {
       throw SeamError(.unavailable, operation: operation, cause: "not connected")
     }
     return session
+  }
+
+  /// The topic's subject and stream.
+  func names(of topic: Topic) -> TopicNames {
+    if let known = knownNames[topic] { return known }
+    if knownNames.count >= 4096 { knownNames = [:] }
+    let names = TopicNames(topic, options)
+    knownNames[topic] = names
+    return names
+  }
+
+  /// Now, as payloads say it; posts of one millisecond share the text.
+  func timestamp() -> String {
+    let now = loop.wallClockMilliseconds
+    if lastTimestamp.milliseconds != now { lastTimestamp = (now, Timestamp.text(now)) }
+    return lastTimestamp.text
   }
 
   func note(_ key: String, _ text: String?) { notes[key] = text }

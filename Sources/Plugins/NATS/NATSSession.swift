@@ -18,6 +18,8 @@ final class NATSSession: @unchecked Sendable {
     let post: PostTarget?
     /// What has come of an answer in many parts; nil where it is one.
     var parts: [StoredMessage]?
+    /// Who takes the answer where no task waits for it, and until when.
+    var unattended: (patience: LoopInstant, take: (Reply) -> Void)?
   }
 
   /// Where a post goes.
@@ -48,6 +50,11 @@ final class NATSSession: @unchecked Sendable {
   var isReady = false
   /// The server is about to go: no new posts.
   var isLeaving = false
+  /// How many requests are in flight that no task waits for, and whether their patience is being watched.
+  private var unattended = 0
+  var isSweeping = false
+  /// The largest message the server takes, headers included, in bytes.
+  let maximumPayload: Int
   /// Posts are being looked after that perhaps nobody listens to.
   var isVerifying = false
   /// More of them may be since that look began.
@@ -64,6 +71,7 @@ final class NATSSession: @unchecked Sendable {
 
   init(handle: NATSHandle, inboxPrefix: String, loop: EventLoop, lost: @escaping @Sendable (SeamError) -> Void) {
     self.handle = handle
+    maximumPayload = handle.maximumPayload
     self.lost = lost
     let name = String(loop.random(), radix: 36) + String(loop.random(), radix: 36)
     inbox = "\(inboxPrefix).\(name)."
@@ -95,6 +103,37 @@ final class NATSSession: @unchecked Sendable {
     return ticket
   }
 
+  /// Sends a request whose answer a closure takes, or at `patience` its failure as `outcomeUnknown`, by `expire`.
+  func ask(
+    _ subject: String, _ data: [UInt8], headers: WireHeaders, post: PostTarget, patience: LoopInstant,
+    take: @escaping (Reply) -> Void
+  ) throws(NATSFailure) {
+    let ticket = try ask(subject, data, headers: headers, post: post)
+    replies.forget(ticket)
+    asked[ticket]?.unattended = (patience, take)
+    unattended += 1
+  }
+
+  /// Whether requests are in flight that no task waits for.
+  var hasUnattended: Bool { unattended > 0 }
+
+  /// Ends those that were not answered in time.
+  func expire(at now: LoopInstant) {
+    for (ticket, request) in asked where request.unattended.map({ $0.patience <= now }) == true {
+      let late = SeamError(
+        .outcomeUnknown, operation: "post",
+        cause: "the server has not answered in time, but the message was sent; the same key is safe")
+      resolve(ticket, .failed(late))
+    }
+  }
+
+  /// The answer reaches whoever takes it.
+  private func deliver(_ ticket: UInt64, _ request: Asked, _ reply: Reply) {
+    guard let unattended = request.unattended else { return replies.resume(ticket, reply) }
+    self.unattended -= 1
+    unattended.take(reply)
+  }
+
   /// Nobody will wait for the answer.
   func forget(_ ticket: UInt64) {
     asked[ticket] = nil
@@ -104,7 +143,7 @@ final class NATSSession: @unchecked Sendable {
   /// Files an answer. One in many parts ends with the first that is no message.
   func take(_ answer: Answer, _ ticket: UInt64) {
     guard asked[ticket]?.parts != nil else {
-      if asked.removeValue(forKey: ticket) != nil { replies.resume(ticket, .answer(answer)) }
+      if let request = asked.removeValue(forKey: ticket) { deliver(ticket, request, .answer(answer)) }
       return
     }
     if let message = answer.direct {
@@ -119,28 +158,29 @@ final class NATSSession: @unchecked Sendable {
 
   /// Ends a request early.
   func resolve(_ ticket: UInt64, _ reply: Reply) {
-    if asked.removeValue(forKey: ticket) != nil { replies.resume(ticket, reply) }
+    if let request = asked.removeValue(forKey: ticket) { deliver(ticket, request, reply) }
   }
 
   /// Answers what went to a subject that the server refused.
   func refuse(_ subject: String, _ error: SeamError) {
     for (ticket, request) in asked where request.subject == subject {
       asked[ticket] = nil
-      replies.resume(ticket, .failed(error))
+      deliver(ticket, request, .failed(error))
     }
   }
 
   /// Answers everything that is open, when the session ends.
   func end(_ error: SeamError) {
-    for (ticket, request) in asked.sorted(by: { $0.key < $1.key }) {
+    let open = asked.sorted { $0.key < $1.key }
+    asked = [:]
+    for (ticket, request) in open {
       let outcome =
         request.post != nil
         ? SeamError(
           .outcomeUnknown, operation: "post", cause: "the session ended before the server answered: \(error.cause)")
         : error
-      replies.resume(ticket, .failed(outcome))
+      deliver(ticket, request, .failed(outcome))
     }
-    asked = [:]
     for waiters in ensuring.values { waiters.resumeAll(.failure(error)) }
     ensuring = [:]
     gate.end(error)
