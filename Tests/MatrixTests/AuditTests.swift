@@ -56,6 +56,36 @@ import Testing
     }
   }
 
+  @Test func anOAuthNativeServersTokensAreRenewedAtItsEndpoint() async throws {
+    try await run { loop, server, _ in
+      let folder = try TemporaryDirectory()
+      var options = server.options
+      options.login = .token(access: "t", refresh: "r 0&")
+      options.clientID = "client 1"
+      options.tokenFile = folder.path("tokens.json")
+      let backend = MatrixBackend(loop: loop, options: options)
+      try await backend.connect { _ in }
+      try await server.order("expire t")
+      let deadline = loop.now.advanced(by: .seconds(10))
+      // Many requests meet the refusal at once; one of them renews.
+      try await withThrowingTaskGroup(of: Void.self) { group in
+        for _ in 0..<5 { group.addTask { _ = try await backend.fetch(FetchRequest(topic), deadline: deadline) } }
+        try await group.waitForAll()
+      }
+      try await server.order("expire t1")
+      _ = try await backend.fetch(FetchRequest(topic), deadline: deadline)
+      await backend.disconnect()
+      // Another process goes on with what the first one left.
+      let successor = MatrixBackend(loop: loop, options: options)
+      try await successor.connect { _ in }
+      await successor.disconnect()
+      let form = "grant_type=refresh_token&refresh_token="
+      #expect(
+        try await server.renewals()
+          == [form + "r%200%26&client_id=client%201", form + "r1&client_id=client%201"])
+    }
+  }
+
   @Test func aTimelineThatIsCutShortIsFilledInOrder() async throws {
     try await run { loop, server, backend in
       let recorder = try await follow(loop, server, backend)

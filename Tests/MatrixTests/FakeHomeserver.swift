@@ -31,11 +31,19 @@ final class FakeHomeserver: @unchecked Sendable {
   ///
   /// `say TEXT`, `hide TEXT` (not told by /sync), `sneak TEXT` (hidden, and just before the newest), `limit` (the next
   /// /sync that tells something is cut short), `answer BODY` (to every request but /sync, from now on; `answer` alone ends
-  /// that), `sync BODY` (to the next /sync).
+  /// that), `sync BODY` (to the next /sync), `expire TOKEN` (refuses it from now on; what renews it is OAuth's endpoint).
   func order(_ line: String) async throws {
     child.send(line + "\n")
     let done = await child.nextLine(until: loop.now.advanced(by: .seconds(20)))
     try #require(done == "done", "\(child.errorLines)")
+  }
+
+  /// The bodies of the requests to the token endpoint.
+  func renewals() async throws -> [String] {
+    child.send("renewals\n")
+    let line = try #require(await child.nextLine(until: loop.now.advanced(by: .seconds(20))))
+    _ = await child.nextLine(until: loop.now.advanced(by: .seconds(20)))
+    return try JSONValue(parsing: line).array?.compactMap(\.string) ?? []
   }
 
   private static let program = #"""
@@ -48,6 +56,7 @@ final class FakeHomeserver: @unchecked Sendable {
     order = []      # event ids in the order of history
     events = {}
     told = []       # event ids in the order of /sync
+    expired, renewals = set(), []
     state = {"limited": False, "answer": None, "sync": None}
 
     def add(text, hidden=False, sneak=False):
@@ -98,8 +107,16 @@ final class FakeHomeserver: @unchecked Sendable {
                 if chunk: answer["end"] = str(end)
                 self.answer(answer)
         def handle_any(self):
-            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            sent = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
             url = urlsplit(self.path)
+            if url.path == "/_matrix/client/v1/auth_metadata":
+                return self.answer({"token_endpoint": "http://127.0.0.1:%d/oauth/token" % server.server_address[1]})
+            if url.path == "/oauth/token":
+                renewals.append(sent)
+                fresh = {"access_token": "t%d" % len(renewals), "refresh_token": "r%d" % len(renewals)}
+                return self.answer(fresh)
+            if self.headers.get("Authorization", "")[7:] in expired:
+                return self.answer({"errcode": "M_UNKNOWN_TOKEN", "error": "expired", "soft_logout": True}, 401)
             query = parse_qs(url.query)
             path = unquote(url.path).split("/_matrix/client/v3/")[-1]
             if path == "sync": return self.sync(query)
@@ -127,6 +144,8 @@ final class FakeHomeserver: @unchecked Sendable {
         elif word == "hide": add(rest, hidden=True)
         elif word == "sneak": add(rest, hidden=True, sneak=True)
         elif word == "limit": state["limited"] = True
+        elif word == "expire": expired.add(rest)
+        elif word == "renewals": print(json.dumps(renewals), flush=True)
         elif word == "answer": state["answer"] = rest or None
         elif word == "sync":
             with lock:
