@@ -34,6 +34,7 @@ public enum ExitStatus: Int32, Sendable {
     switch error {
     case .topicNotAllowed, .handleNotAllowed: .notAllowed
     case .badArgument, .overLimit: .usage
+    case .refused: .failed
     case .seam(let error):
       switch error.code {
       case .unavailable, .timedOut, .rateLimited: .unavailable
