@@ -72,7 +72,7 @@ package actor FoldedLog<Fold: TopicFold>: LoopActor {
       guard !isStopped else { return .success(()) }
       var fresh = makeFold()
       for message in events { outcomes.insert(message.id, fresh.apply(message)) }
-      for message in newest { outcomes.insert(message.id, nil) }
+      for message in newest { outcomes.note(message.id) }
       if let last = newest.last { newestStoredAt = max(newestStoredAt, last.storedAt) }
       fold = fresh
       isLoaded = true

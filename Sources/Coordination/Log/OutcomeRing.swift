@@ -11,6 +11,11 @@ struct OutcomeRing<Outcome: Sendable>: Sendable {
   /// What a message brought: nil where it was not seen (lately), `.some(nil)` where it was no event.
   subscript(_ id: MessageID) -> Outcome?? { outcomes[id] }
 
+  /// Notes that a message was seen, unless more is known of it.
+  mutating func note(_ id: MessageID) {
+    if outcomes[id] == nil { insert(id, nil) }
+  }
+
   mutating func insert(_ id: MessageID, _ outcome: Outcome?) {
     guard outcomes.updateValue(outcome, forKey: id) == nil else { return }
     if order.count < Self.capacity {

@@ -2,5 +2,6 @@
 package enum StandardTools {
   package static let all: [any Tool] = [
     FetchRecentTool(), PostTool(), ReplyTool(), ListUsersTool(), WaitTool(), StatusTool(),
+    TaskPostTool(), TaskClaimTool(), TaskUpdateTool(),
   ]
 }

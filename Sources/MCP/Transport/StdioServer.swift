@@ -89,7 +89,9 @@ package actor StdioServer: LoopActor {
   private let hub: Hub
   private let offer: Offer
   private let marks: ReadMarks
+  private let tasks: Tasks
   private let presence: Presence?
+  private let answers: TaskAnswers?
   private let ending: Waiters<End>
   private let endTicket: UInt64
   private var end: End?
@@ -113,7 +115,9 @@ package actor StdioServer: LoopActor {
     self.streams = streams
     hub = try Hub(setup: setup, supervisor: supervisor)
     marks = ReadMarks(hub: hub)
+    tasks = Tasks(hub: hub)
     presence = options.presence.map { [hub] in Presence(hub: hub, options: $0) }
+    answers = presence.map { [hub, tasks] in TaskAnswers(hub: hub, tasks: tasks, presence: $0) }
     ending = Waiters(loop: supervisor.loop)
     endTicket = ending.ticket()
   }
@@ -159,7 +163,8 @@ package actor StdioServer: LoopActor {
     let session = Session(
       setup: SessionSetup(
         name: options.name, version: options.version, isChannel: options.livePush != nil, tools: offer.tools,
-        resources: offer.resources, prompts: offer.prompts, hub: hub, inbox: inbox, marks: marks),
+        resources: offer.resources, prompts: offer.prompts, hub: hub, inbox: inbox, marks: marks,
+        tasks: tasks),
       subscriptions: subscriptions, opened: { feed.open() }, output: output)
     let reader = LineReader(loop: loop, descriptor: streams.input, limit: hub.setup.limits.lineBytes) {
       [weak self] event in self?.take(event, for: session, writer)
@@ -188,6 +193,7 @@ package actor StdioServer: LoopActor {
       if isLive { feed.push(event) }
     }
     inbox.changed = { subscriptions.changed($0) }
+    if let answers { inbox.arrived = { message in answers.assumeIsolated { $0.take(message) } } }
     return inbox
   }
 
@@ -242,6 +248,7 @@ package actor StdioServer: LoopActor {
     if case .input? = end { await wiring.session.settle(until: loop.now.advanced(by: Self.settling)) }
     await wiring.session.end()
     for task in others { task.cancel() }
+    await answers?.stop()
     let farewell = loop.spawn { [presence] in
       // After the beat that may be under way: the goodbye is the last word.
       for task in others { await task.value }
