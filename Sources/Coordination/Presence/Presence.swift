@@ -10,8 +10,11 @@ public actor Presence: LoopActor {
     public var heartbeat: Duration
     /// Silent for so long, it is gone.
     public var lifetime: Duration
+    /// What kind of participant it is.
     public var party: PresenceRecord.Party = .agent
+    /// What it says it is doing.
     public var status: String?
+    /// What reaches it at once.
     public var listens: PresenceRecord.Listening = .nothing
     /// No other process of this program may use the handle.
     public var isExclusive = false

@@ -7,6 +7,7 @@ public struct PresenceFold: TopicFold, Hashable {
 
   /// One process of one participant.
   public struct Process: Hashable, Sendable {
+    /// The name it goes by.
     public var handle: Handle
     /// The newest record in log order.
     public var record: PresenceRecord
@@ -21,6 +22,7 @@ public struct PresenceFold: TopicFold, Hashable {
 
   /// Who holds a handle: the first that said hello while nobody did, until its goodbye or its silence.
   public struct Holder: Hashable, Sendable {
+    /// The process.
     public var instance: String
     /// When the lease ends unless it is renewed, by the store's clock.
     public var until: Int64

@@ -28,6 +28,7 @@ public struct PresenceRecord: Hashable, Sendable {
     case nothing = "none"
   }
 
+  /// The moment.
   public var phase: Phase
   /// The writer's clock, milliseconds since 1970; our order and times are the store's.
   public var at: Int64
@@ -37,9 +38,11 @@ public struct PresenceRecord: Hashable, Sendable {
   public var postTopics: [String]
   /// Unique to one process.
   public var instance: String
+  /// What kind of participant it is.
   public var party: Party?
   /// What it says it is doing.
   public var status: String?
+  /// What reaches it at once.
   public var listens: Listening?
   /// Silent for so many milliseconds, it is gone; nil (TypeScript) for the reader's own idea.
   public var lifetime: Int64?

@@ -2,8 +2,11 @@ import ParleyRuntime
 
 /// One participant as others see it: all processes of one handle, or a person in a chat client.
 public struct Participant: Hashable, Sendable {
+  /// The name it goes by.
   public var handle: Handle
+  /// What kind it is.
   public var party: PresenceRecord.Party
+  /// It is there now; a person: spoke so lately.
   public var isOnline: Bool
   /// The topics it subscribes; those a person spoke in.
   public var topics: [String]
@@ -11,7 +14,9 @@ public struct Participant: Hashable, Sendable {
   public var postTopics: [String]
   /// When it was last heard of, milliseconds since 1970 by the store's clock.
   public var lastSeen: Int64
+  /// What it says it is doing.
   public var status: String?
+  /// What reaches it at once; nil where it does not say.
   public var listens: PresenceRecord.Listening?
   /// How many processes use the handle now: more than one shares it.
   public var instances: Int
@@ -47,9 +52,11 @@ public struct RosterQuery: Hashable, Sendable {
   public var filter: String?
   /// Only those that can be reached on this topic; nil for any topic of ours.
   public var topic: Topic?
+  /// Leave out who is not there now.
   public var onlineOnly = false
   /// Those who are offline are listed for so long, in milliseconds.
   public var since: Int64 = 86_400_000
+  /// At most so many.
   public var limit: Int?
 
   /// Everybody who was there in the last day.

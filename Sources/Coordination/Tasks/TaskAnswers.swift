@@ -12,7 +12,7 @@ public actor TaskAnswers: LoopActor {
   /// Tasks in a list.
   static let listed = 10
   /// The kind of an answer; its attribute `request` names the message that it answers.
-  static let kind = "task.answer"
+  static let kind = "answer"
 
   public nonisolated let loop: EventLoop
   private let hub: Hub

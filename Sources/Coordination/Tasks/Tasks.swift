@@ -12,15 +12,15 @@ public actor Tasks: LoopActor {
   static let widestChoice = 64
 
   public nonisolated let loop: EventLoop
-  private let hub: Hub
+  let hub: Hub
   private let pageLimit: Int
   private let bounds: TaskFold.Bounds
   private var logs: [Topic: FoldedLog<TaskFold>] = [:]
   /// Tasks that a call of this process is claiming just now: another call looks for a different one.
-  private var claiming: Set<TaskID> = []
+  var claiming: Set<TaskID> = []
   private let changes: Waiters<Void>
 
-  private var author: Author { hub.setup.author }
+  var author: Author { hub.setup.author }
 
   /// Makes the tasks of the hub's participant; nothing is read until it is needed.
   public init(hub: Hub) { self.init(hub: hub, pageLimit: 1000, bounds: .init()) }
@@ -64,7 +64,7 @@ public actor Tasks: LoopActor {
       live: fold.live(at: now), ended: fold.recentlyEnded(ended), now: now, ignoredEvents: fold.ignoredEvents)
   }
 
-  private var deadline: LoopInstant { loop.now.advanced(by: hub.setup.patience) }
+  var deadline: LoopInstant { loop.now.advanced(by: hub.setup.patience) }
 
   /// The state of a topic, read when it is first asked for.
   func log(of topic: Topic) async throws(HubError) -> FoldedLog<TaskFold> {
@@ -88,7 +88,7 @@ public actor Tasks: LoopActor {
   }
 
   /// Finds the task that somebody names, on a topic or on any of ours.
-  private func find(
+  func find(
     _ name: String, on topic: Topic?
   ) async throws(HubError) -> (log: FoldedLog<TaskFold>, task: TaskRecord) {
     guard let reference = TaskReference(name) else {
@@ -212,7 +212,7 @@ public actor Tasks: LoopActor {
     guard text.utf8.count <= limit else { throw .overLimit(what: name, bytes: text.utf8.count, limit: limit) }
   }
 
-  private func post(
+  func post(
     _ event: TaskEvent, label: String, to: Handle? = nil, inReplyTo: MessageID? = nil, key: String? = nil,
     until: Int64 = 0, in log: FoldedLog<TaskFold>
   ) async throws(HubError) -> Receipt {
@@ -224,7 +224,7 @@ public actor Tasks: LoopActor {
   }
 
   /// Waits for an event of ours to reach its place in the log, and says what it brought.
-  private func decided(_ receipt: Receipt, in log: FoldedLog<TaskFold>) async throws(HubError) -> TaskRecord {
+  func decided(_ receipt: Receipt, in log: FoldedLog<TaskFold>) async throws(HubError) -> TaskRecord {
     switch await log.outcome(of: receipt.id, until: deadline) {
     case .accepted(let id):
       guard let task = await log.state[id] else { throw HubError(TaskRefusal.unknown(id.text)) }
@@ -238,91 +238,18 @@ public actor Tasks: LoopActor {
     }
   }
 
-  // MARK: Claiming
+  // MARK: Updating
 
-  /// Takes the oldest open task of a topic; nil when there is none.
-  ///
-  /// Claimants that lose a race spread over the oldest ones, so that many get theirs soon and none is passed over.
-  public func claimNext(
-    on topic: Topic, lease: Duration = TaskUpdate.defaultLease
-  ) async throws(HubError) -> TaskRecord? {
-    try Self.check(lease: lease)
-    try await hub.check(topic)
-    return try await takeNext(on: topic, lease: lease)
-  }
-
-  func takeNext(on topic: Topic, lease: Duration) async throws(HubError) -> TaskRecord? {
-    let log = try await log(of: topic)
-    var choice = 1
-    var isCaughtUp = false
-    while true {
-      let candidates = await log.state.open(at: log.now, for: author.handle, limit: choice, except: claiming)
-      guard let task = candidates.isEmpty ? nil : candidates[Int(loop.random() % UInt64(candidates.count))] else {
-        if isCaughtUp { return nil }
-        try await log.catchUp(until: deadline)
-        isCaughtUp = true
-        continue
-      }
-      // Another call may have chosen it while the state was asked for.
-      guard claiming.insert(task.id).inserted else { continue }
-      defer { claiming.remove(task.id) }
-      do throws(HubError) {
-        return try await take(task, lease: lease, in: log)
-      } catch {
-        guard case .refused = error, !Task.isCancelled else { throw error }
-        choice = min(choice * 2, Self.widestChoice)
-        isCaughtUp = false
-      }
-    }
-  }
-
-  /// Takes one task; throws why it cannot be had.
-  public func claim(
-    _ name: String, on topic: Topic? = nil, lease: Duration = TaskUpdate.defaultLease
-  ) async throws(HubError) -> TaskRecord {
-    try Self.check(lease: lease)
-    return try await take(name, on: topic, lease: lease)
-  }
-
-  func take(_ name: String, on topic: Topic?, lease: Duration) async throws(HubError) -> TaskRecord {
-    var (log, task) = try await find(name, on: topic)
-    if await claimRefusal(task, in: log) != nil {
-      // Refused only by what the log says now; nothing is posted for others to read.
-      try await log.catchUp(until: deadline)
-      task = await log.state[task.id] ?? task
-      if let refusal = await claimRefusal(task, in: log) { throw HubError(refusal) }
-    }
-    return try await take(task, lease: lease, in: log)
-  }
-
-  private func take(
-    _ task: TaskRecord, lease: Duration, in log: FoldedLog<TaskFold>
-  ) async throws(HubError) -> TaskRecord {
-    let until = min(await log.now + lease.milliseconds, task.expiresAt)
-    let receipt = try await post(
-      .claim(task.id, lease: lease.milliseconds), label: task.label, inReplyTo: task.message, until: until, in: log)
-    return try await decided(receipt, in: log)
-  }
-
-  private func claimRefusal(_ task: TaskRecord, in log: FoldedLog<TaskFold>) async -> TaskRefusal? {
-    let now = await log.now
-    if let refusal = overRefusal(task, at: now) { return refusal }
-    if let to = task.to, to != author.handle { return .directed(task.id, to: to) }
-    return task.heldClaim(at: now).map { .held(task.id, by: $0.holder.handle, until: $0.until, fence: $0.fence) }
-  }
-
-  private func overRefusal(_ task: TaskRecord, at now: Int64) -> TaskRefusal? {
+  func overRefusal(_ task: TaskRecord, at now: Int64) -> TaskRefusal? {
     if let ending = task.ending { return .ended(task.id, ending.kind, by: ending.by.handle) }
     return now >= task.expiresAt ? .expired(task.id) : nil
   }
 
-  private static func check(lease: Duration) throws(HubError) {
+  static func check(lease: Duration) throws(HubError) {
     guard TaskUpdate.leases.contains(lease) else {
       throw .badArgument(name: "lease_s", reason: "must be 30 to 86400 seconds")
     }
   }
-
-  // MARK: Updating
 
   /// Says something about a task; `fence` is that of the claim, and needed for all but `cancel`.
   public func update(
