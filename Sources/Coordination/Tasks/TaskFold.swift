@@ -67,6 +67,11 @@ public struct TaskFold: TopicFold {
     order.compactMap { tasks[$0] }.filter { !$0.status(at: now).isFinal }
   }
 
+  /// Whether fewer than so many tasks are not over.
+  func hasRoom(below limit: Int, at now: Int64) -> Bool {
+    order.count - overInOrder < limit || live(at: now).count < limit
+  }
+
   /// The last tasks that ended, the newest first.
   public func recentlyEnded(_ count: Int) -> [TaskRecord] { ended.suffix(count).reversed().compactMap { tasks[$0] } }
 

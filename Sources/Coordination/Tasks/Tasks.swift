@@ -133,7 +133,7 @@ public actor Tasks: LoopActor {
   public func post(_ request: TaskPost) async throws(HubError) -> (task: TaskRecord, isDuplicate: Bool) {
     try await check(request)
     let log = try await log(of: request.topic)
-    guard await log.state.live(at: log.now).count < Self.liveTasks else {
+    guard await log.state.hasRoom(below: Self.liveTasks, at: log.now) else {
       throw HubError(TaskRefusal.boardFull(limit: Self.liveTasks))
     }
     let id: TaskID
