@@ -245,7 +245,7 @@ final class BlockingLane: @unchecked Sendable {
     guard let witness = earliestPlace(of: stream)?.witness else { return }
     read.asked.insert(stream)
     read.openQuestions += 1
-    connection.send(StreamReader.existence(of: witness, in: stream), patience: patience) { [self] in
+    connection.send(StreamReader.existence(of: witness, in: stream), patience: patience, isCount: true) { [self] in
       guard self.read === read, case .success(let reply) = $0 else { return }
       read.openQuestions -= 1
       // The read's own answer came before this one.
