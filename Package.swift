@@ -32,6 +32,8 @@ let package = Package(
     .executable(name: "parley-floor-nats", targets: ["parley-floor-nats"]),
     .library(name: "ParleyRuntime", targets: ["ParleyRuntime"]),
     .library(name: "ParleySQLite", targets: ["ParleySQLite"]),
+    .library(name: "ParleyHTTPClient", targets: ["ParleyHTTPClient"]),
+    .library(name: "ParleyMatrix", targets: ["ParleyMatrix"]),
     .library(name: "ParleyRedis", targets: ["ParleyRedis"]),
     .library(name: "ParleyNATS", targets: ["ParleyNATS"]),
     .library(name: "ParleyConformance", targets: ["ParleyConformance"]),
@@ -51,6 +53,9 @@ let package = Package(
     // Without its pkg-config file, which names a flag that the package manager refuses with a warning.
     .systemLibrary(name: "CHiredis", path: "Sources/CHiredis", providers: [.apt(["libhiredis-dev"])]),
 
+    // Needs libcurl's headers to be built (libcurl4-openssl-dev), and the library only when a request is made.
+    .target(name: "CCurl", path: "Sources/CCurl", cSettings: [.unsafeFlags(["-Wall", "-Werror"])]),
+
     .target(name: "ParleyRuntime", dependencies: ["CLinux"], path: "Sources/Runtime", swiftSettings: strict),
     .target(
       name: "ParleySQLite", dependencies: ["ParleyRuntime", "CSQLite", "CLinux"], path: "Sources/Plugins/SQLite",
@@ -60,6 +65,12 @@ let package = Package(
       swiftSettings: strict),
     .target(
       name: "ParleyTLS", dependencies: ["ParleyRuntime", "COpenSSL"], path: "Sources/TLS", swiftSettings: strict),
+    .target(
+      name: "ParleyHTTPClient", dependencies: ["ParleyRuntime", "CCurl"], path: "Sources/HTTPClient",
+      swiftSettings: strict),
+    .target(
+      name: "ParleyMatrix", dependencies: ["ParleyRuntime", "ParleyHTTPClient", "CLinux"],
+      path: "Sources/Plugins/Matrix", swiftSettings: strict),
     .target(
       name: "ParleyRedis", dependencies: ["ParleyRuntime", "ParleyTLS", "CHiredis"], path: "Sources/Plugins/Redis",
       swiftSettings: strict),
@@ -86,7 +97,9 @@ let package = Package(
       swiftSettings: strict),
     .executableTarget(
       name: "parley-full",
-      dependencies: ["ParleyCommands", "ParleyNATS", "ParleyRedis", "ParleyRuntime", "ParleySQLiteWiring"],
+      dependencies: [
+        "ParleyCommands", "ParleyMatrix", "ParleyNATS", "ParleyRedis", "ParleyRuntime", "ParleySQLiteWiring",
+      ],
       path: "Sources/CLI/parley-full",
       swiftSettings: strict),
 
@@ -115,12 +128,18 @@ let package = Package(
     test("RuntimeTests", ["ParleyRuntime", "ParleyConformance", "ParleyTestKit"]),
     test(
       "ConfigurationTests",
-      ["ParleyConfiguration", "ParleyNATS", "ParleyRedis", "ParleyRuntime", "ParleySQLite", "ParleyTestKit"]),
+      [
+        "ParleyConfiguration", "ParleyMatrix", "ParleyNATS", "ParleyRedis", "ParleyRuntime", "ParleySQLite",
+        "ParleyTestKit",
+      ]),
     test("TestKitTests", ["ParleyTestKit", "ParleyRuntime"]),
     test("ConformanceTests", ["ParleyConformance", "ParleyRuntime", "ParleyTestKit"]),
     test("SQLiteTests", ["ParleySQLite", "ParleyConformance", "ParleyRuntime", "ParleyTestKit", "CSQLite"]),
     test("NATSTests", ["ParleyNATS", "ParleyConformance", "ParleyRuntime", "ParleyTestKit", "CNats"]),
     test("TLSTests", ["ParleyTLS", "ParleyRuntime", "ParleyTestKit"]),
+    test("HTTPClientTests", ["ParleyHTTPClient", "ParleyRuntime", "ParleyTestKit"]),
+    test(
+      "MatrixTests", ["ParleyMatrix", "ParleyHTTPClient", "ParleyConformance", "ParleyRuntime", "ParleyTestKit"]),
     test("RedisTests", ["ParleyRedis", "ParleyConformance", "ParleyRuntime", "ParleyTLS", "ParleyTestKit"]),
     test("CoordinationTests", ["ParleyCoordination", "ParleyRuntime", "ParleyConformance", "ParleyTestKit"]),
     test("MCPTests", ["ParleyMCP", "ParleyCoordination", "ParleyRuntime", "ParleyConformance", "ParleyTestKit"]),

@@ -1,3 +1,4 @@
+import ParleyMatrix
 import ParleyNATS
 import ParleyRedis
 import ParleyRuntime
@@ -40,6 +41,11 @@ import Testing
   @Test func natsKeys() throws {
     compare(
       try rows(of: "docs/backends/nats.md", between: "keys"), with: settings(of: NATSOptions.description.schema))
+  }
+
+  @Test func matrixKeys() throws {
+    compare(
+      try rows(of: "docs/backends/matrix.md", between: "keys"), with: settings(of: MatrixOptions.description.schema))
   }
 
   // MARK: What is compared
@@ -94,7 +100,7 @@ import Testing
     case .number(let number): String(number)
     case .boolean(let isTrue): String(isTrue)
     case .strings(let list): "[\(list.joined(separator: ", "))]"
-    case .block: "{}"
+    case .texts, .block: "{}"
     }
   }
 

@@ -39,6 +39,8 @@ public actor Inbox: LoopActor {
     public var push: (@Sendable (PushEvent) -> Void)?
     /// Called on the loop when a message was added to a topic, pushed or not.
     public var changed: (@Sendable (Topic) -> Void)?
+    /// Called on the loop with every message that comes while the topics are followed, whoever sent it.
+    public var arrived: (@Sendable (Message) -> Void)?
 
     /// Options without push.
     public init(filter: PushFilter) { self.filter = filter }
@@ -184,6 +186,7 @@ public actor Inbox: LoopActor {
     switch delivery {
     case .gap(let gap): options.push?(.gap(gap))
     case .message(let message):
+      options.arrived?(message)
       guard options.filter.concerns(message) else {
         // Nothing for this session: a waiting place just before it steps over it.
         if place.wait == before { place.wait = message.cursor }
