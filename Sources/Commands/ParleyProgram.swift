@@ -75,7 +75,7 @@ struct RootCommand: ParsableCommand {
       ServeCommand.self, PostCommand.self, FetchCommand.self, WaitCommand.self, TailCommand.self, TopicsCommand.self,
       UsersCommand.self, TaskCommand.self,
       ConfigCommand.self, DoctorCommand.self, DemoCommand.self, BenchCommand.self, CompletionsCommand.self,
-      VersionCommand.self,
+      VersionCommand.self, ProbeCommand.self,
     ],
     defaultSubcommand: ServeCommand.self)
 }

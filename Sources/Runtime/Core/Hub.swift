@@ -33,6 +33,7 @@ public actor Hub: LoopActor {
   public nonisolated let supervisor: Supervisor
   private let allowlist: Allowlist
   private var lastKey: UInt64 = 0
+  private let keyPrefix: String
   private var gate = Gate.open
   private let gateChanges: Waiters<Void>
 
@@ -50,6 +51,7 @@ public actor Hub: LoopActor {
     loop = supervisor.loop
     self.setup = setup
     self.supervisor = supervisor
+    keyPrefix = setup.author.instance + "-"
     gateChanges = Waiters(loop: supervisor.loop)
     allowlist = try Allowlist(
       topics: setup.topics, postPatterns: setup.postPatterns, presenceTopic: setup.presenceTopic)
@@ -174,7 +176,7 @@ public actor Hub: LoopActor {
 
   private func generateKey() -> DraftKey {
     lastKey += 1
-    return .generated("\(setup.author.instance)-\(lastKey)")
+    return .generated(keyPrefix + String(lastKey))
   }
 
   private func checkName(_ name: String, _ text: String, limit: Int) throws(HubError) {
