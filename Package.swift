@@ -32,6 +32,7 @@ let package = Package(
     .library(name: "ParleySQLite", targets: ["ParleySQLite"]),
     .library(name: "ParleyRedis", targets: ["ParleyRedis"]),
     .library(name: "ParleyNATS", targets: ["ParleyNATS"]),
+    .library(name: "ParleyXMPP", targets: ["ParleyXMPP"]),
     .library(name: "ParleyConformance", targets: ["ParleyConformance"]),
   ],
   dependencies: [
@@ -46,6 +47,7 @@ let package = Package(
     .systemLibrary(name: "CNats", path: "Sources/CNats", providers: [.apt(["libnats-dev", "libssl-dev"])]),
     .systemLibrary(
       name: "COpenSSL", path: "Sources/COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(name: "CExpat", path: "Sources/CExpat", pkgConfig: "expat", providers: [.apt(["libexpat1-dev"])]),
     // Without its pkg-config file, which names a flag that the package manager refuses with a warning.
     .systemLibrary(name: "CHiredis", path: "Sources/CHiredis", providers: [.apt(["libhiredis-dev"])]),
 
@@ -60,6 +62,9 @@ let package = Package(
       name: "ParleyTLS", dependencies: ["ParleyRuntime", "COpenSSL"], path: "Sources/TLS", swiftSettings: strict),
     .target(
       name: "ParleyRedis", dependencies: ["ParleyRuntime", "ParleyTLS", "CHiredis"], path: "Sources/Plugins/Redis",
+      swiftSettings: strict),
+    .target(
+      name: "ParleyXMPP", dependencies: ["ParleyRuntime", "ParleyTLS", "CExpat"], path: "Sources/Plugins/XMPP",
       swiftSettings: strict),
     .target(
       name: "ParleyCoordination", dependencies: ["ParleyRuntime"], path: "Sources/Coordination", swiftSettings: strict),
@@ -110,6 +115,7 @@ let package = Package(
     test("NATSTests", ["ParleyNATS", "ParleyConformance", "ParleyRuntime", "ParleyTestKit", "CNats"]),
     test("TLSTests", ["ParleyTLS", "ParleyRuntime", "ParleyTestKit"]),
     test("RedisTests", ["ParleyRedis", "ParleyConformance", "ParleyRuntime", "ParleyTLS", "ParleyTestKit"]),
+    test("XMPPTests", ["ParleyXMPP", "ParleyConformance", "ParleyRuntime", "ParleyTLS", "ParleyTestKit", "CSQLite"]),
     test("CoordinationTests", ["ParleyCoordination", "ParleyRuntime", "ParleyConformance", "ParleyTestKit"]),
     test("MCPTests", ["ParleyMCP", "ParleyCoordination", "ParleyRuntime", "ParleyConformance", "ParleyTestKit"]),
     test("ProcessTests", ["ParleyRuntime", "ParleyConformance", "ParleyTestKit", "CSQLite"]),
