@@ -8,7 +8,7 @@ struct RoomFeatures: Hashable, Sendable {
   /// It announces XEP-0421.
   let hasOccupantIDs: Bool
   /// Everyone sees the real addresses.
-  let isNonAnonymous: Bool
+  var isNonAnonymous: Bool
 
   init(_ info: XMLElement) {
     let names = Set(info.all("feature", Namespace.info).compactMap { $0["var"] })
@@ -77,6 +77,12 @@ final class Room: @unchecked Sendable {
     lastHeard = loop.now
   }
 
+  /// The room was configured anew (XEP-0045, section 15.6.2): who may see the real addresses.
+  func takeStatus(_ codes: [String]) {
+    if codes.contains("172") { features?.isNonAnonymous = true }
+    if codes.contains("173") || codes.contains("174") { features?.isNonAnonymous = false }
+  }
+
   /// The session ended, or we were removed: nothing that comes from it counts before we joined again.
   func leave() {
     state = .out
@@ -87,8 +93,7 @@ final class Room: @unchecked Sendable {
   /// Who sent a live message: the real address where the room shows it, else the occupant id; never the nickname.
   func account(ofLive stanza: XMLElement) -> String? {
     guard let from = stanza["from"].flatMap({ JID($0) }) else { return nil }
-    let occupant = occupants[from.resource]
-    if features?.isNonAnonymous == true, let jid = occupant?.jid { return jid.bare.description }
+    if features?.isNonAnonymous == true { return occupants[from.resource]?.jid?.bare.description }
     return occupantID(of: stanza)
   }
 

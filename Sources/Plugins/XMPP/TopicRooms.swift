@@ -3,8 +3,14 @@ import ParleyTLS
 
 /// The rooms of topics, named as the TypeScript Parley names them: `<topic>@<muc service>`, in lower case, what is not
 /// `[a-z0-9._-]` as `_` (one for each UTF-16 unit), and where that changed the name, ten digits of the topic's SHA-1.
+///
+/// Prosody keeps a room in a file of its name, with every other byte than letters and digits as three; a name for which
+/// no file system has room is cut, which the TypeScript Parley does not do.
 struct TopicRooms: Hashable, Sendable {
   let service: String
+
+  /// The bytes that a file's name may have (255), without the server's endings.
+  private static let longest = 245
 
   func room(of topic: Topic) -> JID { JID(local: Self.local(topic.name), domain: service) }
 
@@ -19,8 +25,15 @@ struct TopicRooms: Hashable, Sendable {
       }
     }
     let text = String(decoding: folded, as: UTF8.self)
-    guard !folded.elementsEqual(name.utf8) else { return text }
-    return text + "-" + Digest.sha1.hash(Array(name.utf8)).hexadecimal.prefix(10)
+    let isLong = fileLength(folded) > longest
+    guard isLong || !folded.elementsEqual(name.utf8) else { return text }
+    let mark = Array("-\(Digest.sha1.hash(Array(name.utf8)).hexadecimal.prefix(10))".utf8)
+    while fileLength(folded) + fileLength(mark) > longest { folded.removeLast() }
+    return String(decoding: folded + mark, as: UTF8.self)
+  }
+
+  private static func fileLength(_ name: [UInt8]) -> Int {
+    name.reduce(0) { $0 + ([UInt8(ascii: "."), UInt8(ascii: "-"), UInt8(ascii: "_")].contains($1) ? 3 : 1) }
   }
 }
 

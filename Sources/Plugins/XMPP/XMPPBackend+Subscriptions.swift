@@ -99,6 +99,9 @@ extension XMPPBackend {
     {
       land(id, originID: originID, in: room)
     }
+    if from.isBare, let user = stanza.child("x", Namespace.mucUser) {
+      room.takeStatus(user.all("status", Namespace.mucUser).compactMap { $0["code"] })
+    }
     // What has no id is in no archive: subjects, states of typing.
     guard let id else { return }
     room.lastID = id

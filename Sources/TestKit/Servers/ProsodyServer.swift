@@ -75,7 +75,7 @@ public final class ProsodyServer: Sendable {
       process = ServerProcess(
         "prosody", path: path, arguments: ["-F", "--config", directory.path("prosody.cfg.lua")], directory: directory
       ) {
-        guard let descriptor = try? LocalSocket.connect(port: port, patience: nil) else { return false }
+        guard let descriptor = try? LocalSocket.connect(port: port, patience: .seconds(1)) else { return false }
         close(descriptor)
         return true
       }
