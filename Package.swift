@@ -28,6 +28,8 @@ let package = Package(
     .executable(name: "parley", targets: ["parley"]),
     .executable(name: "parley-full", targets: ["parley-full"]),
     .executable(name: "parley-bench", targets: ["parley-bench"]),
+    .executable(name: "parley-floor-redis", targets: ["parley-floor-redis"]),
+    .executable(name: "parley-floor-nats", targets: ["parley-floor-nats"]),
     .library(name: "ParleyRuntime", targets: ["ParleyRuntime"]),
     .library(name: "ParleySQLite", targets: ["ParleySQLite"]),
     .library(name: "ParleyRedis", targets: ["ParleyRedis"]),
@@ -88,7 +90,9 @@ let package = Package(
       name: "parley", dependencies: ["ParleyCommands", "ParleySQLiteWiring"], path: "Sources/CLI/parley",
       swiftSettings: strict),
     .executableTarget(
-      name: "parley-full", dependencies: ["ParleyCommands", "ParleySQLiteWiring"], path: "Sources/CLI/parley-full",
+      name: "parley-full",
+      dependencies: ["ParleyCommands", "ParleyNATS", "ParleyRedis", "ParleyRuntime", "ParleySQLiteWiring"],
+      path: "Sources/CLI/parley-full",
       swiftSettings: strict),
 
     .target(
@@ -100,15 +104,23 @@ let package = Package(
       cSettings: [.unsafeFlags(["-O2", "-Wall", "-Werror"])],
       linkerSettings: [.linkedLibrary("sqlite3")]),
     .executableTarget(
+      name: "parley-floor-redis", path: "Sources/Bench/RedisFloor",
+      cSettings: [.unsafeFlags(["-O2", "-Wall", "-Werror"])], linkerSettings: [.linkedLibrary("hiredis")]),
+    .executableTarget(
+      name: "parley-floor-nats", path: "Sources/Bench/NATSFloor",
+      cSettings: [.unsafeFlags(["-O2", "-Wall", "-Werror"])], linkerSettings: [.linkedLibrary("nats")]),
+    .executableTarget(
       name: "parley-bench",
       dependencies: [
         "ParleyRuntime", "ParleyConformance", "ParleyTestKit", "CFloors", "CLinux",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
-      path: "Sources/Bench", exclude: ["Floors"], swiftSettings: strict),
+      path: "Sources/Bench", exclude: ["Floors", "RedisFloor", "NATSFloor"], swiftSettings: strict),
 
     test("RuntimeTests", ["ParleyRuntime", "ParleyConformance", "ParleyTestKit"]),
-    test("ConfigurationTests", ["ParleyConfiguration", "ParleyRuntime", "ParleySQLite", "ParleyTestKit"]),
+    test(
+      "ConfigurationTests",
+      ["ParleyConfiguration", "ParleyNATS", "ParleyRedis", "ParleyRuntime", "ParleySQLite", "ParleyTestKit"]),
     test("TestKitTests", ["ParleyTestKit", "ParleyRuntime"]),
     test("ConformanceTests", ["ParleyConformance", "ParleyRuntime", "ParleyTestKit"]),
     test("SQLiteTests", ["ParleySQLite", "ParleyConformance", "ParleyRuntime", "ParleyTestKit", "CSQLite"]),

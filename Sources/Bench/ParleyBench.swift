@@ -19,21 +19,23 @@ struct ParleyBench: ParsableCommand {
     abstract: "Measure Parley through real processes and pipes, beside plain C doing the same work.",
     discussion: """
       Scenarios: start, stdio, post, push, fetch, idle, writers, and scale, which fills 1.5 GB of disk and runs only \
-      when it is named or with --full. Every run ends with the history checker's verdict.
+      when it is named or with --full. With --backend redis or nats: start, seam, post, push, fetch and topics, over \
+      a server that is started for it, or the one that --url names. Every run ends with the history checker's verdict.
       """)
 
   /// The backends that can be measured.
-  enum Backend: String, CaseIterable, ExpressibleByArgument { case sqlite }
+  enum Backend: String, CaseIterable, ExpressibleByArgument { case sqlite, redis, nats }
 
   /// A scenario, or all of the usual ones.
   enum Choice: String, CaseIterable, ExpressibleByArgument {
-    case start, stdio, post, push, fetch, idle, writers, scale, all
+    case start, stdio, post, push, fetch, idle, writers, scale, seam, topics, all
   }
 
   @Argument(help: "What to measure.") var scenarios: [Choice] = [.all]
   @Flag(help: "Print one JSON object instead of tables.") var json = false
   @Option(help: ArgumentHelp("Write a latency plot.", valueName: "file")) var svg: String?
   @Option(help: "The backend to measure.") var backend = Backend.sqlite
+  @Option(help: "The server of that backend; topics named bench-… stay behind on it.") var url: String?
   @Option(help: "Rounds per measurement; the report shows their medians.") var rounds = 3
   @Option(help: "Requests per round with one outstanding; pipelined rounds send four times as many.")
   var messages = 5000
@@ -51,9 +53,10 @@ struct ParleyBench: ParsableCommand {
     let bench = Files.linkTarget("/proc/self/exe") ?? "parley-bench"
     let sibling = bench.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
     let directory = directory ?? Self.environment("TMPDIR") ?? "/tmp"
+    let target = try target(floors: sibling)
     let rig = Rig(
       parley: Self.environment("PARLEY_BIN") ?? sibling + "/parley", bench: bench, directory: directory,
-      rounds: rounds, messages: messages)
+      rounds: rounds, messages: messages, target: target)
     guard unsafe access(rig.parley, X_OK) == 0 else {
       throw ValidationError("no parley binary at \(rig.parley); name one in PARLEY_BIN")
     }
@@ -74,8 +77,17 @@ struct ParleyBench: ParsableCommand {
     if check ? report.isGross : !report.verdict.isClean || !report.failures.isEmpty { throw ExitCode.failure }
   }
 
+  private func target(floors folder: String) throws -> ServerTarget? {
+    switch backend {
+    case .sqlite: nil
+    case .redis: try url.map { ServerTarget(.redis, url: $0, folder) } ?? .startingRedis(floors: folder)
+    case .nats: try url.map { ServerTarget(.nats, url: $0, folder) } ?? .startingNATS(floors: folder)
+    }
+  }
+
   private var chosen: [Scenario] {
-    let usual = scenarios.contains(.all) ? Scenario.usual : []
+    let all = backend == .sqlite ? Scenario.usual : Scenario.usualOfServers
+    let usual = scenarios.contains(.all) ? all : []
     let named = scenarios.compactMap { Scenario(rawValue: $0.rawValue) }
     return Scenario.allCases.filter { usual.contains($0) || named.contains($0) || (full && $0 == .scale) }
   }

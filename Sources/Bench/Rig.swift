@@ -9,6 +9,8 @@ struct Rig {
   let rounds: Int
   /// Requests per round with one outstanding; pipelined rounds do four times as many.
   let messages: Int
+  /// The server under test; nil for SQLite.
+  var target: ServerTarget?
 
   /// A floor as a child.
   func floor(_ arguments: [String], _ workspace: Workspace, wide: Bool = false) throws(BenchError) -> Peer {

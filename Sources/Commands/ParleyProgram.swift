@@ -74,7 +74,7 @@ struct RootCommand: ParsableCommand {
     subcommands: [
       ServeCommand.self, PostCommand.self, FetchCommand.self, WaitCommand.self, TailCommand.self, TopicsCommand.self,
       ConfigCommand.self, DoctorCommand.self, DemoCommand.self, BenchCommand.self, CompletionsCommand.self,
-      VersionCommand.self,
+      VersionCommand.self, ProbeCommand.self,
     ],
     defaultSubcommand: ServeCommand.self)
 }

@@ -1,10 +1,12 @@
+import ParleyNATS
+import ParleyRedis
 import ParleyRuntime
 import ParleySQLite
 import Testing
 
 @testable import ParleyConfiguration
 
-/// The tables of docs/configuration.md and docs/backends/sqlite.md name the keys of the schema, their defaults and their
+/// The tables of docs/configuration.md and of the pages in docs/backends name the keys of the schema, their defaults and their
 /// ranges: none is missing, none is left over.
 @Suite struct DocumentationTests {
   @Test func configurationKeys() throws {
@@ -28,6 +30,16 @@ import Testing
   @Test func sqliteKeys() throws {
     compare(
       try rows(of: "docs/backends/sqlite.md", between: "keys"), with: settings(of: SQLiteOptions.description.schema))
+  }
+
+  @Test func redisKeys() throws {
+    compare(
+      try rows(of: "docs/backends/redis.md", between: "keys"), with: settings(of: RedisOptions.description.schema))
+  }
+
+  @Test func natsKeys() throws {
+    compare(
+      try rows(of: "docs/backends/nats.md", between: "keys"), with: settings(of: NATSOptions.description.schema))
   }
 
   // MARK: What is compared

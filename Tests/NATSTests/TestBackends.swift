@@ -61,3 +61,20 @@ extension NATSBackend {
 
   func fetch(_ request: FetchRequest) async throws(SeamError) -> Page { try await fetch(request, deadline: soon()) }
 }
+
+/// A recorder that waits for so many messages.
+struct DeliveryLog: Sendable {
+  let recorder: DeliveryRecorder
+  private let loop: EventLoop
+
+  init(_ loop: EventLoop) {
+    self.loop = loop
+    recorder = DeliveryRecorder(loop: loop)
+  }
+
+  var sink: Sink { recorder.sink }
+
+  func wait(for count: Int, seconds: Int = 10, isolation: isolated (any Actor)? = #isolation) async -> Bool {
+    await recorder.wait(until: loop.now.advanced(by: .seconds(seconds))) { $0.messages.count >= count }
+  }
+}

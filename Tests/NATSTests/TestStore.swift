@@ -53,6 +53,12 @@ final class TestStore: Sendable {
     try await server.process.start()
   }
 
+  /// Waits, on the proxy's own loop, until the cut that was asked for has happened.
+  func waitForCut() async -> Bool {
+    let proxy = proxy
+    return await proxy.loop.spawn { await proxy.waitForCut() }.value
+  }
+
   func end() async {
     await proxy.close()
     server.process.kill()

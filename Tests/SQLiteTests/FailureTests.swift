@@ -129,6 +129,22 @@ struct FailureTests {
     }
   }
 
+  /// Somebody tidies up: writers and readers meet at a new sidecar, and rows still arrive at once.
+  @Test func theSidecarIsRemovedUnderALiveWatch() throws {
+    let folder = try TestFolder()
+    try withBackends(folder.options, count: 2) { loop, backends in
+      let inbox = Inbox()
+      _ = try await backends[0].subscribe(general, after: Cursor("0")) { inbox.take($0) }
+      for round in 0..<3 {
+        try await backends[1].post(draft("before \(round)"))
+        #expect(await inbox.nextMessage()?.content == "before \(round)")
+        unlink(folder.database + "-notify")
+        try await backends[1].post(draft("after \(round)"))
+        #expect(await inbox.nextMessage()?.content == "after \(round)")
+      }
+    }
+  }
+
   @Test func hungTurnstile() throws {
     let folder = try TestFolder()
     try withBackends(folder.options) { loop, backends in

@@ -1,32 +1,37 @@
 /// A `parley serve` over its own configuration, spoken to as an MCP host does.
 final class Server {
   let peer: Peer
+  /// Where the first topic ended when the server was ready: on a server, the place before the first message of a run.
+  private var origin: String?
+  private let isRemote: Bool
 
   /// What its configuration says.
   struct Settings {
     var handle = "bench"
     var topics = ["general"]
     var livePush = false
-    var database: String
+    /// The SQLite file, where there is no `target`.
+    var database = ""
+    var target: ServerTarget?
     var isWide = false
   }
 
   /// Starts it; nothing is said yet.
   init(_ settings: Settings, parley: String, workspace: Workspace) throws(BenchError) {
+    isRemote = settings.target != nil
     let configuration = workspace.file("\(settings.handle).config.yaml")
     try Files.write(
       """
       identity:
         handle: \(settings.handle)
-      backend: sqlite
       topics: [\(settings.topics.joined(separator: ", "))]
       catchup:
         on_start: false
       live_push:
         enabled: \(settings.livePush)
-      backend_config:
-        db_path: \(settings.database)
-        durability: full
+      limits:
+        topics_subscribed: \(max(settings.topics.count, 100))
+      \(settings.target?.configuration ?? "backend: sqlite\nbackend_config: { db_path: \(settings.database), durability: full }")
 
       """, to: configuration)
     peer = Peer(
@@ -38,7 +43,7 @@ final class Server {
   static func ready(_ settings: Settings, parley: String, workspace: Workspace) throws(BenchError) -> Server {
     let server = try Server(settings, parley: parley, workspace: workspace)
     try server.initialize()
-    _ = try server.page(of: settings.topics[0], after: nil, limit: 1)
+    server.origin = try server.page(of: settings.topics[0], after: nil, limit: 1).next
     return server
   }
 
@@ -89,7 +94,8 @@ final class Server {
   /// The whole log of a topic, oldest first.
   func log(of topic: String) throws(BenchError) -> [History.Entry] {
     var log: [History.Entry] = []
-    var cursor: String? = "0"  // the place before the first message, in SQLite's bare form
+    // "0" is the place before the first message in SQLite's bare form.
+    var cursor: String? = isRemote ? origin : "0"
     while true {
       let (entries, next) = try page(of: topic, after: cursor, limit: 1000)
       log += entries

@@ -48,12 +48,14 @@ enum Fetch {
   }
 
   /// Fetches pages of 100 from places spread evenly over `cursors`, in an order that jumps about.
-  static func pages(_ peer: Peer, _ count: Int, after cursors: [String]) throws(BenchError) -> Exchange {
+  static func pages(
+    _ peer: Peer, _ count: Int, after cursors: [String], topic: String = "general"
+  ) throws(BenchError) -> Exchange {
     let last = cursors.count - 100
     var short: String?
     let exchange = try peer.exchange(count: count, window: 1) { index, id, buffer in
       let place = Int((UInt64(index) &* 0x9E37_79B9_7F4A_7C15) % UInt64(last))
-      buffer += Server.fetchRequest(id: id, topic: "general", after: cursors[place], limit: 100)
+      buffer += Server.fetchRequest(id: id, topic: topic, after: cursors[place], limit: 100)
     } answer: { index, line in
       if index == 0, peer.strings(after: "\"backendMsgId\":\"", in: line).count != 100 { short = peer.text(line) }
     }

@@ -70,8 +70,8 @@ enum Post {
   }
 
   /// A first few posts: the file grows to its working size, caches fill.
-  static func warm(_ peer: Peer, _ history: inout History) throws(BenchError) {
-    let posts = Posts("warm")
+  static func warm(_ peer: Peer, _ history: inout History, topic: String = "general") throws(BenchError) {
+    let posts = Posts("warm", topics: [topic])
     _ = try peer.exchange(count: 200, window: 8) { index, id, buffer in
       history.sent(posts, index)
       posts.append(index, id: id, to: &buffer)

@@ -2,13 +2,17 @@ import ArgumentParser
 
 /// What can be measured.
 enum Scenario: String, CaseIterable, ExpressibleByArgument {
-  case start, stdio, post, push, fetch, idle, writers, scale
+  case start, stdio, post, push, fetch, idle, writers, scale, seam, topics
 
   /// What runs when nothing is named: all but `scale`, which fills 1.5 GB.
-  static let usual = allCases.filter { $0 != .scale }
+  static let usual: [Scenario] = [.start, .stdio, .post, .push, .fetch, .idle, .writers]
+
+  /// What runs when nothing is named and the backend has a server.
+  static let usualOfServers: [Scenario] = [.start, .seam, .post, .push, .fetch, .topics]
 
   func run(_ rig: Rig) throws(BenchError) -> Outcome {
-    switch self {
+    if let target = rig.target { return try ServerScenarios(rig: rig, target: target).run(self) }
+    return switch self {
     case .start: try Start.run(rig)
     case .stdio: try Stdio.run(rig)
     case .post: try Post.run(rig)
@@ -17,6 +21,7 @@ enum Scenario: String, CaseIterable, ExpressibleByArgument {
     case .idle: try Idle.run(rig)
     case .writers: try Writers.run(rig)
     case .scale: try Scale.run(rig)
+    case .seam, .topics: throw BenchError("this is measured with --backend redis or nats")
     }
   }
 }

@@ -27,7 +27,8 @@ enum Start {
     return Outcome(scenario: "start", lines: [line])
   }
 
-  private static func starts(_ count: Int, _ start: () throws(BenchError) -> Peer) throws(BenchError) -> Exchange {
+  /// Starts so many, one after the other.
+  static func starts(_ count: Int, _ start: () throws(BenchError) -> Peer) throws(BenchError) -> Exchange {
     var latencies: [Nanoseconds] = []
     let begun = now()
     for _ in 0..<count {

@@ -89,7 +89,7 @@ struct SimulatedLog {
     let storedAt = max(milliseconds, stored.last?.message.storedAt ?? 0)
     let message = Message(
       topic: topic, sender: draft.author.handle, instance: draft.author.instance, content: draft.content,
-      timestamp: CivilTime.text(milliseconds: storedAt), storedAt: storedAt, id: MessageID("\(place.position)"),
+      timestamp: Timestamp.text(storedAt), storedAt: storedAt, id: MessageID("\(place.position)"),
       cursor: cursor(place), inReplyTo: draft.inReplyTo, to: draft.to, attributes: draft.attributes)
     stored.append(Stored(message: message, generation: generation))
     keys[scoped] = place.position

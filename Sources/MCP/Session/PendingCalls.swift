@@ -50,8 +50,9 @@ struct PendingCalls {
 
   /// False when that very call is not pending any more.
   mutating func remove(_ id: RequestID, serial: UInt64) -> Bool {
-    guard entries[id]?.serial == serial else { return false }
-    return remove(id) != nil
+    guard let place = entries.index(forKey: id), entries.values[place].serial == serial else { return false }
+    if !entries.remove(at: place).value.isListening { working -= 1 }
+    return true
   }
 
   /// In the order in which they came.

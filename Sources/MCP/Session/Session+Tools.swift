@@ -106,7 +106,7 @@ extension Session {
     let bytes = structured.bytes
     respond(call, meta: { [unread] in $0.raw(trusted: unread.metaMembers) }) { result in
       result.key("content")
-      result.textContent(String(decoding: bytes, as: UTF8.self))
+      result.textContent(trusted: bytes)
       result.key("structuredContent")
       result.raw(trusted: bytes)
     }
@@ -130,10 +130,20 @@ extension Session {
 extension JSONWriter {
   /// Writes an array of one text block.
   mutating func textContent(_ text: String) {
+    textContent { $0.string(text) }
+  }
+
+  /// Writes an array of one text block, whose text is known to be valid UTF-8.
+  mutating func textContent(trusted text: [UInt8]) {
+    textContent { $0.string(trusted: text) }
+  }
+
+  private mutating func textContent(_ text: (inout JSONWriter) -> Void) {
     beginArray()
     beginObject()
     member("type", "text")
-    member("text", text)
+    key("text")
+    text(&self)
     endObject()
     endArray()
   }

@@ -21,7 +21,7 @@ struct RequestID: Hashable, Sendable {
     self.slice = slice
   }
 
-  static func == (a: RequestID, b: RequestID) -> Bool { a.key.utf8.elementsEqual(b.key.utf8) }
+  static func == (a: RequestID, b: RequestID) -> Bool { a.key.isExactly(b.key) }
 
   func hash(into hasher: inout Hasher) { hasher.combine(key) }
 }

@@ -8,8 +8,12 @@ enum Incoming: Sendable {
   case delivery(Delivered, StoredMessage)
   /// A consumer's word about itself: heartbeat, end of a pull, its own end.
   case status(consumer: UInt64, ConsumerStatus)
-  /// A stream was made or deleted.
-  case advisory(stream: String)
+  /// A stream was made.
+  case streamMade(String)
+  /// A stream was deleted.
+  case streamDeleted(String)
+  /// A stream has another leader.
+  case leaderElected(String)
   /// What is only a sign of life.
   case other
 
@@ -34,7 +38,13 @@ enum Incoming: Sendable {
     if let delivered = Delivered(message.reply) { return .delivery(delivered, StoredMessage(message, delivered)) }
     let parts = subject.split(separator: UInt8(ascii: "."))
     guard parts.count == 6, parts[0].elementsEqual("$JS".utf8) else { return .other }
-    return .advisory(stream: String(decoding: parts[5], as: UTF8.self))
+    let stream = String(decoding: parts[5], as: UTF8.self)
+    return switch String(decoding: parts[4], as: UTF8.self) {
+    case "CREATED": .streamMade(stream)
+    case "DELETED": .streamDeleted(stream)
+    case "LEADER_ELECTED": .leaderElected(stream)
+    default: .other
+    }
   }
 }
 
@@ -46,6 +56,15 @@ struct Answer: Sendable {
   let data: [UInt8]
   /// The message, where it is a direct get's.
   let direct: StoredMessage?
+
+  /// Nobody listens there.
+  static let nobody = Answer()
+
+  private init() {
+    status = 503
+    data = []
+    direct = nil
+  }
 
   init(_ message: borrowing NATSMessage) {
     let data = message.data

@@ -16,8 +16,8 @@ struct JetStreamAPI: Sendable {
   func deleteConsumer(_ stream: String, _ name: String) -> String { prefix + "CONSUMER.DELETE.\(stream).\(name)" }
   func next(_ stream: String, _ consumer: String) -> String { prefix + "CONSUMER.MSG.NEXT.\(stream).\(consumer)" }
 
-  /// Told of streams that are made and deleted, where the account may listen.
-  static let streamAdvisories = ["CREATED", "DELETED"].map { "$JS.EVENT.ADVISORY.STREAM.\($0).*" }
+  /// Told of streams that are made and deleted or get another leader, where the account may listen.
+  static let streamAdvisories = ["CREATED", "DELETED", "LEADER_ELECTED"].map { "$JS.EVENT.ADVISORY.STREAM.\($0).*" }
 
   // MARK: Requests
 
@@ -175,6 +175,15 @@ struct PublishAck: Hashable, Sendable {
     self.sequence = UInt64(sequence)
     isDuplicate = members[2]?.bool ?? false
   }
+
+  private init(stream: String, sequence: UInt64) {
+    self.stream = stream
+    self.sequence = sequence
+    isDuplicate = false
+  }
+
+  /// The same, for the first of several attempts.
+  var asFirst: PublishAck { PublishAck(stream: stream, sequence: sequence) }
 }
 
 extension NATSOptions {

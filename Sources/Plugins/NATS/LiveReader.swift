@@ -28,8 +28,10 @@ final class LiveReader: @unchecked Sendable {
   var state = State.absent
   /// Attempts so far.
   var attempts: UInt64 = 0
-  /// The stream was made or deleted since this attempt began: that there was none may be old news.
-  var streamChanged = false
+  /// So often, after word that its stream was made, "there is none" is not believed: nats-server sends the word a moment
+  /// before it finds the stream itself (seen on 2.15.1), and the word may overtake an earlier answer.
+  var promises = 0
+  static let promisesOfWord = 8
   /// Attempts that failed since something was delivered.
   var failures = 0
 
@@ -45,6 +47,8 @@ final class LiveReader: @unchecked Sendable {
   }
 
   var isAbsent: Bool { if case .absent = state { true } else { false } }
+  /// Its place is in a stream that was there.
+  var hasSeenStream: Bool { place.generation.map { $0 != LogPlace.unborn } ?? false }
   var consumer: LiveConsumer? { if case .reading(let consumer) = state { consumer } else { nil } }
 
   /// Whether this attempt to start is still the one that counts.
@@ -63,6 +67,8 @@ final class LiveConsumer {
   var progress: ConsumerProgress
   /// Messages that were asked for and have not come.
   var outstanding = 0
+  /// When it was last asked, and last heard.
+  var asked: LoopInstant
   var heard: LoopInstant
 
   init(
@@ -74,6 +80,7 @@ final class LiveConsumer {
     self.heartbeat = heartbeat
     progress = ConsumerProgress(expected: sequence)
     heard = now
+    asked = now
   }
 }
 

@@ -10,7 +10,7 @@ extension NATSBackend {
     guard loop.now < deadline else {
       throw SeamError(.timedOut, operation: "fetch", cause: "the deadline has passed")
     }
-    let names = TopicNames(request.topic, options)
+    let names = names(of: request.topic)
     let reading = Reading(
       names: names, session: session, topic: request.topic, limit: request.limit, deadline: deadline)
     switch request.position {
@@ -71,7 +71,7 @@ extension NATSBackend {
   }
 
   private func askEarly(_ place: LogPlace, _ reading: Reading) throws(SeamError) -> (ticket: UInt64, from: UInt64)? {
-    guard reading.session.hasBatches, let known = reading.session.streams[StreamName(reading.names.stream)],
+    guard reading.session.hasBatches, let known = reading.session.streams[reading.names.streamName],
       known.allowsDirect
     else { return nil }
     let range = ReadRange(from: place.sequence + 1, through: .max - 1, count: reading.limit)

@@ -6,6 +6,86 @@ extension NATSBackend {
   /// What was sent and not answered by the deadline is `outcomeUnknown`; the same key again is safe.
   public func post(_ draft: Draft, deadline: LoopInstant) async throws(SeamError) -> Receipt {
     let session = try connected("post")
+    return try await send(try admit(draft, session, deadline: deadline), session, deadline: deadline)
+  }
+
+  /// As `post`, answered instead of suspended: where the stream is known and nothing has to be looked up, neither a task
+  /// nor a timer is made. What the first answer does not settle goes the way of `post`, under the same key.
+  public func submit(_ draft: Draft, deadline: LoopInstant, reply: @escaping PostReply) {
+    do throws(SeamError) {
+      let session = try connected("post")
+      let order = try admit(draft, session, deadline: deadline)
+      guard let facts = session.streams[order.names.streamName], !needsSearch(order, facts),
+        session.gate.enter(order.size)
+      else { return finish(order, session, deadline: deadline, isRepeated: false, reply) }
+      let target = NATSSession.PostTarget(names: order.names, generation: facts.generation)
+      do throws(NATSFailure) {
+        try session.ask(
+          order.names.subject, order.payload, headers: order.headers, post: target,
+          patience: min(deadline, loop.now.advanced(by: Self.asksAgain))
+        ) { outcome in
+          self.settle(outcome, order, facts, session, deadline: deadline, reply)
+        }
+      } catch {
+        session.gate.leave(order.size)
+        throw error.seamError("post")
+      }
+      sweep(session)
+    } catch {
+      reply(.failure(error))
+    }
+  }
+
+  private func settle(
+    _ outcome: NATSSession.Reply, _ order: Order, _ facts: StreamFacts, _ session: NATSSession, deadline: LoopInstant,
+    _ reply: @escaping PostReply
+  ) {
+    session.gate.leave(order.size)
+    switch outcome {
+    case .failed(let error) where error.code == .outcomeUnknown && self.session === session && loop.now < deadline:
+      finish(order, session, deadline: deadline, isRepeated: true, reply)
+    case .failed(let error):
+      if error.code == .outcomeUnknown { doubtful.add(order.key, at: loop.now) }
+      reply(.failure(error))
+    case .answer(let answer) where answer.status == nil:
+      guard let ack = try? PublishAck(answer.data), !ack.isDuplicate, ack.sequence > facts.last,
+        StreamName(ack.stream) == order.names.streamName
+      else { return finish(order, session, deadline: deadline, isRepeated: false, reply) }
+      doubtful.remove(order.key)
+      reply(.success(receipt(ack, facts)))
+    default: finish(order, session, deadline: deadline, isRepeated: false, reply)
+    }
+  }
+
+  private func finish(
+    _ order: Order, _ session: NATSSession, deadline: LoopInstant, isRepeated: Bool, _ reply: @escaping PostReply
+  ) {
+    loop.spawn {
+      do throws(SeamError) {
+        reply(.success(try await self.send(order, session, deadline: deadline, isRepeated: isRepeated)))
+      } catch {
+        reply(.failure(error))
+      }
+    }
+  }
+
+  /// Looks four times a second for posts without a task that nobody has answered, as long as there are any.
+  private func sweep(_ session: NATSSession) {
+    guard !session.isSweeping else { return }
+    session.isSweeping = true
+    loop.schedule(after: .milliseconds(250)) { [weak self] in
+      self?.assumeIsolated { backend in
+        guard backend.session === session else { return }
+        session.isSweeping = false
+        session.expire(at: backend.loop.now)
+        if session.hasUnattended { backend.sweep(session) }
+      }
+    }
+  }
+
+  private func admit(
+    _ draft: Draft, _ session: NATSSession, deadline: LoopInstant
+  ) throws(SeamError) -> Order {
     try draft.validate()
     guard !session.isLeaving else {
       throw SeamError(.unavailable, operation: "post", cause: "the server is about to shut down")
@@ -13,15 +93,26 @@ extension NATSBackend {
     guard loop.now < deadline else {
       throw SeamError(.timedOut, operation: "post", cause: "the deadline has passed; it is not stored")
     }
-    let names = TopicNames(draft.topic, options)
-    let order = try order(draft, names, session)
-    if !session.gate.enter(order.size) { try await session.gate.turn(order.size, until: deadline) }
-    defer { session.gate.leave(order.size) }
+    return try order(draft, names(of: draft.topic), session)
+  }
+
+  private func send(
+    _ order: Order, _ session: NATSSession, deadline: LoopInstant, isRepeated: Bool = false
+  ) async throws(SeamError) -> Receipt {
+    guard self.session === session else {
+      throw isRepeated
+        ? unknown("the session ended") : SeamError(.unavailable, operation: "post", cause: "not connected")
+    }
     do throws(SeamError) {
-      let receipt = try await post(order, session, deadline: deadline)
+      if !session.gate.enter(order.size) { try await session.gate.turn(order.size, until: deadline) }
+      defer { session.gate.leave(order.size) }
+      let receipt = try await post(order, session, deadline: deadline, isRepeated: isRepeated)
       doubtful.remove(order.key)
       return receipt
     } catch {
+      // What was sent before is open, whatever became of sending it again.
+      let error =
+        isRepeated && error.code != .outcomeUnknown && error.code.isOpenAfterSending ? unknown(error.cause) : error
       if error.code == .outcomeUnknown { doubtful.add(order.key, at: loop.now) }
       throw error
     }
@@ -38,20 +129,20 @@ extension NATSBackend {
   }
 
   private func order(_ draft: Draft, _ names: TopicNames, _ session: NATSSession) throws(SeamError) -> Order {
-    let limit = traits.contentLimit ?? 0
+    let limit = contentLimit ?? 0
     guard draft.content.utf8.count <= limit else {
       throw SeamError(
         .tooLarge(limit: limit), operation: "post",
         cause: "the content has \(draft.content.utf8.count) bytes, the server takes \(limit)")
     }
-    let payload = WireFormat.payload(draft, timestamp: Timestamp.text(loop.wallClockMilliseconds))
+    let payload = WireFormat.payload(draft, timestamp: timestamp())
     let headers = WireFormat.headers(draft)
     let size = payload.count + headers.size
-    guard size <= session.handle.maximumPayload else {
+    guard size <= session.maximumPayload else {
       throw SeamError(
         .tooLarge(limit: limit), operation: "post",
         cause: "written as JSON, with its attributes, it has \(size) bytes; the server takes "
-          + "\(session.handle.maximumPayload)")
+          + "\(session.maximumPayload)")
     }
     return Order(
       draft: draft, names: names, payload: payload, headers: headers, key: names.stream + " " + (headers.key ?? ""),
@@ -59,7 +150,7 @@ extension NATSBackend {
   }
 
   private func post(
-    _ order: Order, _ session: NATSSession, deadline: LoopInstant
+    _ order: Order, _ session: NATSSession, deadline: LoopInstant, isRepeated: Bool
   ) async throws(SeamError) -> Receipt {
     // The second time for a stream that was deleted since we saw it.
     for _ in 0..<2 {
@@ -67,47 +158,64 @@ extension NATSBackend {
       if needsSearch(order, facts), let earlier = try await earlier(order, facts, session, deadline: deadline) {
         return earlier
       }
-      if let ack = try await publish(order, session, deadline: deadline) {
+      if let ack = try await publish(order, facts, session, deadline: deadline, isRepeated: isRepeated) {
         return try await receipt(ack, order, session, facts, deadline: deadline)
       }
-      session.streams[StreamName(order.names.stream)] = nil
+      session.streams[order.names.streamName] = nil
     }
     throw SeamError(
       .unavailable, operation: "post", cause: "stream \(order.names.stream) does not take \(order.names.subject)")
   }
 
   /// The server's acknowledgement; nil where no stream takes the subject, so that nothing was stored.
+  ///
+  /// What is not acknowledged soon is sent again, under the same key: a cluster that elects a leader drops it.
   private func publish(
-    _ order: Order, _ session: NATSSession, deadline: LoopInstant
+    _ order: Order, _ facts: StreamFacts, _ session: NATSSession, deadline: LoopInstant, isRepeated: Bool
   ) async throws(SeamError) -> PublishAck? {
-    let ticket: UInt64
-    do throws(NATSFailure) {
-      ticket = try session.ask(order.names.subject, order.payload, headers: order.headers, isPost: true)
-    } catch {
-      throw error.seamError("post")
-    }
-    let answer: Answer
-    do throws(SeamError) {
-      answer = try await self.answer(session, ticket, deadline: deadline, operation: "post")
-    } catch {
-      switch error.code {
-      case .noSuchTopic: return nil
-      case .timedOut, .cancelled:
-        throw SeamError(
-          .outcomeUnknown, operation: "post", cause: "\(error.cause), but the message was sent; the same key is safe")
-      default: throw error
+    let target = NATSSession.PostTarget(names: order.names, generation: facts.generation)
+    var isRepeated = isRepeated
+    while true {
+      let ticket: UInt64
+      do throws(NATSFailure) {
+        ticket = try session.ask(order.names.subject, order.payload, headers: order.headers, post: target)
+      } catch {
+        throw isRepeated ? unknown(error.text) : error.seamError("post")
+      }
+      let patience = min(deadline, loop.now.advanced(by: Self.asksAgain))
+      do throws(SeamError) {
+        let answer = try await answer(session, ticket, deadline: patience, operation: "post")
+        // A repetition of our own that the server dropped is no duplicate to the caller; a chosen key is looked at.
+        return try acknowledgement(answer, isRepeated: isRepeated && !order.draft.key.isChosen)
+      } catch {
+        switch error.code {
+        case .noSuchTopic: return nil
+        case .timedOut where loop.now < deadline && self.session === session: isRepeated = true
+        case .timedOut, .cancelled: throw unknown("\(error.cause), but the message was sent")
+        default: throw error
+        }
       }
     }
-    do throws(JetStreamFailure) { return try PublishAck(answer.data) } catch {
+  }
+
+  private func acknowledgement(_ answer: Answer, isRepeated: Bool) throws(SeamError) -> PublishAck? {
+    do throws(JetStreamFailure) {
+      let ack = try PublishAck(answer.data)
+      return isRepeated ? ack.asFirst : ack
+    } catch {
       if error.isStreamMissing { return nil }
       throw error.seamError("post")
     }
   }
 
+  private func unknown(_ cause: String) -> SeamError {
+    SeamError(.outcomeUnknown, operation: "post", cause: "\(cause); the same key is safe")
+  }
+
   private func receipt(
     _ ack: PublishAck, _ order: Order, _ session: NATSSession, _ facts: StreamFacts, deadline: LoopInstant
   ) async throws(SeamError) -> Receipt {
-    guard StreamName(ack.stream) == StreamName(order.names.stream) else {
+    guard StreamName(ack.stream) == order.names.streamName else {
       throw SeamError(
         .unsupported, operation: "post",
         cause: "the stream \(ack.stream) takes the subject \(order.names.subject), so that \(order.names.stream) cannot"
@@ -116,7 +224,7 @@ extension NATSBackend {
     // A number that was there before belongs to another incarnation than the one we know.
     var facts = facts
     if !ack.isDuplicate, ack.sequence <= facts.last {
-      session.streams[StreamName(order.names.stream)] = nil
+      session.streams[order.names.streamName] = nil
       facts = try await ensureStream(order.names, session, deadline: deadline)
     }
     if ack.isDuplicate, order.draft.key.isChosen {
@@ -124,9 +232,64 @@ extension NATSBackend {
         order.names, session, facts, ReadRange(from: ack.sequence, through: ack.sequence, count: 1), deadline: deadline)
       if let first = stored.first { return try receipt(ofEarlier: first, order, facts) }
     }
-    return Receipt(
+    return receipt(ack, facts)
+  }
+
+  private func receipt(_ ack: PublishAck, _ facts: StreamFacts) -> Receipt {
+    Receipt(
       id: MessageID(String(ack.sequence)), cursor: LogPlace.cursor(facts.generation, ack.sequence), storedAt: nil,
       durability: facts.durability, isDuplicate: ack.isDuplicate)
+  }
+
+  // MARK: Posts that perhaps nobody listens to
+
+  /// Looks whether the streams of the posts in flight are there still, and ends those that cannot be answered.
+  func verifyPosts(_ session: NATSSession) {
+    session.verifiesAgain = true
+    guard !session.isVerifying else { return }
+    session.isVerifying = true
+    loop.spawn { await self.verifyAll(session) }
+  }
+
+  private func verifyAll(_ session: NATSSession) async {
+    while session.verifiesAgain, self.session === session {
+      session.verifiesAgain = false
+      await verify(session)
+    }
+    session.isVerifying = false
+  }
+
+  private func verify(_ session: NATSSession) async {
+    var groups: [StreamName: (target: NATSSession.PostTarget, tickets: [UInt64])] = [:]
+    for (ticket, request) in session.asked {
+      guard let target = request.post else { continue }
+      groups[target.names.streamName, default: (target, [])].tickets.append(ticket)
+    }
+    for (target, tickets) in groups.values {
+      guard self.session === session else { return }
+      let found: StreamFacts?
+      do throws(SeamError) {
+        found = try await stream(target.names, session, deadline: loop.now.advanced(by: .seconds(5)))
+      } catch {
+        // Those posts end at their deadline, as unknown.
+        continue
+      }
+      guard let reply = verdict(found, target) else { continue }
+      for ticket in tickets { session.resolve(ticket, reply) }
+    }
+  }
+
+  /// How posts end that were sent to a stream as it was then; nil where it still answers them.
+  private func verdict(_ found: StreamFacts?, _ target: NATSSession.PostTarget) -> NATSSession.Reply? {
+    guard let found else { return .answer(.nobody) }
+    guard found.keeps(target.names.subject) else {
+      return .failed(
+        SeamError(
+          .unsupported, operation: "post",
+          cause: "the stream \(target.names.stream) does not keep \(target.names.subject)"))
+    }
+    guard found.generation != target.generation else { return nil }
+    return .failed(unknown("the stream was made anew while the message was under way"))
   }
 
   // MARK: Keys that the server may have forgotten
@@ -188,4 +351,14 @@ extension NATSBackend {
 extension WireHeaders {
   /// What they take of the server's limit, in bytes.
   var size: Int { list.reduce(12) { $0 + $1.name.utf8.count + $1.value.utf8.count + 4 } }
+}
+
+extension SeamError.Code {
+  /// After a message was sent, this says nothing about whether it was stored.
+  fileprivate var isOpenAfterSending: Bool {
+    switch self {
+    case .unavailable, .timedOut, .cancelled: true
+    default: false
+    }
+  }
 }

@@ -43,14 +43,21 @@ extension NATSBackend {
     }
   }
 
-  /// What came of it; nothing where the stream does not answer direct gets any more.
+  /// What came of it; nothing where the stream does not answer direct gets any more, or not in time.
   func batch(
     _ session: NATSSession, _ ticket: UInt64, deadline: LoopInstant
   ) async throws(SeamError) -> [StoredMessage] {
-    guard case .batch(let found) = try await reply(session, ticket, deadline: deadline, operation: "read") else {
+    let patience = min(deadline, loop.now.advanced(by: Self.asksAgain))
+    do throws(SeamError) {
+      guard case .batch(let found) = try await reply(session, ticket, deadline: patience, operation: "read") else {
+        return []
+      }
+      return found
+    } catch {
+      // The leader is asked next.
+      guard error.code == .timedOut, loop.now < deadline else { throw error }
       return []
     }
-    return found
   }
 
   private func readEach(

@@ -4,15 +4,25 @@ extension NATSBackend {
   /// How long a look-up or the making of a stream may take, whoever waits for it.
   private static let patience = Duration.seconds(10)
 
+  /// After so long a question that nobody has answered is asked again: in a cluster that elects a leader it is lost.
+  static let asksAgain = Duration.seconds(2)
+
   /// The stream as it is now; nil where the topic has none.
   func stream(
     _ names: TopicNames, _ session: NATSSession, deadline: LoopInstant
   ) async throws(SeamError) -> StreamFacts? {
-    let ticket: UInt64
-    do throws(NATSFailure) { ticket = try session.ask(api.streamInfo(names.stream), []) } catch {
-      throw error.seamError("look for stream \(names.stream)")
+    while true {
+      let patience = min(deadline, loop.now.advanced(by: Self.asksAgain))
+      let ticket: UInt64
+      do throws(NATSFailure) { ticket = try session.ask(api.streamInfo(names.stream), []) } catch {
+        throw error.seamError("look for stream \(names.stream)")
+      }
+      do throws(SeamError) {
+        return try await stream(names, session, ticket: ticket, deadline: patience)
+      } catch {
+        guard error.code == .timedOut, loop.now < deadline, self.session === session else { throw error }
+      }
     }
-    return try await stream(names, session, ticket: ticket, deadline: deadline)
   }
 
   /// The answer to a request for a stream's facts that was sent already.
@@ -32,7 +42,7 @@ extension NATSBackend {
       guard error.native != 503 else {
         throw SeamError(.unavailable, native: 503, operation: operation, cause: "JetStream does not answer")
       }
-      session.streams[StreamName(names.stream)] = nil
+      session.streams[names.streamName] = nil
       return nil
     }
   }
@@ -43,7 +53,7 @@ extension NATSBackend {
     guard let facts = StreamFacts(reply) else {
       throw JetStreamFailure(code: 500, number: 0, text: "the server's answer is no stream's")
     }
-    session.streams[StreamName(names.stream)] = facts
+    session.streams[names.streamName] = facts
     if let version = facts.serverVersion { note("version", ServerVersion(version)?.warning) }
     return facts
   }
@@ -52,7 +62,7 @@ extension NATSBackend {
   func ensureStream(
     _ names: TopicNames, _ session: NATSSession, deadline: LoopInstant
   ) async throws(SeamError) -> StreamFacts {
-    let name = StreamName(names.stream)
+    let name = names.streamName
     if let known = session.streams[name] { return known }
     let waiters = session.ensuring[name] ?? Waiters(loop: loop)
     let ticket = waiters.ticket()
@@ -82,7 +92,7 @@ extension NATSBackend {
     } catch {
       result = .failure(error)
     }
-    session.ensuring[StreamName(names.stream)] = nil
+    session.ensuring[names.streamName] = nil
     waiters.resumeAll(result)
   }
 
@@ -106,11 +116,11 @@ extension NATSBackend {
     }
   }
 
-  /// A stream was made or deleted, by whomever: what was known of it is no longer.
-  func streamChanged(_ name: String, _ session: NATSSession) {
+  /// A stream was made, by whomever: what was known of an earlier one is no longer, and readers may wait for it.
+  func streamMade(_ name: String, _ session: NATSSession) {
     session.streams[StreamName(name)] = nil
-    for reader in session.readers.values where StreamName(reader.names.stream) == StreamName(name) {
-      reader.streamChanged = true
+    for reader in session.readers.values where reader.names.streamName == StreamName(name) {
+      reader.promises = LiveReader.promisesOfWord
       if reader.isAbsent { start(reader, session) }
     }
   }
@@ -129,7 +139,7 @@ extension NATSBackend {
       }
       let page = (reply.member("streams") ?? .emptyObject).elements.compactMap(\.string)
       let names = Set(page.map { StreamName($0) })
-      for reader in session.readers.values where reader.isAbsent && names.contains(StreamName(reader.names.stream)) {
+      for reader in session.readers.values where reader.isAbsent && names.contains(reader.names.streamName) {
         start(reader, session)
       }
       offset += page.count

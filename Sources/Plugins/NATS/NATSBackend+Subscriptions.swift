@@ -21,7 +21,7 @@ extension NATSBackend {
     let session = try connected("subscribe")
     lastNumber += 1
     let reader = try LiveReader(
-      id: SubscriptionID(lastNumber), topic: topic, names: TopicNames(topic, options), after: cursor, sink: sink)
+      id: SubscriptionID(lastNumber), topic: topic, names: names(of: topic), after: cursor, sink: sink)
     session.readers[reader.id] = reader
     do throws(SeamError) {
       try await establish(reader, session, attempt: begin(reader))
@@ -70,14 +70,15 @@ extension NATSBackend {
       guard self.session === session, reader.isStarting(attempt) else { return }
       reader.failures += 1
       guard reader.failures < Self.attempts else { return lose(session, error) }
-      startLater(reader, session)
+      startLater(reader, session, after: pause(reader))
     }
   }
 
-  /// After a pause that grows from 50 ms to 800 ms.
-  private func startLater(_ reader: LiveReader, _ session: NATSSession) {
+  /// A pause that grows with the failures, from 50 ms to 800 ms.
+  private func pause(_ reader: LiveReader) -> Duration { .milliseconds(50 << min(max(reader.failures - 1, 0), 4)) }
+
+  private func startLater(_ reader: LiveReader, _ session: NATSSession, after pause: Duration) {
     let attempt = begin(reader)
-    let pause = Duration.milliseconds(50 << min(max(reader.failures - 1, 0), 4))
     loop.schedule(after: pause) { [weak self] in
       self?.assumeIsolated { backend in
         guard backend.session === session, reader.isStarting(attempt) else { return }
@@ -91,7 +92,6 @@ extension NATSBackend {
   private func establish(_ reader: LiveReader, _ session: NATSSession, attempt: UInt64) async throws(SeamError) {
     let deadline = loop.now.advanced(by: Self.patience)
     func isOver() -> Bool { self.session !== session || !reader.isStarting(attempt) }
-    reader.streamChanged = false
     guard var facts = try await stream(reader.names, session, deadline: deadline) else {
       if !isOver() { awaitStream(reader, session) }
       return
@@ -133,6 +133,7 @@ extension NATSBackend {
       }
     }
     reader.place.generation = now.generation
+    reader.promises = 0
     let heartbeat = heartbeat(session)
     let consumer = LiveConsumer(
       number: number, name: name, generation: now.generation, expecting: resolved.start, heartbeat: heartbeat,
@@ -142,20 +143,25 @@ extension NATSBackend {
     pull(consumer, reader, session)
   }
 
-  /// There was no stream when we looked: waits for word of one, unless that came meanwhile.
+  /// There was no stream when we looked: waits for word of one. After that, it is looked for again within 1.3 s.
   private func awaitStream(_ reader: LiveReader, _ session: NATSSession) {
-    reader.state = .absent
-    if reader.streamChanged { start(reader, session) }
+    guard reader.promises > 0 else {
+      reader.state = .absent
+      return
+    }
+    reader.promises -= 1
+    startLater(reader, session, after: .milliseconds(5 << (LiveReader.promisesOfWord - 1 - reader.promises)))
   }
 
   /// Short where there are few subscriptions; with a thousand, twenty heartbeats a second in all.
   private func heartbeat(_ session: NATSSession) -> Duration {
-    max(min(options.watchdog / 2, .seconds(5)), .milliseconds(50 * session.readers.count))
+    max(min(options.watchdog / 4, .seconds(2)), .milliseconds(50 * session.readers.count))
   }
 
   private func pull(_ consumer: LiveConsumer, _ reader: LiveReader, _ session: NATSSession) {
     let request = JetStreamAPI.pull(Self.pull.batch, expires: Self.pullExpires, heartbeat: consumer.heartbeat)
     consumer.outstanding += Self.pull.batch
+    consumer.asked = loop.now
     let reply = session.inbox + "c\(consumer.number)"
     do throws(NATSFailure) {
       try session.handle.publish(request, to: api.next(reader.names.stream, consumer.name), reply: reply)
@@ -249,8 +255,26 @@ extension NATSBackend {
       // Deleted, moved to another leader, or shut down: made again from the last message on.
       stop(reader, session)
       reader.failures += 1
-      if reader.failures <= 1 { start(reader, session) } else { startLater(reader, session) }
+      if reader.failures <= 1 { start(reader, session) } else { startLater(reader, session, after: pause(reader)) }
     case .other: break
+    }
+  }
+
+  /// Another server leads the stream: its consumers may be gone with the one that led.
+  func leaderChanged(_ name: String, _ session: NATSSession) {
+    for reader in Array(session.routes.values) where reader.names.streamName == StreamName(name) {
+      start(reader, session)
+    }
+  }
+
+  /// Makes consumers again that were asked just now and have not been heard since: one of them may be gone.
+  func restartFresh(_ session: NATSSession) {
+    let now = loop.now
+    for reader in Array(session.routes.values) {
+      guard let consumer = reader.consumer, consumer.asked > consumer.heard,
+        consumer.asked.duration(to: now) < .seconds(1)
+      else { continue }
+      start(reader, session)
     }
   }
 
@@ -261,10 +285,12 @@ extension NATSBackend {
       guard let consumer = reader.consumer else { continue }
       if consumer.heard.duration(to: now) > consumer.heartbeat * 5 / 2 { start(reader, session) }
     }
-    let interval: Duration = session.hasAdvisories ? .seconds(30) : .seconds(2)
-    guard session.lookedForStreams.duration(to: now) >= interval,
-      session.readers.values.contains(where: \.isAbsent)
-    else { return }
+    let absent = session.readers.values.filter(\.isAbsent)
+    // A stream that was there may be back without word of it: recovered with its server, or its cluster.
+    let isUrgent = !session.hasAdvisories || absent.contains(where: \.hasSeenStream)
+    guard !absent.isEmpty, session.lookedForStreams.duration(to: now) >= (isUrgent ? .seconds(2) : .seconds(30)) else {
+      return
+    }
     session.lookedForStreams = now
     loop.spawn { await self.lookForStreams(session) }
   }

@@ -20,7 +20,10 @@ public actor NATSBackend: Backend {
   var doubtful = DoubtfulKeys()
   /// Servers that the cluster told of, for the next connection.
   private var discovered: [String] = []
-  private var contentLimit: Int?
+  private(set) var contentLimit: Int?
+  /// Names that were folded already, 4,096 at most.
+  private var knownNames: [Topic: TopicNames] = [:]
+  private var lastTimestamp: (milliseconds: Int64, text: String) = (-1, "")
   private var notes: [String: String] = [:]
 
   /// What of the server's limit is kept for everything but the content.
@@ -32,6 +35,9 @@ public actor NATSBackend: Backend {
     self.options = options
     api = JetStreamAPI(domain: options.domain)
   }
+
+  /// The version of the library that talks to the server.
+  public static var libraryVersion: String { NATSHandle.libraryVersion }
 
   /// `durability` is that of streams that we make; `contentLimit` is known after the first connection.
   public var traits: BackendTraits {
@@ -76,6 +82,8 @@ public actor NATSBackend: Backend {
     }
     opened.isReady = true
     beat(opened)
+    // Later ones tell their version with every stream.
+    if !opened.hasBatches { loop.spawn { await self.noteVersion(opened) } }
   }
 
   private func dial(_ events: ConnectionEvents) async throws(SeamError) -> NATSHandle {
@@ -112,10 +120,13 @@ public actor NATSBackend: Backend {
   private func open(_ session: NATSSession, epoch: UInt64) throws(SeamError) {
     let inbox = Array(session.inbox.utf8)
     do throws(SystemError) {
-      try session.handle.start { [weak self] message in
-        let incoming = Incoming(message, inbox: inbox)
-        self?.assumeIsolated { $0.take(incoming, epoch: epoch) }
-      }
+      try session.handle.start(
+        NATSHandle.Receiver(
+          message: { [weak self] message in
+            let incoming = Incoming(message, inbox: inbox)
+            self?.assumeIsolated { $0.take(incoming, epoch: epoch) }
+          },
+          nobody: { [weak self] in self?.assumeIsolated { $0.nobodyAnswered(epoch: epoch) } }))
     } catch {
       throw SeamError(.unavailable, native: Int(error.code), operation: "connect", cause: error.description)
     }
@@ -186,6 +197,22 @@ public actor NATSBackend: Backend {
     return session
   }
 
+  /// The topic's subject and stream.
+  func names(of topic: Topic) -> TopicNames {
+    if let known = knownNames[topic] { return known }
+    if knownNames.count >= 4096 { knownNames = [:] }
+    let names = TopicNames(topic, options)
+    knownNames[topic] = names
+    return names
+  }
+
+  /// Now, as payloads say it; posts of one millisecond share the text.
+  func timestamp() -> String {
+    let now = loop.wallClockMilliseconds
+    if lastTimestamp.milliseconds != now { lastTimestamp = (now, Timestamp.text(now)) }
+    return lastTimestamp.text
+  }
+
   func note(_ key: String, _ text: String?) { notes[key] = text }
 
   // MARK: What comes
@@ -247,16 +274,30 @@ public actor NATSBackend: Backend {
     case .delivery(let delivered, let message): deliver(message, delivered, session)
     case .answer(let ticket, let answer): session.take(answer, ticket)
     case .status(let number, let status): consumerSays(status, number, session)
-    case .advisory(let stream): streamChanged(stream, session)
+    case .streamMade(let stream): streamMade(stream, session)
+    case .streamDeleted(let stream): session.streams[StreamName(stream)] = nil
+    case .leaderElected(let stream): leaderChanged(stream, session)
     case .other: break
     }
   }
 
+  /// Nobody listens to something that was sent, and cnats does not tell what it was: whatever it may have been is ended
+  /// or looked at again.
+  private func nobodyAnswered(epoch: UInt64) {
+    guard let session, epoch == self.epoch else { return }
+    session.heard = loop.now
+    for (ticket, request) in session.asked where !session.isReady || request.parts != nil {
+      session.resolve(ticket, .answer(.nobody))
+    }
+    verifyPosts(session)
+    restartFresh(session)
+  }
+
   // MARK: Signs of life
 
-  /// Looks four times within the watchdog's time whether server and consumers are there.
+  /// Looks eight times within the watchdog's time whether server and consumers are there.
   private func beat(_ session: NATSSession) {
-    let interval = options.watchdog / 4
+    let interval = options.watchdog / 8
     session.pulse = loop.schedule(after: interval) { [weak self] in
       self?.assumeIsolated { backend in
         guard backend.session === session else { return }

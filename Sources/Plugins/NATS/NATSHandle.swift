@@ -98,8 +98,17 @@ import ParleyRuntime
     try check(unsafe natsOptions_SetExpectedHostname(settings, tls.serverName ?? server.certificateName))
   }
 
-  /// Lets the library read and write from here on; `take` gets each message, on the loop.
-  func start(_ take: @escaping (borrowing NATSMessage) -> Void) throws(SystemError) {
+  /// What is called on the loop for what arrives.
+  struct Receiver {
+    /// For each message.
+    let message: (borrowing NATSMessage) -> Void
+    /// Nobody listens to one of the subjects that something was sent to since the last such call; the library does not
+    /// tell which.
+    let nobody: () -> Void
+  }
+
+  /// Lets the library read and write from here on.
+  func start(_ take: Receiver) throws(SystemError) {
     events.onWriteWanted = { [weak self] in self?.wantWrite($0) }
     events.onDetach = { [weak self] in self?.unwatch() }
     watch = try events.loop.watch(events.socket, for: .read) { [weak self] ready in self?.ready(ready, take) }
@@ -126,13 +135,20 @@ import ParleyRuntime
 
   // MARK: The loop's part
 
-  private func ready(_ ready: Readiness, _ take: (borrowing NATSMessage) -> Void) {
+  private func ready(_ ready: Readiness, _ take: Receiver) {
     if ready.contains(.write) { unsafe natsConnection_ProcessWriteEvent(connection) }
     guard ready.contains(.read) || ready.contains(.hangUp) else { return }
     unsafe natsConnection_ProcessReadEvent(connection)
     // What was read is in the subscriptions' queues now.
     for index in unsafe subscriptions.indices {
-      while !isClosed, let message = unsafe NATSMessage(next: subscriptions[index]) { take(message) }
+      var isEmpty = false
+      while !isEmpty, !isClosed {
+        switch unsafe NATSMessage.next(of: subscriptions[index]) {
+        case .message(let message): take.message(message)
+        case .nobody: take.nobody()
+        case .nothing: isEmpty = true
+        }
+      }
       if isClosed { return }
     }
   }
@@ -257,13 +273,26 @@ import ParleyRuntime
 @safe struct NATSMessage: ~Copyable {
   private let message: OpaquePointer
 
-  /// The next one in a subscription's queue; nil when it is empty.
-  fileprivate init?(next subscription: OpaquePointer) {
-    var message: OpaquePointer?
-    guard unsafe natsSubscription_NextMsg(&message, subscription, 0) == NATS_OK, let message = unsafe message
-    else { return nil }
-    unsafe self.message = message
+  /// What a subscription's queue has.
+  fileprivate enum Next: ~Copyable {
+    case message(NATSMessage)
+    /// A server's 503, whose message the library keeps to itself.
+    case nobody
+    case nothing
   }
+
+  fileprivate static func next(of subscription: OpaquePointer) -> Next {
+    var message: OpaquePointer?
+    switch unsafe natsSubscription_NextMsg(&message, subscription, 0) {
+    case NATS_OK:
+      guard let message = unsafe message else { return .nothing }
+      return .message(unsafe NATSMessage(message))
+    case NATS_NO_RESPONDERS: return .nobody
+    default: return .nothing
+    }
+  }
+
+  private init(_ message: OpaquePointer) { unsafe self.message = message }
 
   deinit { unsafe natsMsg_Destroy(message) }
 
@@ -339,7 +368,11 @@ private func errorArrived(
   _ connection: OpaquePointer?, _ subscription: OpaquePointer?, _ status: natsStatus,
   _ token: UnsafeMutableRawPointer?
 ) {
-  unsafe events(of: token)?.tell(.refused(failure(connection, status)))
+  // The text of this error; the connection's last one may be another's by now.
+  var last = NATS_OK
+  let own = unsafe nats_GetLastError(&last).map { unsafe String(cString: $0) }
+  let told = last == status ? own.map { NATSFailure(status: status, text: $0) } : nil
+  unsafe events(of: token)?.tell(.refused(told ?? failure(connection, status)))
 }
 
 private func closedArrived(_ connection: OpaquePointer?, _ token: UnsafeMutableRawPointer?) {

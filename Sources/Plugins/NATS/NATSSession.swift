@@ -14,10 +14,18 @@ final class NATSSession: @unchecked Sendable {
   /// A request that has not been answered.
   struct Asked {
     let subject: String
-    /// A post, whose outcome is open when the session ends.
-    let isPost: Bool
+    /// Where it is a post, whose outcome is open when the session ends: its stream, as it was known then.
+    let post: PostTarget?
     /// What has come of an answer in many parts; nil where it is one.
     var parts: [StoredMessage]?
+    /// Who takes the answer where no task waits for it, and until when.
+    var unattended: (patience: LoopInstant, take: (Reply) -> Void)?
+  }
+
+  /// Where a post goes.
+  struct PostTarget: Sendable {
+    let names: TopicNames
+    let generation: String
   }
 
   let handle: NATSHandle
@@ -42,6 +50,15 @@ final class NATSSession: @unchecked Sendable {
   var isReady = false
   /// The server is about to go: no new posts.
   var isLeaving = false
+  /// How many requests are in flight that no task waits for, and whether their patience is being watched.
+  private var unattended = 0
+  var isSweeping = false
+  /// The largest message the server takes, headers included, in bytes.
+  let maximumPayload: Int
+  /// Posts are being looked after that perhaps nobody listens to.
+  var isVerifying = false
+  /// More of them may be since that look began.
+  var verifiesAgain = false
   /// The server can answer a direct get of many messages (2.11 and later).
   var hasBatches = false
   /// The server tells us of streams that are made and deleted.
@@ -54,6 +71,7 @@ final class NATSSession: @unchecked Sendable {
 
   init(handle: NATSHandle, inboxPrefix: String, loop: EventLoop, lost: @escaping @Sendable (SeamError) -> Void) {
     self.handle = handle
+    maximumPayload = handle.maximumPayload
     self.lost = lost
     let name = String(loop.random(), radix: 36) + String(loop.random(), radix: 36)
     inbox = "\(inboxPrefix).\(name)."
@@ -72,7 +90,7 @@ final class NATSSession: @unchecked Sendable {
 
   /// Sends a request and returns the ticket to wait with.
   func ask(
-    _ subject: String, _ data: [UInt8], headers: WireHeaders? = nil, isPost: Bool = false, inParts: Bool = false
+    _ subject: String, _ data: [UInt8], headers: WireHeaders? = nil, post: PostTarget? = nil, inParts: Bool = false
   ) throws(NATSFailure) -> UInt64 {
     let ticket = replies.ticket()
     do throws(NATSFailure) {
@@ -81,8 +99,39 @@ final class NATSSession: @unchecked Sendable {
       replies.forget(ticket)
       throw error
     }
-    asked[ticket] = Asked(subject: subject, isPost: isPost, parts: inParts ? [] : nil)
+    asked[ticket] = Asked(subject: subject, post: post, parts: inParts ? [] : nil)
     return ticket
+  }
+
+  /// Sends a request whose answer a closure takes, or at `patience` its failure as `outcomeUnknown`, by `expire`.
+  func ask(
+    _ subject: String, _ data: [UInt8], headers: WireHeaders, post: PostTarget, patience: LoopInstant,
+    take: @escaping (Reply) -> Void
+  ) throws(NATSFailure) {
+    let ticket = try ask(subject, data, headers: headers, post: post)
+    replies.forget(ticket)
+    asked[ticket]?.unattended = (patience, take)
+    unattended += 1
+  }
+
+  /// Whether requests are in flight that no task waits for.
+  var hasUnattended: Bool { unattended > 0 }
+
+  /// Ends those that were not answered in time.
+  func expire(at now: LoopInstant) {
+    for (ticket, request) in asked where request.unattended.map({ $0.patience <= now }) == true {
+      let late = SeamError(
+        .outcomeUnknown, operation: "post",
+        cause: "the server has not answered in time, but the message was sent; the same key is safe")
+      resolve(ticket, .failed(late))
+    }
+  }
+
+  /// The answer reaches whoever takes it.
+  private func deliver(_ ticket: UInt64, _ request: Asked, _ reply: Reply) {
+    guard let unattended = request.unattended else { return replies.resume(ticket, reply) }
+    self.unattended -= 1
+    unattended.take(reply)
   }
 
   /// Nobody will wait for the answer.
@@ -94,7 +143,7 @@ final class NATSSession: @unchecked Sendable {
   /// Files an answer. One in many parts ends with the first that is no message.
   func take(_ answer: Answer, _ ticket: UInt64) {
     guard asked[ticket]?.parts != nil else {
-      if asked.removeValue(forKey: ticket) != nil { replies.resume(ticket, .answer(answer)) }
+      if let request = asked.removeValue(forKey: ticket) { deliver(ticket, request, .answer(answer)) }
       return
     }
     if let message = answer.direct {
@@ -107,25 +156,31 @@ final class NATSSession: @unchecked Sendable {
     replies.resume(ticket, isEnd ? .batch(parts) : .answer(answer))
   }
 
+  /// Ends a request early.
+  func resolve(_ ticket: UInt64, _ reply: Reply) {
+    if let request = asked.removeValue(forKey: ticket) { deliver(ticket, request, reply) }
+  }
+
   /// Answers what went to a subject that the server refused.
   func refuse(_ subject: String, _ error: SeamError) {
     for (ticket, request) in asked where request.subject == subject {
       asked[ticket] = nil
-      replies.resume(ticket, .failed(error))
+      deliver(ticket, request, .failed(error))
     }
   }
 
   /// Answers everything that is open, when the session ends.
   func end(_ error: SeamError) {
-    for (ticket, request) in asked.sorted(by: { $0.key < $1.key }) {
+    let open = asked.sorted { $0.key < $1.key }
+    asked = [:]
+    for (ticket, request) in open {
       let outcome =
-        request.isPost
+        request.post != nil
         ? SeamError(
           .outcomeUnknown, operation: "post", cause: "the session ended before the server answered: \(error.cause)")
         : error
-      replies.resume(ticket, .failed(outcome))
+      deliver(ticket, request, .failed(outcome))
     }
-    asked = [:]
     for waiters in ensuring.values { waiters.resumeAll(.failure(error)) }
     ensuring = [:]
     gate.end(error)

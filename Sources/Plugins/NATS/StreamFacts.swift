@@ -16,6 +16,8 @@ struct StreamFacts: Hashable, Sendable {
   let messages: UInt64
   /// Any server that keeps the stream may answer reads.
   let allowsDirect: Bool
+  /// The subjects that it keeps.
+  let subjects: [String]
   /// How long it remembers the ids of messages.
   let keyWindow: Duration
   /// The largest message it takes, in bytes; nil for the server's own limit.
@@ -39,10 +41,16 @@ struct StreamFacts: Hashable, Sendable {
     deleted = Int(state.member("num_deleted")?.int ?? 0)
     bytes = Self.count(state.member("bytes"))
     allowsDirect = config.member("allow_direct")?.bool ?? false
+    subjects = (config.member("subjects") ?? .emptyObject).elements.compactMap(\.string)
     keyWindow = .nanoseconds(config.member("duplicate_window")?.int ?? 0)
     maximumMessage = config.member("max_msg_size")?.int.flatMap { $0 > 0 ? Int($0) : nil }
     serverVersion = config.member("metadata")?.member("_nats.ver")?.string
     durability = Self.durability(config)
+  }
+
+  /// Whether it may keep messages of this subject; a pattern is believed to.
+  func keeps(_ subject: String) -> Bool {
+    subjects.contains { $0.utf8.elementsEqual(subject.utf8) || $0.contains("*") || $0.contains(">") }
   }
 
   /// A replicated stream acknowledges when a majority has the message. A single server has written, not synced, it: the

@@ -9,6 +9,8 @@ struct TopicNames: Hashable, Sendable {
   let subject: String
   /// The stream that keeps them.
   let stream: String
+  /// The stream as a key.
+  let streamName: StreamName
 
   /// The longest name that the server takes for a stream, in bytes (JSMaxNameLen).
   static let longest = 255
@@ -17,6 +19,7 @@ struct TopicNames: Hashable, Sendable {
     subject = options.subjectPrefix + Self.safe(topic.name, alsoSlashes: false, room: 1024)
     let room = Self.longest - options.streamPrefix.utf8.count
     stream = options.streamPrefix + Self.safe(topic.name, alsoSlashes: true, room: room)
+    streamName = StreamName(stream)
   }
 
   /// The subject's text as the stream lists it.

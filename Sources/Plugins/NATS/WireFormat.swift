@@ -85,16 +85,24 @@ enum WireFormat {
   }
 
   private static func percentEncoded(_ text: String) -> String {
+    if text.utf8.allSatisfy(isPlain) { return text }
     var encoded = ""
     for byte in text.utf8 {
-      switch byte {
-      case 0x30...0x39, 0x41...0x5a, 0x61...0x7a, 0x2d, 0x2e, 0x3a, 0x40, 0x5f, 0x7e:
+      if isPlain(byte) {
         encoded.unicodeScalars.append(Unicode.Scalar(byte))
-      default:
+      } else {
         encoded += byte < 16 ? "%0" : "%"
         encoded += String(byte, radix: 16)
       }
     }
     return encoded
+  }
+
+  /// Letters, digits, and `-`, `.`, `:`, `@`, `_`, `~`.
+  private static func isPlain(_ byte: UInt8) -> Bool {
+    switch byte {
+    case 0x30...0x39, 0x41...0x5a, 0x61...0x7a, 0x2d, 0x2e, 0x3a, 0x40, 0x5f, 0x7e: true
+    default: false
+    }
   }
 }

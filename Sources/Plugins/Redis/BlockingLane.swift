@@ -27,6 +27,8 @@ final class BlockingLane: @unchecked Sendable {
   private var read: PendingRead?
   private var isArming = false
   private var isUnblocking = false
+  /// Entries of one stream that a read may bring: fewer after large ones, so that a reply stays in the order of 1 MiB.
+  private var count = 16
   /// Streams that brought something lately, the latest last; their witnesses are asked for with the read.
   private var busy: [String] = []
   /// Where the round over quiet streams goes on, and whether one is under way.
@@ -150,7 +152,7 @@ final class BlockingLane: @unchecked Sendable {
     timer = nil
     let read = PendingRead(positions: positions, isBlocking: blocks, began: loop.now)
     self.read = read
-    var command = ["XREAD", "COUNT", positions.count > 16 ? "16" : "128"]
+    var command = ["XREAD", "COUNT", String(count)]
     if blocks { command += ["BLOCK", String(max(1, session.options.block.milliseconds))] }
     command.append("STREAMS")
     command.append(contentsOf: positions.keys)
@@ -298,7 +300,11 @@ final class BlockingLane: @unchecked Sendable {
     self.read = nil
     isUnblocking = false
     for (subscription, place, loss) in read.losses where subscription.place == place { tell(loss, to: subscription) }
-    for (stream, entries) in read.found { deliver(entries, of: stream, from: read.positions[stream] ?? .zero) }
+    var bytes = 0
+    for (stream, entries) in read.found {
+      bytes += deliver(entries, of: stream, from: read.positions[stream] ?? .zero)
+    }
+    count = bytes > 1 << 20 ? max(count / 4, 1) : bytes < 1 << 17 ? min(count * 2, 256) : count
     guard read.found.isEmpty, !read.isOutdated else {
       prematureReturns = 0
       pause = .milliseconds(10)
@@ -329,13 +335,16 @@ final class BlockingLane: @unchecked Sendable {
     subscription.deliver(.gap(gap), then: loss.next)
   }
 
-  private func deliver(_ entries: [RedisReply], of stream: String, from start: StreamID) {
-    guard let listeners = streams[stream], let topic = listeners.first?.topic else { return }
+  /// Hands a stream's entries to its subscriptions; the bytes of their content.
+  private func deliver(_ entries: [RedisReply], of stream: String, from start: StreamID) -> Int {
+    guard let listeners = streams[stream], let topic = listeners.first?.topic else { return 0 }
+    var bytes = 0
     busy.removeAll { $0 == stream }
     busy.append(stream)
     if busy.count > Self.busyLimit { busy.removeFirst() }
     for entry in entries {
       guard let (id, message) = StoredEntry.message(entry, on: topic) else { continue }
+      bytes += message.content.utf8.count
       for subscription in listeners where !subscription.isPaused && !subscription.isEnded {
         // Those that stand further on share the read of one that stands earlier; one that came meanwhile, and stands
         // before where the read began, waits for the next.
@@ -344,6 +353,7 @@ final class BlockingLane: @unchecked Sendable {
         subscription.deliver(.message(message), then: .after(id))
       }
     }
+    return bytes
   }
 
   // MARK: Quiet streams
@@ -366,6 +376,7 @@ final class BlockingLane: @unchecked Sendable {
   private func inspect(_ stream: String) async {
     for subscription in streams[stream] ?? [] where !subscription.isEnded && !subscription.isPaused {
       let place = subscription.place
+      if let witness = place.witness, await reader.exists(witness, in: stream) { continue }
       // A failure is the session's to notice.
       guard let loss = try? await reader.loss(after: place, in: stream), subscription.place == place else { continue }
       tell(loss, to: subscription)

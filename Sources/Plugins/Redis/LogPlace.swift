@@ -59,8 +59,11 @@ enum LogPlace: Hashable, Sendable {
     case .after(let id): Cursor(backend: "redis", generation: "0", native: "\(id)")
     case .before(let id): Cursor(backend: "redis", generation: "0", native: "^\(id)")
     case .empty(let last, let added, let generation):
-      Cursor(
-        backend: "redis", generation: "\(generation ?? 0)", native: last == .zero ? "0-0" : "\(last)+\(added)")
+      switch (last == .zero ? "0-0" : "\(last)+\(added)", generation) {
+      case (let native, let generation?): Cursor(backend: "redis", generation: "\(generation)", native: native)
+      // A bare one says nothing of the generation.
+      case (let native, nil): Cursor(native)
+      }
     }
   }
 }

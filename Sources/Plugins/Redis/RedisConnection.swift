@@ -24,6 +24,7 @@ final class RedisConnection: @unchecked Sendable {
   private var pending: [Pending] = []
   private var head = 0
   private var watchdog: LoopTimer?
+  private var lastHeard: LoopInstant
   private var ending: SeamError?
   private let answers: Waiters<Result<RedisReply, SeamError>>
 
@@ -39,6 +40,7 @@ final class RedisConnection: @unchecked Sendable {
     self.parser = parser
     self.timeout = timeout
     self.lost = lost
+    lastHeard = stream.loop.now
     answers = Waiters(loop: stream.loop)
   }
 
@@ -51,7 +53,8 @@ final class RedisConnection: @unchecked Sendable {
       throw SeamError(.unavailable, operation: "connect to \(endpoint)", cause: "hiredis has no memory")
     }
     let cipher = try role.cipher(for: endpoint)
-    let stream = try await ByteStream.connect(to: endpoint, loop: loop, until: deadline, cipher: cipher)
+    let stream = try await ByteStream.connect(
+      to: endpoint, loop: loop, until: deadline, cipher: cipher, queueLimit: queueLimit)
     let connection = RedisConnection(stream: stream, parser: parser, timeout: timeout, lost: lost)
     stream.start(
       onBytes: { [weak connection] in connection?.take($0) },
@@ -69,11 +72,11 @@ final class RedisConnection: @unchecked Sendable {
 
   var isOpen: Bool { ending == nil }
 
-  /// Bytes that the server has not taken yet.
-  var queuedBytes: Int { stream.queuedBytes }
+  /// Whether a command would be taken now.
+  var hasRoom: Bool { stream.hasRoom }
 
-  /// Commands without an answer.
-  var unanswered: Int { pending.count - head }
+  /// Unsent bytes from which on commands are refused; half of it must leave before there is room again.
+  private static let queueLimit = 512 << 10
 
   /// Sends a command; `reply` is called once, on the loop. `patience` is how long its answer may take beyond the
   /// connection's time-out, for commands that block.
@@ -93,15 +96,16 @@ final class RedisConnection: @unchecked Sendable {
 
   /// Sends a command and waits for its reply; error replies are values.
   func call(
-    _ arguments: [String], until deadline: LoopInstant, isolation: isolated (any Actor)? = #isolation
+    _ arguments: [String], patience: Duration = .zero, until deadline: LoopInstant,
+    isolation: isolated (any Actor)? = #isolation
   ) async throws(SeamError) -> RedisReply {
-    try await reply(to: begin(arguments), arguments[0], until: deadline)
+    try await reply(to: begin(arguments, patience: patience), arguments[0], until: deadline)
   }
 
   /// Sends a command whose reply is waited for later, so that several go out together.
-  func begin(_ arguments: [String]) -> UInt64 {
+  func begin(_ arguments: [String], patience: Duration = .zero) -> UInt64 {
     let ticket = answers.ticket()
-    send(arguments) { [weak self] in self?.answers.resume(ticket, $0) }
+    send(arguments, patience: patience) { [weak self] in self?.answers.resume(ticket, $0) }
     return ticket
   }
 
@@ -128,6 +132,7 @@ final class RedisConnection: @unchecked Sendable {
   // MARK: Replies
 
   private func take(_ bytes: RawSpan) {
+    lastHeard = loop.now
     do throws(RedisHandle.ProtocolFailure) {
       try parser.feed(bytes)
       while isOpen, let reply = try parser.next() { answer(reply) }
@@ -156,7 +161,8 @@ final class RedisConnection: @unchecked Sendable {
   /// with every reply.
   private func watch() {
     guard head < pending.count, isOpen else { return watchdog = nil }
-    let deadline = pending[head].deadline
+    // A long reply over a slow network is no silence.
+    let deadline = max(pending[head].deadline, lastHeard.advanced(by: timeout))
     guard deadline > loop.now else {
       stream.close()
       let seconds = "\(timeout.milliseconds) ms"

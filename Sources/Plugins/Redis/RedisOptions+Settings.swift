@@ -6,7 +6,7 @@ extension RedisOptions {
     name: "redis", aliases: ["redis-streams", "valkey"],
     schema: SettingsSchema([
       Setting(
-        "url", .secret, default: .string("redis://127.0.0.1:6379"),
+        "url", .string(minimumBytes: 1), default: .string("redis://127.0.0.1:6379"),
         "The server: redis://[user[:password]@]host[:port][/database], rediss:// for TLS, unix:///path."),
       Setting("key_prefix", .string(minimumBytes: 0), default: .string("parley:"), "In front of every key."),
       Setting(

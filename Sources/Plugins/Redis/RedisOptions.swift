@@ -87,8 +87,9 @@ public struct RedisOptions: Sendable {
       throw SeamError(
         .invalidRequest, operation: operation, cause: "TLS files are set, but the url does not begin with rediss://")
     }
-    if keyPrefix.utf8.contains(0) {
-      throw SeamError(.invalidRequest, operation: operation, cause: "key_prefix may not hold NUL")
+    // An empty tag makes a cluster hash whole names, so that nothing beside a stream could share its slot.
+    if keyPrefix.utf8.contains(0) || keyPrefix.contains("{}") {
+      throw SeamError(.invalidRequest, operation: operation, cause: "key_prefix may hold neither NUL nor {}")
     }
   }
 

@@ -7,10 +7,10 @@ final class StaleConnection: @unchecked Sendable {
   let clientID: Int?
   let runID: String?
   /// For each topic an id that is smaller than that of any post in doubt.
-  var bounds: [Topic: StreamID] = [:]
+  private(set) var bounds: [Topic: StreamID] = [:]
   var isFenced = false
   /// The topic of each key in doubt.
-  var topics: [String: Topic] = [:]
+  private(set) var topics: [String: Topic] = [:]
   /// Topics whose streams were searched: a key that was not found there was never stored.
   var searched: Set<Topic> = []
   private let turns: Waiters<Void>
@@ -20,6 +20,13 @@ final class StaleConnection: @unchecked Sendable {
     self.clientID = clientID
     self.runID = runID
     turns = Waiters(loop: loop)
+  }
+
+  /// Files a post that the connection did not answer.
+  func add(_ post: RedisPost) {
+    let topic = post.draft.topic
+    topics[post.draft.key.text] = topic
+    bounds[topic] = min(bounds[topic] ?? post.bound, post.bound)
   }
 
   /// One task at a time settles a connection; false when it was not this one's turn by the deadline.
@@ -131,7 +138,7 @@ extension RedisPosts {
     _ = connection.begin(["INCRBY", keys.generation(of: stream), "0"])
     let command = ["WAIT", String(options.replicas), String(options.replicaTimeout.milliseconds)]
     post.isSent = true
-    let reply = try await connection.call(command, until: post.deadline)
+    let reply = try await connection.call(command, patience: options.replicaTimeout, until: post.deadline)
     finish(post, replicated(post, receipt, .success(reply)))
   }
 
@@ -198,7 +205,8 @@ extension RedisPosts {
       let receipt = try reading(reply)
       guard options.replicas > 0 else { return finish(post, .success(receipt)) }
       let wait = ["WAIT", String(options.replicas), String(options.replicaTimeout.milliseconds)]
-      let count = try await session.connection(for: stream).call(wait, until: deadline)
+      let count = try await session.connection(for: stream).call(
+        wait, patience: options.replicaTimeout, until: deadline.advanced(by: options.replicaTimeout))
       finish(post, replicated(post, receipt, .success(count)))
     } catch {
       let isDecided = error.code == .keyReused

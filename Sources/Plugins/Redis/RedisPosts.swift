@@ -9,6 +9,8 @@ final class RedisPost: @unchecked Sendable {
   let deadline: LoopInstant
   /// Its bytes were given to a connection: from here on its outcome may be unknown.
   var isSent = false
+  /// An id that is smaller than the one it is given.
+  var bound = StreamID.zero
   private var reply: PostReply?
   /// The posts with which it waits for replicas.
   var batch: ReplicaBatch?
@@ -56,6 +58,7 @@ final class RedisPosts: @unchecked Sendable {
   private var lastNumber: UInt64 = 0
   private var backlog: [RedisPost] = []
   private var isPumping = false
+  private var isDraining = false
   private var sweepTimer: (timer: LoopTimer, at: LoopInstant)?
   var doubts: [String: Doubt] = [:]
   private var doubtOrder: [String] = []
@@ -68,9 +71,8 @@ final class RedisPosts: @unchecked Sendable {
 
   /// At most this many posts are unanswered; more are refused as `unavailable`.
   private static let openLimit = 16_384
-  /// Beyond so many unsent bytes posts wait in a list, from which they can still be withdrawn.
-  private static let unsentLimit = 256 << 10
-  private static let doubtLimit = 65_536
+  /// So many outcomes are remembered for a retry; the oldest are forgotten first.
+  private static let doubtLimit = 2 * openLimit
 
   init(loop: EventLoop, options: RedisOptions) {
     self.loop = loop
@@ -134,12 +136,13 @@ final class RedisPosts: @unchecked Sendable {
     guard let session else { return finish(post, .failure(Self.notConnected)) }
     let stream = keys.stream(post.draft.topic.name)
     let connection = session.connection(for: stream)
-    guard connection.queuedBytes < Self.unsentLimit, backlog.isEmpty || isPumping else {
+    // Beyond what the stream takes posts wait in a list, from which they can still be withdrawn.
+    guard connection.hasRoom, backlog.isEmpty || isDraining else {
       backlog.append(post)
       return pump()
     }
     post.isSent = true
-    note(post, on: connection)
+    post.bound = latest[post.draft.topic] ?? earliest(on: connection)
     connection.send(["XADD", stream, "NOMKSTREAM"] + tail(post.draft)) { [self] result in
       if case .success(.null) = result {
         // The stream is new: made by a script that counts it.
@@ -189,14 +192,18 @@ final class RedisPosts: @unchecked Sendable {
   private func drainBacklog() async {
     while let post = backlog.first, let session {
       let connection = session.connection(for: keys.stream(post.draft.topic.name))
-      if connection.queuedBytes >= Self.unsentLimit {
-        await loop.sleep(for: .milliseconds(1))
+      // Ends with the session at the latest, which empties the list.
+      guard connection.hasRoom else {
+        if !(await connection.room(until: loop.now.advanced(by: options.timeout))), !connection.isOpen { break }
         continue
       }
       backlog.removeFirst()
+      isDraining = true
       if !post.isAnswered { send(post) }
+      isDraining = false
     }
     isPumping = false
+    if !backlog.isEmpty, session != nil { pump() }
   }
 
   // MARK: Replies
@@ -229,7 +236,7 @@ final class RedisPosts: @unchecked Sendable {
           SeamError(.outcomeUnknown, operation: "post", cause: "the server's answer to XADD is not an entry's id")))
     case .failure(let error):
       let record = staleConnection(connection)
-      record.topics[post.draft.key.text] = post.draft.topic
+      record.add(post)
       doubt(post, .lost(record))
       finish(post, .failure(Self.unknown(error.cause)))
     }
@@ -248,17 +255,20 @@ final class RedisPosts: @unchecked Sendable {
   static var notConnected: SeamError { SeamError(.unavailable, operation: "post", cause: "not connected") }
 
   /// Answers a post and those that wait with it, and remembers what nobody was there to hear.
-  func finish(_ post: RedisPost, _ result: Result<Receipt, SeamError>) {
+  func finish(_ post: RedisPost, _ outcome: Result<Receipt, SeamError>) {
     open[post.number] = nil
+    var result = outcome
     let key = post.draft.key.text
     if !post.draft.key.isChosen {
       switch result {
-      case .success(var receipt):
+      case .success(let receipt):
         if !post.followers.isEmpty || post.isAnswered || doubts[key] != nil {
-          receipt = Receipt(
+          // Whoever asks again is told that it was stored before.
+          let again = Receipt(
             id: receipt.id, cursor: receipt.cursor, storedAt: receipt.storedAt, durability: receipt.durability,
             isDuplicate: true)
-          doubt(post, .stored(receipt))
+          doubt(post, .stored(again))
+          if post.isAnswered { result = .success(again) }
         }
       case .failure(let error): if error.code != .outcomeUnknown, case .inFlight = doubts[key] { doubts[key] = nil }
       }
@@ -330,14 +340,11 @@ final class RedisPosts: @unchecked Sendable {
     // Posts whose work is between two commands see for themselves that the session is gone.
   }
 
-  /// Remembers what must be looked for if the connection ends before it answers.
-  private func note(_ post: RedisPost, on connection: RedisConnection) {
-    let record = staleConnection(connection)
-    let topic = post.draft.topic
-    guard record.bounds[topic] == nil else { return }
-    // Ten minutes: a server's clock that is set back by less does not hide an entry.
-    let early = connection.facts.now(loop).map { UInt64(max(0, $0 - 600_000)) } ?? 0
-    record.bounds[topic] = latest[topic] ?? StreamID(milliseconds: early, sequence: 0)
+  /// An id before anything that is posted from now on: ten minutes, so that a server's clock that is set back by less
+  /// hides nothing.
+  private func earliest(on connection: RedisConnection) -> StreamID {
+    guard let now = connection.facts.now(loop) else { return .zero }
+    return StreamID(milliseconds: UInt64(max(0, now - 600_000)), sequence: 0)
   }
 
   private func staleConnection(_ connection: RedisConnection) -> StaleConnection {

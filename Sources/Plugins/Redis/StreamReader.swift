@@ -27,6 +27,12 @@ struct StreamReader {
     return facts.loss(after: place).map { Loss(reason: $0.reason, isCertain: $0.isCertain, next: facts.oldest) }
   }
 
+  /// Whether an entry exists, asked without having its content sent; false also where that may not be asked.
+  func exists(_ witness: StreamID, in stream: String, isolation: isolated (any Actor)? = #isolation) async -> Bool {
+    let command = RedisScript.exists.command(keys: [stream], arguments: ["\(witness)"])
+    return (try? await session.call(command, key: stream, until: deadline)) == .integer(1)
+  }
+
   func facts(of stream: String, isolation: isolated (any Actor)? = #isolation) async throws(SeamError) -> StreamFacts {
     // The marker first: a stream that is made in between counts as new, never as gone.
     let marker = keys.generation(of: stream)

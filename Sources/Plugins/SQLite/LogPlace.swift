@@ -34,7 +34,7 @@ struct ExactText: Hashable, Sendable {
   static func == (a: ExactText, b: ExactText) -> Bool {
     switch (a.text, b.text) {
     case (nil, nil): true
-    case (let a?, let b?): a.utf8.elementsEqual(b.utf8)
+    case (let a?, let b?): a.isExactly(b)
     default: false
     }
   }

@@ -214,31 +214,18 @@ struct ReaderSession: ~Copyable {
 
   /// Reads what follows a place of the whole log, of the topics that are wanted.
   ///
-  /// Ids are given without holes, so a hole is a deletion: only then the table of deletions is asked.
-  func stretch(after start: Int64, isWanted: (ExactText) -> Bool) throws(SQLiteFailure) -> Stretch {
+  /// Ids are given without holes, so a hole is a deletion: only then the table of deletions is asked. Without one up to
+  /// `committed`, the last row that is known to be stored, a single statement tells it all.
+  func stretch(
+    after start: Int64, committed: Int64?, isWanted: (ExactText) -> Bool
+  ) throws(SQLiteFailure) -> Stretch {
+    if let committed {
+      let (read, hasHole) = try rows(after: start, isWanted: isWanted)
+      if !hasHole, read.position >= committed { return read }
+    }
     try begin.run()
     defer { try? end.run() }
-    var read = Stretch(position: start)
-    all.bind(start, at: 1)
-    all.bind(Self.stretchRows, at: 2)
-    var count: Int64 = 0
-    var bytes = 0
-    var hasHole = false
-    do {
-      defer { all.reset() }
-      while try all.step() {
-        let id = all.integer(0) ?? 0
-        hasHole = hasHole || id != read.position + 1
-        read.position = id
-        count += 1
-        if isWanted(ExactText(all.text(1))) {
-          bytes += all.byteCount(3)
-          read.rows.append(row(all, after: read.rows.last?.message))
-        }
-        if bytes > Self.pageBytes { break }
-      }
-    }
-    read.hasMore = count == Self.stretchRows || bytes > Self.pageBytes
+    var (read, hasHole) = try rows(after: start, isWanted: isWanted)
     if !read.hasMore {
       let (last, _) = try state(of: Topic(""))
       hasHole = hasHole || last > read.position
@@ -254,6 +241,31 @@ struct ReaderSession: ~Copyable {
       }
     }
     return read
+  }
+
+  private func rows(
+    after start: Int64, isWanted: (ExactText) -> Bool
+  ) throws(SQLiteFailure) -> (read: Stretch, hasHole: Bool) {
+    var read = Stretch(position: start)
+    all.bind(start, at: 1)
+    all.bind(Self.stretchRows, at: 2)
+    defer { all.reset() }
+    var count: Int64 = 0
+    var bytes = 0
+    var hasHole = false
+    while try all.step() {
+      let id = all.integer(0) ?? 0
+      hasHole = hasHole || id != read.position + 1
+      read.position = id
+      count += 1
+      if isWanted(ExactText(all.text(1))) {
+        bytes += all.byteCount(3)
+        read.rows.append(row(all, after: read.rows.last?.message))
+      }
+      if bytes > Self.pageBytes { break }
+    }
+    read.hasMore = count == Self.stretchRows || bytes > Self.pageBytes
+    return (read, hasHole)
   }
 
   /// The cursor for the place after a row.

@@ -64,6 +64,8 @@ actor SQLiteReader: LoopActor {
   private var liveCount = 0
   /// There may be rows after `streamPosition`.
   private var isStale = false
+  /// The last row that the sidecar told of; nil where something else made the stream stale.
+  private var committed: Int64?
   private var isHandingOver = false
   /// Waits for the word that the last hand-over was taken; otherwise that word need not wake the thread.
   nonisolated let wantsWord = Atomic<Bool>(false)
@@ -212,6 +214,7 @@ actor SQLiteReader: LoopActor {
   /// The loop could not give rows of our own, since others come first: they are read like any.
   func missed() {
     isStale = true
+    committed = nil
     pump()
   }
 
@@ -259,8 +262,12 @@ actor SQLiteReader: LoopActor {
   }
 
   private func readStream(into handOver: inout HandOver) throws(SQLiteFailure) {
-    guard let stretch = try session?.stretch(after: streamPosition, isWanted: { topics[$0] != nil }) else { return }
+    guard
+      let stretch = try session?.stretch(
+        after: streamPosition, committed: committed, isWanted: { topics[$0] != nil })
+    else { return }
     isStale = stretch.hasMore
+    committed = nil
     streamPosition = stretch.position
     var starts: [SubscriptionID: Int64] = [:]
     if !stretch.deleted.isEmpty {
@@ -333,6 +340,7 @@ actor SQLiteReader: LoopActor {
     if liveCount == 0 {
       streamPosition = read.position
       isStale = true
+      committed = nil
     }
     liveCount += 1
     subscriptions[id]?.stage = .live(position: read.position)
@@ -383,6 +391,7 @@ actor SQLiteReader: LoopActor {
   private func readOn() {
     guard let committed = sidecarWatch?.committed, liveCount == 0 || isBehind(committed) else { return }
     isStale = true
+    self.committed = committed
     pump()
   }
 
@@ -391,6 +400,7 @@ actor SQLiteReader: LoopActor {
     stopWatching()
     startWatching()
     isStale = true
+    committed = nil
     pump()
   }
 
@@ -418,6 +428,7 @@ actor SQLiteReader: LoopActor {
     if let version = try? session?.dataVersion(), version != dataVersion {
       dataVersion = version
       isStale = true
+      committed = nil
     }
     pump()
   }

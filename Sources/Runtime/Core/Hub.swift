@@ -31,12 +31,14 @@ public actor Hub: LoopActor {
   public nonisolated let supervisor: Supervisor
   private let allowlist: Allowlist
   private var lastKey: UInt64 = 0
+  private let keyPrefix: String
 
   /// Makes a hub on the supervisor's loop; throws `badArgument` when a pattern does not compile.
   public init(setup: Setup, supervisor: Supervisor) throws(HubError) {
     loop = supervisor.loop
     self.setup = setup
     self.supervisor = supervisor
+    keyPrefix = setup.author.instance + "-"
     allowlist = try Allowlist(
       topics: setup.topics, postPatterns: setup.postPatterns, presenceTopic: setup.presenceTopic)
   }
@@ -121,7 +123,7 @@ public actor Hub: LoopActor {
 
   private func generateKey() -> DraftKey {
     lastKey += 1
-    return .generated("\(setup.author.instance)-\(lastKey)")
+    return .generated(keyPrefix + String(lastKey))
   }
 
   private func checkName(_ name: String, _ text: String, limit: Int) throws(HubError) {

@@ -51,6 +51,14 @@ public struct JSONWriter: Sendable {
     quoted(value)
   }
 
+  /// Writes a string of bytes that the caller knows to be valid UTF-8, such as another writer's.
+  public mutating func string(trusted value: borrowing [UInt8]) {
+    separate()
+    bytes.append(JSONByte.quote)
+    escaped(value.span)
+    bytes.append(JSONByte.quote)
+  }
+
   /// Writes an integer.
   public mutating func int(_ value: some FixedWidthInteger) {
     separate()

@@ -7,12 +7,10 @@ extension Draft {
       throw SeamError(
         .invalidRequest, operation: "post", cause: "a key has 1 to 255 bytes, this one has \(key.text.utf8.count)")
     }
-    let texts = [
-      topic.name, content, author.handle.name, author.instance, author.stableInstance, key.text, inReplyTo?.text ?? "",
-      to?.name ?? "",
-    ]
     let hasNUL =
-      texts.contains { $0.hasByte(0) } || attributes.contains { $0.key.hasByte(0) || $0.value.hasByte(0) }
+      topic.name.hasByte(0) || content.hasByte(0) || author.handle.name.hasByte(0) || author.instance.hasByte(0)
+      || author.stableInstance.hasByte(0) || key.text.hasByte(0) || inReplyTo?.text.hasByte(0) == true
+      || to?.name.hasByte(0) == true || attributes.contains { $0.key.hasByte(0) || $0.value.hasByte(0) }
     guard !hasNUL else { throw SeamError(.invalidRequest, operation: "post", cause: "text with NUL cannot be stored") }
   }
 }

@@ -2,7 +2,7 @@ import Glibc
 
 extension String {
   /// Equal byte by byte. Texts that are only canonically equivalent hash alike, which keeps the hash sound.
-  func isExactly(_ other: String) -> Bool {
+  package func isExactly(_ other: String) -> Bool {
     guard utf8.count == other.utf8.count else { return false }
     let isEqual = unsafe utf8.withContiguousStorageIfAvailable { bytes in
       unsafe other.utf8.withContiguousStorageIfAvailable { others in

@@ -42,7 +42,7 @@ final class Feed: @unchecked Sendable {
   init(position: Cursor) { self.position = position }
 
   /// Followers in the order in which they came, for deterministic delivery.
-  var order: [UInt64] { followers.count == 1 ? Array(followers.keys) : followers.keys.sorted() }
+  var order: [UInt64] { followers.keys.sorted() }
 
   var allPaused: Bool { followers.values.allSatisfy { $0.state == .paused } }
 }

@@ -99,21 +99,29 @@ extension Supervisor {
     guard session == sessionNumber, !feed.isEnded else { return .more }
     let cursor = delivery.cursor
     feed.position = cursor
-    for number in feed.order {
-      // Looked up anew each time: a sink may follow or unfollow.
-      guard let follower = feed.followers[number] else { continue }
-      switch follower.state {
-      case .live:
-        feed.followers[number]?.cursor = cursor
-        if follower.sink(delivery) == .pause { feed.followers[number]?.state = .paused }
-      case .reading: feed.followers[number]?.state = .reading(hinted: true)
-      case .idle: startReading(FollowID(topic: topic, number: number))
-      case .paused: break
-      }
+    if feed.followers.count == 1, let number = feed.followers.keys.first {
+      deliver(delivery, at: cursor, on: topic, feed, to: number)
+    } else {
+      for number in feed.order { deliver(delivery, at: cursor, on: topic, feed, to: number) }
     }
     guard !feed.followers.isEmpty, feed.allPaused else { return .more }
     feed.isPaused = true
     return .pause
+  }
+
+  private func deliver(
+    _ delivery: borrowing Delivery, at cursor: Cursor, on topic: Topic, _ feed: Feed, to number: UInt64
+  ) {
+    // Looked up anew each time: a sink may follow or unfollow.
+    guard let follower = feed.followers[number] else { return }
+    switch follower.state {
+    case .live:
+      feed.followers[number]?.cursor = cursor
+      if follower.sink(copy delivery) == .pause { feed.followers[number]?.state = .paused }
+    case .reading: feed.followers[number]?.state = .reading(hinted: true)
+    case .idle: startReading(FollowID(topic: topic, number: number))
+    case .paused: break
+    }
   }
 
   // MARK: Followers that are elsewhere

@@ -1,9 +1,10 @@
-/// ISO 8601 in UTC with milliseconds, as JavaScript's `toISOString` writes it: `2026-07-12T18:03:11.204Z`.
-enum Timestamp {
-  /// Writes milliseconds since 1970; years 0 to 9999.
-  static func text(_ milliseconds: Int64) -> String {
-    let days = milliseconds.flooredQuotient(86_400_000)
-    let time = milliseconds - days * 86_400_000
+/// Times as messages and servers write them: RFC 3339 in UTC.
+public enum Timestamp {
+  /// Milliseconds since 1970 as JavaScript's `toISOString` writes them, `2026-07-12T18:03:11.204Z`; years 0 to 9999.
+  public static func text(_ milliseconds: Int64) -> String {
+    let bounded = min(max(milliseconds, -62_167_219_200_000), 253_402_300_799_999)
+    let days = bounded.flooredQuotient(86_400_000)
+    let time = bounded - days * 86_400_000
     let (year, month, day) = civil(days)
     var bytes: [UInt8] = []
     bytes.reserveCapacity(24)
@@ -25,10 +26,21 @@ enum Timestamp {
     return String(decoding: bytes, as: UTF8.self)
   }
 
-  /// Reads that form, with any number of decimals or none; nil for anything else.
-  static func milliseconds(_ text: String) -> Int64? {
+  /// Milliseconds since 1970 of that form, with any number of decimals up to nineteen or none; nil for anything else.
+  public static func milliseconds(_ text: String) -> Int64? {
+    parts(text).map { $0.seconds * 1000 + $0.nanoseconds / 1_000_000 }
+  }
+
+  /// Nanoseconds since 1970; nil for anything else, and for years that 64 bits do not reach (1677 to 2262 they do).
+  public static func nanoseconds(_ text: String) -> Int64? {
+    guard let (seconds, nanoseconds) = parts(text) else { return nil }
+    let (whole, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+    return overflow ? nil : whole + nanoseconds
+  }
+
+  private static func parts(_ text: String) -> (seconds: Int64, nanoseconds: Int64)? {
     let bytes = Array(text.utf8)
-    guard bytes.count >= 20, bytes.count <= 40, bytes.last == UInt8(ascii: "Z") else { return nil }
+    guard (20...40).contains(bytes.count), bytes.last == UInt8(ascii: "Z") else { return nil }
     func number(_ range: Range<Int>) -> Int64? {
       var value: Int64 = 0
       for byte in bytes[range] {
@@ -47,12 +59,12 @@ enum Timestamp {
     else { return nil }
     var fraction: Int64 = 0
     if bytes.count > 20 {
-      guard bytes[19] == UInt8(ascii: "."), bytes.count > 21, number(20..<bytes.count - 1) != nil else { return nil }
-      for index in 20..<23 {
-        fraction = fraction * 10 + (index < bytes.count - 1 ? Int64(bytes[index] - 0x30) : 0)
-      }
+      let decimals = 20..<bytes.count - 1
+      guard bytes[19] == UInt8(ascii: "."), !decimals.isEmpty else { return nil }
+      for byte in bytes[decimals] where byte < 0x30 || byte > 0x39 { return nil }
+      for index in 20..<29 { fraction = fraction * 10 + (decimals.contains(index) ? Int64(bytes[index] - 0x30) : 0) }
     }
-    return ((days(year, month, day) * 24 + hour) * 60 + minute) * 60_000 + second * 1000 + fraction
+    return (((days(year, month, day) * 24 + hour) * 60 + minute) * 60 + second, fraction)
   }
 
   // Days since 1970 and back in the proleptic Gregorian calendar, counted in eras of 400 years from 1 March

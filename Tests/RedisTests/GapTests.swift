@@ -1,0 +1,148 @@
+import ParleyConformance
+import ParleyRuntime
+import ParleyTestKit
+import Testing
+
+@testable import ParleyRedis
+
+/// What is removed, rolled back or made anew behind a reader's back is told.
+@Suite struct GapTests {
+  @Test func aPlaceOnATopicThatIsEmptyIsSoundUntilSomethingIsRemoved() async throws {
+    try await withServer { place in
+      let backend = try await place.connect()
+      let start = try await backend.fetch().next
+      for text in ["a", "b", "c"] { try await backend.post(draft(text)) }
+      #expect(try await backend.fetch(.after(start)).gap == nil)
+      try await place.server.command("XTRIM", "parley:general", "MAXLEN", "0")
+      let emptied = try await backend.fetch(.after(start))
+      #expect(emptied.gap?.isCertain == true)
+      // The end of a stream that was emptied is a place too.
+      let end = try await backend.fetch().next
+      #expect(end == emptied.next)
+      #expect(try await backend.fetch(.after(end)).gap == nil)
+      try await backend.post(draft("d"))
+      let after = try await backend.fetch(.after(end))
+      #expect(after.gap == nil)
+      #expect(after.messages.map(\.content) == ["d"])
+      try await backend.post(draft("e"))
+      try await place.server.command("XTRIM", "parley:general", "MAXLEN", "1")
+      let trimmed = try await backend.fetch(.after(end))
+      #expect(trimmed.gap?.isCertain == true)
+      #expect(trimmed.messages.map(\.content) == ["e"])
+    }
+  }
+
+  @Test func aTopicThatWasMadeDeletedAndMadeAnewIsToldFromItsStart() async throws {
+    try await withServer { place in
+      let backend = try await place.connect()
+      let start = try await backend.fetch().next
+      try await backend.post(draft("gone"))
+      try await place.server.command("DEL", "parley:general")
+      #expect(try await backend.fetch(.after(start)).gap != nil)
+      let between = try await backend.fetch().next
+      try await backend.post(draft("new"))
+      // Its counts alone look whole: only the marker tells.
+      let page = try await backend.fetch(.after(start))
+      #expect(page.gap != nil)
+      #expect(page.messages.map(\.content) == ["new"])
+      #expect(try await backend.fetch(.after(between)).gap == nil)
+      let gapEnd = try #require(page.gap).to
+      #expect(try await backend.fetch(.after(gapEnd)).gap == nil)
+    }
+  }
+
+  @Test func aStreamThatIsMadeAnewGivesNoIDAgain() async throws {
+    try await withServer { place in
+      let backend = try await place.connect()
+      var seen: Set<MessageID> = []
+      // Deleting and posting leave together, so that they often meet in one millisecond.
+      for number in 0..<100 {
+        async let deleted = place.server.command("DEL", "parley:general")
+        let receipt = try await backend.post(draft("\(number)", key: number % 2 == 0 ? nil : .chosen("\(number)")))
+        #expect(seen.insert(receipt.id).inserted, "\(receipt.id) was given twice")
+        _ = try await deleted
+      }
+    }
+  }
+
+  @Test func aLogThatEndsBeforeTheCursorIsTold() async throws {
+    try await withServer { place in
+      let backend = try await place.connect()
+      try await backend.post(draft("a"))
+      let cursor = try await backend.post(draft("b")).cursor
+      // As a failover to a replica that lagged leaves it: the newest are gone, and later ones will have other ids.
+      let first = try await backend.fetch().messages[0]
+      try await place.server.command("DEL", "parley:general")
+      try await place.server.command(
+        "XADD", "parley:general", first.id.text, "sender", "ada", "content", "a", "ts", "", "in_reply_to", "")
+      let page = try await backend.fetch(.after(cursor))
+      #expect(page.gap != nil)
+      #expect(page.messages.map(\.content) == ["a"])
+      let recorder = DeliveryRecorder(loop: place.loop)
+      _ = try await backend.subscribe(general, after: cursor, sink: recorder.sink)
+      #expect(await recorder.wait(until: place.soon) { $0.messages.count == 1 })
+      #expect(recorder.gaps.count == 1)
+    }
+  }
+
+  @Test func whatHappensToAQuietStreamIsNoticedWithoutAPost() async throws {
+    try await withServer { place in
+      let backend = try await place.connect { $0.block = .milliseconds(50) }
+      let cursor = try await backend.post(draft("a")).cursor
+      try await backend.post(draft("b"))
+      let recorder = DeliveryRecorder(loop: place.loop)
+      _ = try await backend.subscribe(general, after: cursor, sink: recorder.sink)
+      #expect(await recorder.wait(until: place.soon) { $0.messages.count == 1 })
+      // Deleted and made anew with smaller ids, as by a clock that was set back: nothing would ever wake the reader.
+      try await place.server.command("DEL", "parley:general")
+      try await place.server.command("XADD", "parley:general", "5-1", "sender", "x", "content", "old clock")
+      #expect(await recorder.wait(until: place.soon) { $0.gaps.count == 1 })
+      #expect(await recorder.wait(until: place.soon) { $0.messages.last?.content == "old clock" })
+      #expect(recorder.gaps.count == 1)
+    }
+  }
+
+  @Test func trimmingFasterThanReadingIsTold() async throws {
+    try await withServer { place in
+      let backend = try await place.connect()
+      let recorder = DeliveryRecorder(loop: place.loop)
+      _ = try await backend.subscribe(general, after: Cursor("0-0"), sink: recorder.sink)
+      try await backend.post(draft("first"))
+      #expect(await recorder.wait(until: place.soon) { $0.messages.count == 1 })
+      // In one step, so that the reader cannot come in between.
+      try await place.server.command(
+        "EVAL",
+        "for i = 1, 100 do redis.call('XADD', KEYS[1], 'MAXLEN', '10', '*', 'sender', 'x', 'content', tostring(i)) end",
+        "1", "parley:general")
+      #expect(await recorder.wait(until: place.soon) { $0.messages.last?.content == "100" })
+      #expect(recorder.messages.map(\.content) == ["first"] + (91...100).map(String.init))
+      #expect(recorder.gaps.count == 1)
+    }
+  }
+
+  @Test func ourOwnTrimmingKeepsItsBounds() async throws {
+    try await withServer { place in
+      let byLength = try await place.connect { $0.maximumLength = 100 }
+      for number in 0..<450 { try await byLength.post(draft("\(number)")) }
+      // "About": a stream is cut by whole nodes of a hundred entries.
+      let count = try await place.server.command("XLEN", "parley:general").integer ?? 0
+      #expect((100...250).contains(count), "\(count)")
+      let reserved = Topic("~state")
+      for number in 0..<250 { try await byLength.post(draft("\(number)", on: reserved)) }
+      #expect(try await place.server.command("XLEN", "parley:~state").integer == 250)
+      // Two days of age, written as another program would have.
+      let old = place.loop.wallClockMilliseconds - 2 * 86_400_000
+      for number in 0..<250 {
+        try await place.server.command(
+          "XADD", "parley:aged", "\(old + Int64(number))-0", "sender", "x", "content", "\(number)")
+      }
+      let byAge = try await place.connect {
+        $0.retentionDays = 1
+        $0.maximumLength = 1000
+      }
+      for number in 0..<70 { try await byAge.post(draft("\(number)", on: Topic("aged"))) }
+      let left = try await place.server.command("XLEN", "parley:aged").integer ?? 0
+      #expect(left < 250, "\(left)")
+    }
+  }
+}
