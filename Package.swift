@@ -91,7 +91,9 @@ let package = Package(
       swiftSettings: strict),
     .executableTarget(
       name: "parley-full",
-      dependencies: ["ParleyCommands", "ParleyNATS", "ParleyRedis", "ParleyRuntime", "ParleySQLiteWiring"],
+      dependencies: [
+        "ParleyCommands", "ParleyNATS", "ParleyRedis", "ParleyRuntime", "ParleySQLiteWiring", "ParleyXMPP",
+      ],
       path: "Sources/CLI/parley-full",
       swiftSettings: strict),
 
@@ -120,7 +122,10 @@ let package = Package(
     test("RuntimeTests", ["ParleyRuntime", "ParleyConformance", "ParleyTestKit"]),
     test(
       "ConfigurationTests",
-      ["ParleyConfiguration", "ParleyNATS", "ParleyRedis", "ParleyRuntime", "ParleySQLite", "ParleyTestKit"]),
+      [
+        "ParleyConfiguration", "ParleyNATS", "ParleyRedis", "ParleyRuntime", "ParleySQLite", "ParleyTestKit",
+        "ParleyXMPP",
+      ]),
     test("TestKitTests", ["ParleyTestKit", "ParleyRuntime"]),
     test("ConformanceTests", ["ParleyConformance", "ParleyRuntime", "ParleyTestKit"]),
     test("SQLiteTests", ["ParleySQLite", "ParleyConformance", "ParleyRuntime", "ParleyTestKit", "CSQLite"]),

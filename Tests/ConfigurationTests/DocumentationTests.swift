@@ -2,6 +2,7 @@ import ParleyNATS
 import ParleyRedis
 import ParleyRuntime
 import ParleySQLite
+import ParleyXMPP
 import Testing
 
 @testable import ParleyConfiguration
@@ -40,6 +41,11 @@ import Testing
   @Test func natsKeys() throws {
     compare(
       try rows(of: "docs/backends/nats.md", between: "keys"), with: settings(of: NATSOptions.description.schema))
+  }
+
+  @Test func xmppKeys() throws {
+    compare(
+      try rows(of: "docs/backends/xmpp.md", between: "keys"), with: settings(of: XMPPOptions.description.schema))
   }
 
   // MARK: What is compared

@@ -111,9 +111,9 @@ public struct XMPPOptions: Sendable {
   /// The account.
   public var account: String { JID(local: username, domain: domain).description }
 
+  /// The service that has the rooms.
+  public var mucServiceName: String { mucService }
+
   /// What people should know where it lives.
   public var location: String { "xmpp:\(account), rooms at \(mucService)" }
-
-  /// The largest content: what remains of a stanza beside its addresses, our own element, attributes and replies.
-  var contentLimit: Int { largestStanza - 16_384 }
 }
