@@ -32,6 +32,9 @@ enum StreamEvent: Hashable, Sendable {
     guard let parser = unsafe XML_ParserCreateNS("UTF-8", 0x1f) else { preconditionFailure("expat has no memory") }
     unsafe self.parser = parser
     builder = unsafe StanzaBuilder(parser: parser)
+    // By default expat waits for more before it looks at the rest of a tag again (CVE-2023-52425), so a stanza whose last
+    // byte came alone would not be told until the next one; the length of a tag is bounded here instead.
+    _ = unsafe XML_SetReparseDeferralEnabled(parser, XML_Bool(0))
     unsafe XML_SetUserData(parser, Unmanaged.passUnretained(builder).toOpaque())
     unsafe XML_SetElementHandler(parser, startElement, endElement)
     unsafe XML_SetCharacterDataHandler(parser, characters)
@@ -66,7 +69,7 @@ enum StreamEvent: Hashable, Sendable {
 /// Builds stanzas from expat's callbacks; lives as long as its parser and is used by it alone.
 @safe private final class StanzaBuilder {
   static let deepest = 64
-  static let largestTag = 64 << 10
+  static let largestTag = 16 << 10
   /// Text and attributes of one stanza; a server's own limit for what clients send is usually 256 KiB.
   static let largestStanza = 8 << 20
   static let mostElements = 20_000
