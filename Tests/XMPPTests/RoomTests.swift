@@ -97,7 +97,9 @@ import Testing
       let own = JID(local: "parley", domain: "chat.test", resource: "x")
       #expect(from?.resource == XMPPBackend.nickname("ada", attempt: 1, account: own))
       let page = try await backend.fetch(FetchRequest(Self.topic), deadline: soon)
-      #expect(page.messages.map(\.sender) == [Handle("ada")] && page.messages[0].account == "parley@chat.test")
+      // The room is not ours and hides addresses, so the account is what it says of the occupant.
+      #expect(page.messages.map(\.sender) == [Handle("ada")])
+      #expect(page.messages[0].account?.hasPrefix("occupant-id:") == true)
       alice.session.close()
     }
   }
