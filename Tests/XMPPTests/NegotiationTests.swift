@@ -23,7 +23,8 @@ import Testing
     let proof = try scram.proof(
       for: "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096")
     #expect(
-      proof == "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="
+      proof
+        == "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="
     )
     try scram.verify("v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=")
   }
@@ -49,7 +50,9 @@ import Testing
   @Test func choosesTheStrongest() {
     let all = Mechanism.allCases
     let names = all.map(\.rawValue)
-    func choose(_ wanted: [Mechanism], _ offered: [String], _ bindings: [String], _ hasExporter: Bool = true) -> Mechanism? {
+    func choose(_ wanted: [Mechanism], _ offered: [String], _ bindings: [String], _ hasExporter: Bool = true)
+      -> Mechanism?
+    {
       Mechanism.choose(wanted: wanted, offered: offered, bindings: bindings, hasExporter: hasExporter)
     }
     #expect(choose(all, names, ["tls-exporter"]) == .scramSHA256Plus)
@@ -83,7 +86,9 @@ import Testing
   @Test func streamCountsBeginAgainAfterTheLast() {
     var management = StreamManagement()
     for _ in 0..<5 { _ = management.count() }
-    let results = [management.acknowledge(3), management.acknowledge(2), management.acknowledge(6), management.acknowledge(5)]
+    let results = [
+      management.acknowledge(3), management.acknowledge(2), management.acknowledge(6), management.acknowledge(5),
+    ]
     #expect(results == [true, false, false, true])
     #expect(StreamManagement.covers(1, UInt32.max) && !StreamManagement.covers(UInt32.max, 1))
     _ = management.count()

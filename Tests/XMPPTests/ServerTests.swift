@@ -41,8 +41,10 @@ import Testing
         }
       }
       let found = try await XMPPInspection.look(store.options())
-      #expect(found.mechanism.hasPrefix("SCRAM-SHA-256") && found.canResume && found.hasRooms && !found.hasDefaultPassword)
-      #expect(found.software?.hasPrefix("Prosody") == true && found.clockSkew.map { abs($0.milliseconds) <= 1000 } == true)
+      #expect(
+        found.mechanism.hasPrefix("SCRAM-SHA-256") && found.canResume && found.hasRooms && !found.hasDefaultPassword)
+      #expect(
+        found.software?.hasPrefix("Prosody") == true && found.clockSkew.map { abs($0.milliseconds) <= 1000 } == true)
       await store.end()
     }
   }
@@ -63,7 +65,7 @@ import Testing
         try await expect(.unauthorized, settings, loop, saying: "authority that is not trusted")
         settings = store.settings(direct: direct)
         settings["tls_server_name"] = .string("elsewhere.test")
-        try await expect(.unauthorized, settings, loop, saying: "not for 'elsewhere.test'")
+        try await expect(.unauthorized, settings, loop, saying: "for 'elsewhere.test'")
       }
       var settings = store.settings()
       settings["domain"] = .string("unknown.test")
@@ -115,7 +117,9 @@ import Testing
       do {
         _ = try await backend.post(draft("x"), deadline: loop.now.advanced(by: .seconds(10)))
         Issue.record("it posted")
-      } catch let error as SeamError { #expect(error.code == .unsupported && error.cause.contains("muc_mam"), "\(error)") }
+      } catch let error as SeamError {
+        #expect(error.code == .unsupported && error.cause.contains("muc_mam"), "\(error)")
+      }
       await backend.disconnect()
       await store.end()
     }

@@ -41,6 +41,19 @@ struct TestStore: Sendable {
       """)
   }
 
+  /// Stores the only message of a topic again, so often, each time with another text: as fast as a file can be written.
+  func multiply(_ topic: Topic, text: String, by count: Int, _ content: (Int) -> String) throws {
+    let room = TopicRooms(service: ProsodyServer.rooms).room(of: topic)
+    let copies = (1...count).map { number in
+      """
+      INSERT INTO prosodyarchive (host, user, store, key, "when", "with", type, value)
+      SELECT host, user, store, key || '-\(number)', "when", "with", type, replace(value, '\(text)', '\(content(number))')
+      FROM prosodyarchive WHERE host = '\(room.domain)' AND user = '\(room.local)' ORDER BY sort_id LIMIT 1;
+      """
+    }
+    try execute("BEGIN; \(copies.joined(separator: "\n")) COMMIT;")
+  }
+
   private func execute(_ statement: String) throws {
     var database: OpaquePointer?
     try #require(sqlite3_open_v2(server.archivePath, &database, SQLITE_OPEN_READWRITE, nil) == SQLITE_OK)

@@ -56,7 +56,8 @@ import Testing
     "<!DOCTYPE x [<!ENTITY a 'b'>]><message/>", "<!-- hidden --><message/>", "<?php x?><message/>", "text",
     "<message>&undefined;</message>", "<message></presence>", "<message a='1' a='2'/>", "<x:message/>",
     "<message>\u{1}</message>", String(repeating: "<a>", count: 100),
-    "<message " + (0..<100).map { "a\($0)='1' " }.joined() + "/>", "<message a='" + String(repeating: "x", count: 70_000),
+    "<message " + (0..<100).map { "a\($0)='1' " }.joined() + "/>",
+    "<message a='" + String(repeating: "x", count: 70_000),
     "<message>" + String(repeating: "<a/>", count: 30_000) + "</message>",
   ]) func refuses(_ body: String) {
     #expect(parse(body).refusal != nil)
@@ -68,7 +69,8 @@ import Testing
   }
 
   @Test func refusesDocumentTypesBeforeTheStream() {
-    let bomb = "<!DOCTYPE a [<!ENTITY b 'xxxxxxxx'><!ENTITY c '&b;&b;&b;&b;'>]>" + Self.header + "<message>&c;</message>"
+    let bomb =
+      "<!DOCTYPE a [<!ENTITY b 'xxxxxxxx'><!ENTITY c '&b;&b;&b;&b;'>]>" + Self.header + "<message>&c;</message>"
     #expect(parse(Array(bomb.utf8), by: 1 << 20).refusal == "a document type declaration")
     #expect(parse(Array("<html/>".utf8), by: 100).refusal == "it is no XMPP stream")
   }

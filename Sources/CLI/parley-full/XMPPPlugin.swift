@@ -43,14 +43,16 @@ private enum XMPPDiagnosis {
       found.canResume
         ? Finding(.ok, "resumption", "a cut stream can be resumed (XEP-0198)")
         : Finding(
-          .warning, "resumption", "the server cannot resume streams: after a cut, posts are searched for in the archive",
+          .warning, "resumption",
+          "the server cannot resume streams: after a cut, posts are searched for in the archive",
           fix: "on Prosody enable the module smacks, on ejabberd mod_stream_mgmt"))
     findings.append(rooms(found, options))
     if found.hasArchive == nil, found.hasRooms {
       findings.append(
         Finding(
           .note, "archive", "the service does not say whether rooms are archived; each room is asked when it is used",
-          fix: "on Prosody enable muc_mam at the component, and set muc_log_expires_after to how long messages shall stay"
+          fix:
+            "on Prosody enable muc_mam at the component, and set muc_log_expires_after to how long messages shall stay"
         ))
     }
     if let limit = found.largestStanza, limit < options.largestStanza {

@@ -14,6 +14,8 @@ final class Flight: @unchecked Sendable {
   let outcome: Waiters<Result<String, SeamError>>
   var result: Result<String, SeamError>?
   var isSent = false
+  /// The room refused it because we were not in it.
+  var isOutside = false
   /// Its number on the stream, where stanzas are counted.
   var number: UInt32 = 0
   /// The newest entry of the log that was known before it was sent: it can only stand behind that.

@@ -35,7 +35,8 @@ struct Negotiation {
     }
     throw failure
       ?? SeamError(
-        .unavailable, operation: "look up \(options.domain)", cause: "the domain says that it offers no XMPP to clients")
+        .unavailable, operation: "look up \(options.domain)", cause: "the domain says that it offers no XMPP to clients"
+      )
   }
 
   // MARK: Where
@@ -223,7 +224,7 @@ struct Negotiation {
   }
 
   private func text(_ element: XMLElement) throws(SeamError) -> String {
-    guard element.text != "=" , let bytes = Base64.decode(element.text) else {
+    guard element.text != "=", let bytes = Base64.decode(element.text) else {
       guard element.text == "=" else {
         throw SeamError(.unauthorized, operation: "authenticate", cause: "the server's data is not base 64")
       }

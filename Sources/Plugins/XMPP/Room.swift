@@ -100,7 +100,9 @@ final class Room: @unchecked Sendable {
   /// Who sent an archived message. Of several real addresses in one message none is believed.
   func account(ofArchived stanza: XMLElement) -> String? {
     if features?.isNonAnonymous == true {
-      let addresses = stanza.all("x", Namespace.mucUser).flatMap { $0.all("item", Namespace.mucUser) }.compactMap { $0["jid"] }
+      let addresses = stanza.all("x", Namespace.mucUser).flatMap { $0.all("item", Namespace.mucUser) }.compactMap {
+        $0["jid"]
+      }
       if addresses.count == 1, let jid = JID(addresses[0]) { return jid.bare.description }
     }
     return occupantID(of: stanza)
@@ -115,7 +117,9 @@ final class Room: @unchecked Sendable {
   /// The id that the room itself gave to a stanza (XEP-0359): those that others put in do not count.
   func stanzaID(of stanza: XMLElement) -> String? {
     guard features?.hasStanzaIDs == true else { return nil }
-    let ids = stanza.all("stanza-id", Namespace.stanzaID).filter { $0["by"].flatMap { JID($0) } == jid }.compactMap { $0["id"] }
+    let ids = stanza.all("stanza-id", Namespace.stanzaID).filter { $0["by"].flatMap { JID($0) } == jid }.compactMap {
+      $0["id"]
+    }
     return ids.count == 1 ? ids[0] : nil
   }
 }

@@ -51,7 +51,8 @@ enum WireFormat {
     }
     writer.endObject()
     stanza.children.append(XMLElement("parley", Namespace.parley, text: ascii(writer.bytes)))
-    if let answered = draft.inReplyTo?.text, !answered.isEmpty, answered.utf8.count <= 255, XMLText.isFaithful(answered) {
+    if let answered = draft.inReplyTo?.text, !answered.isEmpty, answered.utf8.count <= 255, XMLText.isFaithful(answered)
+    {
       stanza.children.append(XMLElement("reply", Namespace.reply, ["to": room.description, "id": answered]))
     }
     for mention in mentions {
@@ -122,7 +123,8 @@ enum WireFormat {
     if isEncrypted { return Content(text: unreadable, originID: originID) }
     guard let body = stanza.child("body", Namespace.client)?.text else { return nil }
     let answered = stanza.child("reply", Namespace.reply)?["id"].map { MessageID($0) }
-    guard let ours = stanza.child("parley", Namespace.parley), let json = try? JSONSlice(ours.text), json.kind == .object
+    guard let ours = stanza.child("parley", Namespace.parley), let json = try? JSONSlice(ours.text),
+      json.kind == .object
     else {
       return Content(text: withoutQuotation(body, stanza), inReplyTo: answered, originID: originID)
     }

@@ -120,7 +120,9 @@ enum StreamEvent: Hashable, Sendable {
   func start(_ fullName: UnsafePointer<CChar>?, _ list: UnsafeMutablePointer<UnsafePointer<CChar>?>?) {
     guard refusal == nil, let fullName = unsafe fullName else { return }
     elements += 1
-    guard open.count < Self.deepest, elements <= Self.mostElements else { return refuse("elements are nested too deep") }
+    guard open.count < Self.deepest, elements <= Self.mostElements else {
+      return refuse("elements are nested too deep")
+    }
     let (name, namespace) = Self.split(unsafe String(cString: fullName))
     var attributes: [XMLElement.Attribute] = []
     var index = 0
@@ -166,7 +168,9 @@ enum StreamEvent: Hashable, Sendable {
     guard !open.isEmpty else {
       // Between stanzas only white space may stand, by which peers keep a connection alive.
       let bytes = unsafe UnsafeRawBufferPointer(start: text, count: Int(count))
-      guard unsafe bytes.allSatisfy({ [0x20, 0x9, 0xa, 0xd].contains($0) }) else { return refuse("text between stanzas") }
+      guard unsafe bytes.allSatisfy({ [0x20, 0x9, 0xa, 0xd].contains($0) }) else {
+        return refuse("text between stanzas")
+      }
       return mark()
     }
     guard grow(Int(count)) else { return }

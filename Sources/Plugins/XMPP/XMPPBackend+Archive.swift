@@ -28,7 +28,8 @@ extension XMPPBackend {
   ///
   /// Throws `noSuchTopic` where there is no room, or no entry of that id.
   func archive(
-    _ room: Room, after: String? = nil, before: String? = nil, max: Int, since: Int64? = nil, until deadline: LoopInstant
+    _ room: Room, after: String? = nil, before: String? = nil, max: Int, since: Int64? = nil,
+    until deadline: LoopInstant
   ) async throws(SeamError) -> ArchivePage {
     let operation = "read the archive of \(room.jid)"
     let session = try connected(operation)
@@ -66,7 +67,8 @@ extension XMPPBackend {
   /// Takes a result of a query of ours; whether the stanza claims to be one. Only the room that was asked may answer.
   func takeArchived(_ stanza: XMLElement, from: JID) -> Bool {
     guard let result = stanza.child("result", Namespace.archive) else { return false }
-    guard let name = result["queryid"], let query = queries[name], query.room == from, query.entries.count < query.limit,
+    guard let name = result["queryid"], let query = queries[name], query.room == from,
+      query.entries.count < query.limit,
       let id = result["id"], !id.isEmpty, let forwarded = result.child("forwarded", Namespace.forward),
       let stamp = forwarded.child("delay", Namespace.delay)?["stamp"].flatMap({ Timestamp.milliseconds($0) }),
       let message = forwarded.children.first(where: { $0.name == "message" })
@@ -89,7 +91,8 @@ extension XMPPBackend {
     while true {
       let page: ArchivePage
       do throws(SeamError) {
-        page = try await archive(room, after: ledger.last, max: 250, since: ledger.last == nil ? since : nil, until: deadline)
+        page = try await archive(
+          room, after: ledger.last, max: 250, since: ledger.last == nil ? since : nil, until: deadline)
       } catch {
         // What it knew is gone from the archive: it begins anew.
         let isGone = error.code == .noSuchTopic && ledger.last != nil
@@ -105,7 +108,8 @@ extension XMPPBackend {
   }
 
   private func note(_ entry: ArchiveEntry, in room: Room) {
-    guard let content = WireFormat.content(of: entry.stanza), content.isMarked, let name = name(of: content, entry, room)
+    guard let content = WireFormat.content(of: entry.stanza), content.isMarked,
+      let name = name(of: content, entry, room)
     else { return }
     room.ledger.take(
       name, KeyLedger.Entry(id: entry.id, storedAt: entry.storedAt, digest: WireFormat.digest(of: content)))
@@ -130,7 +134,9 @@ extension XMPPBackend {
   ) async throws(SeamError) -> Bool {
     guard content.isMarked, let name = name(of: content, entry, room) else { return false }
     if let isFirst = room.ledger.isFirst(name, id: entry.id, storedAt: entry.storedAt) { return !isFirst }
-    if entry.storedAt - KeyLedger.window >= room.ledger.reachesBackTo ?? (loop.wallClockMilliseconds - 2 * KeyLedger.window) {
+    if entry.storedAt - KeyLedger.window >= room.ledger.reachesBackTo
+      ?? (loop.wallClockMilliseconds - 2 * KeyLedger.window)
+    {
       try await readLedger(room, until: deadline)
       if let isFirst = room.ledger.isFirst(name, id: entry.id, storedAt: entry.storedAt) { return !isFirst }
     }

@@ -224,7 +224,9 @@ extension XMPPBackend {
   private func message(
     _ entry: ArchiveEntry, in room: Room, _ topic: Topic, until deadline: LoopInstant
   ) async throws(SeamError) -> Message? {
-    if let arrival = room.arrivals.removeValue(forKey: entry.id) { clock.learn(arrival: arrival, stamp: entry.storedAt) }
+    if let arrival = room.arrivals.removeValue(forKey: entry.id) {
+      clock.learn(arrival: arrival, stamp: entry.storedAt)
+    }
     guard let content = WireFormat.content(of: entry.stanza) else { return nil }
     if content.isMarked, try await isCopy(content, entry, in: room, until: deadline) { return nil }
     return message(
@@ -237,7 +239,8 @@ extension XMPPBackend {
   ) -> Message {
     let nick = from.flatMap { JID($0) }?.resource ?? ""
     let tied = account.flatMap { account in
-      options.accounts.first { $0.value.description == account && (content.sender == nil || content.sender == $0.key) }?.key
+      options.accounts.first { $0.value.description == account && (content.sender == nil || content.sender == $0.key) }?
+        .key
     }
     let sender = content.sender ?? tied ?? Handle(nick.isEmpty ? options.username : nick)
     if let account, content.isParley || tied != nil { remember(sender, account) }

@@ -28,11 +28,12 @@ extension XMPPBackend {
         throw Self.giveUp(isSent: flight.isSent, isCancelled: Task.isCancelled)
       }
     }
-    return try await fly(draft, key, room, digest, until: deadline)
+    return try await fly(draft, key, room, digest, until: deadline, mayReenter: true)
   }
 
+  /// A room that does not know us any more stored nothing: it is entered again, once.
   private func fly(
-    _ draft: Draft, _ key: FlightKey, _ room: Room, _ digest: [UInt8], until deadline: LoopInstant
+    _ draft: Draft, _ key: FlightKey, _ room: Room, _ digest: [UInt8], until deadline: LoopInstant, mayReenter: Bool
   ) async throws(SeamError) -> Receipt {
     let flight = Flight(digest: digest, loop: loop)
     flights[key] = flight
@@ -48,9 +49,11 @@ extension XMPPBackend {
       throw error
     }
     switch await outcome(of: flight, until: deadline) {
-    case .value(let result):
-      let id = try result.get()
+    case .value(.success(let id)):
       return try await settle(id, draft, room, digest, until: deadline, isRepeated: false)
+    case .value(.failure(let error)):
+      guard flight.isOutside, mayReenter, flights[key] == nil else { throw error }
+      return try await fly(draft, key, room, digest, until: deadline, mayReenter: false)
     case .timedOut: throw Self.giveUp(isSent: true, isCancelled: false)
     case .cancelled: throw Self.giveUp(isSent: true, isCancelled: true)
     }
@@ -83,11 +86,14 @@ extension XMPPBackend {
       }
     }
     let session = try connected("post")
+    if !session.hasRoom, await !session.room(until: deadline), deadline > loop.now, !Task.isCancelled {
+      throw SeamError(.unavailable, operation: "post", cause: "the session ended meanwhile")
+    }
     guard case .joined = room.state else {
       throw SeamError(.unavailable, operation: "post", cause: "we are not in the room at the moment")
     }
     guard !Task.isCancelled else { throw Self.giveUp(isSent: false, isCancelled: true) }
-    guard deadline > loop.now, session.hasRoom else { throw Self.giveUp(isSent: false, isCancelled: false) }
+    guard deadline > loop.now else { throw Self.giveUp(isSent: false, isCancelled: false) }
     let mentions = WireFormat.mentions(in: draft.content, accounts: accounts(named: draft.content))
     let bytes = WireFormat.stanza(
       draft, to: room.jid, originID: key.originID, isMarked: isMarked, isFirst: room.isEmpty, mentions: mentions
@@ -180,7 +186,8 @@ extension XMPPBackend {
   func takeRefusal(_ stanza: XMLElement, from: JID, in room: Room) {
     guard from.isBare, let originID = stanza["id"] else { return }
     let key = FlightKey(room: room.jid, originID: originID)
-    let isOutside = stanza.errorCondition == "not-acceptable"
+    // Not in it any more, or it is gone: joining again makes it anew.
+    let isOutside = ["not-acceptable", "item-not-found", "recipient-unavailable"].contains(stanza.errorCondition)
     if let flight = flights[key], flight.isSent {
       flights[key] = nil
       doubts[key] = nil
@@ -189,6 +196,7 @@ extension XMPPBackend {
         isOutside
         ? SeamError(.unavailable, operation: "post", cause: "we were no longer in the room")
         : SeamError(stanza: stanza, operation: "post to \(room.jid)")
+      flight.isOutside = isOutside
       flight.finish(.failure(error))
     }
     if isOutside, case .joined = room.state {

@@ -47,7 +47,8 @@ extension XMPPBackend {
     } catch {
       if live?.session === session {
         room.leave()
-        room.trouble = error.code == .timedOut ? SeamError(.unavailable, operation: error.operation, cause: error.cause) : error
+        room.trouble =
+          error.code == .timedOut ? SeamError(.unavailable, operation: error.operation, cause: error.cause) : error
       }
     }
     room.joins.resumeAll(())

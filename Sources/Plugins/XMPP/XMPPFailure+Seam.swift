@@ -39,7 +39,8 @@ extension SeamError {
 
   /// A refusal of SASL (RFC 6120, section 6.5).
   init(sasl failure: XMLElement, mechanism: String, account: String) {
-    let condition = failure.children.first { $0.namespace == Namespace.sasl && $0.name != "text" }?.name ?? "no condition"
+    let condition =
+      failure.children.first { $0.namespace == Namespace.sasl && $0.name != "text" }?.name ?? "no condition"
     let text = failure.child("text", Namespace.sasl)?.text ?? ""
     let words = [condition, text].filter { !$0.isEmpty }.joined(separator: ": ")
     let code: SeamError.Code = condition == "temporary-auth-failure" ? .unavailable : .unauthorized
@@ -51,6 +52,7 @@ extension SeamError {
 extension XMLElement {
   /// The condition of a stanza's error.
   var errorCondition: String? {
-    child("error", Namespace.client)?.children.first { $0.namespace == Namespace.stanzaErrors && $0.name != "text" }?.name
+    child("error", Namespace.client)?.children.first { $0.namespace == Namespace.stanzaErrors && $0.name != "text" }?
+      .name
   }
 }

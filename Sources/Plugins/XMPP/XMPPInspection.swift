@@ -66,7 +66,8 @@ public struct XMPPInspection: Sendable {
     }
     let version = try await ask(server, "query", Namespace.version).child("query", Namespace.version)
     let software = version?.child("name", Namespace.version).map { name in
-      [name.text, version?.child("version", Namespace.version)?.text ?? ""].filter { !$0.isEmpty }.joined(separator: " ")
+      [name.text, version?.child("version", Namespace.version)?.text ?? ""].filter { !$0.isEmpty }.joined(
+        separator: " ")
     }
     let time = try await ask(server, "time", Namespace.time).child("time", Namespace.time)
     let told = time?.child("utc", Namespace.time).flatMap { Timestamp.milliseconds($0.text) }

@@ -13,7 +13,8 @@ extension XMPPOptions {
         "The account's domain; the server's certificate must be for it."),
       Setting(
         "muc_service", .string(minimumBytes: 1), "Where the rooms are; without it muc. in front of the domain."),
-      Setting("username", .string(minimumBytes: 1), default: .string("parley"), "The account's name, without a domain."),
+      Setting(
+        "username", .string(minimumBytes: 1), default: .string("parley"), "The account's name, without a domain."),
       Setting("password", .secret, default: .string("parleypass"), "The account's password."),
       Setting(
         "nick", .string(minimumBytes: 1), "The nickname in rooms; without it the handle of who posts first."),

@@ -104,7 +104,9 @@ public struct XMPPOptions: Sendable {
       rest = rest[..<colon]
     }
     if isBracketed, rest.last == "]" { rest = rest.dropFirst().dropLast() }
-    guard !rest.isEmpty, !rest.contains("/"), !rest.contains("@") else { throw refusal("service: '\(text)' has no host") }
+    guard !rest.isEmpty, !rest.contains("/"), !rest.contains("@") else {
+      throw refusal("service: '\(text)' has no host")
+    }
     return Service(host: String(rest), port: port, isDirect: isDirect)
   }
 

@@ -228,7 +228,8 @@ final class XMPPSession: @unchecked Sendable {
       }
       owe()
     }
-    let pause = max(.milliseconds(50), loop.now.duration(to: due > loop.now ? due : loop.now.advanced(by: options.pingInterval)))
+    let pause = max(
+      .milliseconds(50), loop.now.duration(to: due > loop.now ? due : loop.now.advanced(by: options.pingInterval)))
     keepAlive = loop.schedule(after: pause) { [weak self] in
       guard let self, isOpen else { return }
       stayAlive()

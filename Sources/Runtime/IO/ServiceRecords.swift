@@ -63,7 +63,9 @@ package enum ServiceRecords {
   /// The SRV records of a DNS message (RFC 1035, section 4); none where it is malformed.
   static func parse(_ message: [UInt8]) -> [ServiceRecord] {
     var reader = Reader(message: message)
-    guard message.count >= 12, let questions = reader.number(at: 4), let answers = reader.number(at: 6) else { return [] }
+    guard message.count >= 12, let questions = reader.number(at: 4), let answers = reader.number(at: 6) else {
+      return []
+    }
     reader.position = 12
     for _ in 0..<questions {
       guard reader.name() != nil else { return [] }
