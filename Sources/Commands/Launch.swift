@@ -37,6 +37,14 @@ enum Launch {
     }
   }
 
+  /// The description of a backend that the command line names; becomes the sibling where only that may carry it.
+  static func description(of name: String) throws(CommandFailure) -> BackendDescription {
+    if let plugin = plugins.first(where: { $0.description.answers(to: name) }) { return plugin.description }
+    let known = plugins.map(\.description.name).joined(separator: ", ")
+    let reason = carried.sibling.map { "; " + Handover.become($0) } ?? ""
+    throw CommandFailure(.usage, code: "usage", "there is no backend named '\(name)', only \(known)\(reason)")
+  }
+
   static func plugin(of configuration: Configuration) throws(CommandFailure) -> BackendPlugin {
     guard let plugin = plugins.first(where: { $0.description.name == configuration.backend }) else {
       throw CommandFailure(.configuration, code: "configuration", "no backend named \(configuration.backend)")

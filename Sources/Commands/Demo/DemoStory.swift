@@ -7,6 +7,8 @@ struct DemoStory: Sendable {
   let loop: EventLoop
   let output: Output
 
+  private var topic: String { folder.place.topic }
+
   /// Plays the story; false when something did not arrive.
   func play() async -> Bool {
     do throws(SystemError) {
@@ -32,7 +34,7 @@ struct DemoStory: Sendable {
     let answered = loop.now
     await agent.notify("notifications/initialized")
     // The first tool result means that the backend is live and the inbox has caught up.
-    _ = await agent.call("parley_fetch_recent", ["topic": "workshop", "limit": 1])
+    _ = await agent.call("parley_fetch_recent", ["topic": .string(topic), "limit": 1])
     say("\(handle): MCP server answered initialize \(milliseconds(started, answered)) after exec.")
     step("started", agent: handle, took: started.duration(to: answered))
     return agent
@@ -41,14 +43,14 @@ struct DemoStory: Sendable {
   private func talk(_ planner: AgentProcess, _ builder: AgentProcess) async -> Bool {
     say("")
     let work: JSONValue = [
-      "topic": "workshop", "to": "builder", "content": "@builder please build the docs; the outline is attached",
+      "topic": .string(topic), "to": "builder", "content": "@builder please build the docs; the outline is attached",
       "attributes": ["kind": "work", "outline": "intro, install, first message"],
     ]
     guard let handed = await pass("parley_post", work, from: planner, to: builder, names: ("planner", "builder")),
       let id = handed.member("meta")?.member("msg_id")?.string
     else { return false }
     let answer: JSONValue = [
-      "topic": "workshop", "in_reply_to": .string(id), "content": "@planner built: 3 pages, no warnings",
+      "topic": .string(topic), "in_reply_to": .string(id), "content": "@planner built: 3 pages, no warnings",
     ]
     guard
       let answered = await pass("parley_reply", answer, from: builder, to: planner, names: ("builder", "planner")),
@@ -84,11 +86,11 @@ struct DemoStory: Sendable {
   }
 
   private func showLog(of agent: AgentProcess) async -> Bool {
-    guard let page = await agent.call("parley_fetch_recent", ["topic": "workshop"]),
+    guard let page = await agent.call("parley_fetch_recent", ["topic": .string(topic)]),
       let messages = page.member("messages").map({ Array($0.elements) }), messages.count == 2
     else { return false }
     say("")
-    say("The log of \"workshop\", as anyone may read it:")
+    say("The log of \"\(topic)\", as anyone may read it:")
     for message in messages {
       let id = message.member("backendMsgId")?.string ?? ""
       let sender = message.member("senderHandle")?.string ?? ""

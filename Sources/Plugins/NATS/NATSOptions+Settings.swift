@@ -44,7 +44,7 @@ extension NATSOptions {
       Setting(
         "connect_timeout_ms", .integer(100...60_000), default: .integer(2000),
         "How long each server may take to accept a connection, in milliseconds."),
-    ]))
+    ]), addressSetting: "servers")
 
   private static let tlsSchema = SettingsSchema([
     Setting(

@@ -245,7 +245,7 @@ final class BlockingLane: @unchecked Sendable {
     guard let witness = earliestPlace(of: stream)?.witness else { return }
     read.asked.insert(stream)
     read.openQuestions += 1
-    connection.send(StreamReader.existence(of: witness, in: stream), patience: patience) { [self] in
+    connection.send(StreamReader.existence(of: witness, in: stream), patience: patience, isCount: true) { [self] in
       guard self.read === read, case .success(let reply) = $0 else { return }
       read.openQuestions -= 1
       // The read's own answer came before this one.
@@ -382,28 +382,5 @@ final class BlockingLane: @unchecked Sendable {
       tell(loss, to: subscription)
       changed()
     }
-  }
-}
-
-/// A read that is under way.
-//
-// @unchecked: confined to the loop's thread.
-private final class PendingRead: @unchecked Sendable {
-  let positions: [String: StreamID]
-  let isBlocking: Bool
-  let began: LoopInstant
-  var isAnswered = false
-  /// Something came that it does not cover: the next read follows at once.
-  var isOutdated = false
-  var found: [(stream: String, entries: [RedisReply])] = []
-  /// Streams whose witness was asked for, and questions without an answer.
-  var asked: Set<String> = []
-  var openQuestions = 0
-  var losses: [(RedisSubscription, LogPlace, StreamReader.Loss)] = []
-
-  init(positions: [String: StreamID], isBlocking: Bool, began: LoopInstant) {
-    self.positions = positions
-    self.isBlocking = isBlocking
-    self.began = began
   }
 }

@@ -11,6 +11,7 @@ final class RedisConnection: @unchecked Sendable {
 
   private struct Pending {
     let deadline: LoopInstant
+    let isCount: Bool
     let reply: Reply
   }
 
@@ -79,8 +80,11 @@ final class RedisConnection: @unchecked Sendable {
   private static let queueLimit = 512 << 10
 
   /// Sends a command; `reply` is called once, on the loop. `patience` is how long its answer may take beyond the
-  /// connection's time-out, for commands that block.
-  func send(_ arguments: [String], patience: Duration = .zero, reply: @escaping Reply) {
+  /// connection's time-out, for commands that block. With `isCount`, only how many elements an array has is wanted, and
+  /// they come as nulls.
+  func send(
+    _ arguments: [String], patience: Duration = .zero, isCount: Bool = false, reply: @escaping Reply
+  ) {
     if let ending { return reply(.failure(ending)) }
     let isTaken = stream.write { RESP.encode(arguments, into: &$0) }
     guard isTaken else {
@@ -90,7 +94,7 @@ final class RedisConnection: @unchecked Sendable {
             .unavailable, operation: "send to \(endpoint)",
             cause: "\(stream.queuedBytes) bytes wait to be taken by the server already")))
     }
-    pending.append(Pending(deadline: loop.now.advanced(by: timeout + patience), reply: reply))
+    pending.append(Pending(deadline: loop.now.advanced(by: timeout + patience), isCount: isCount, reply: reply))
     if watchdog == nil { watch() }
   }
 
@@ -135,7 +139,9 @@ final class RedisConnection: @unchecked Sendable {
     lastHeard = loop.now
     do throws(RedisHandle.ProtocolFailure) {
       try parser.feed(bytes)
-      while isOpen, let reply = try parser.next() { answer(reply) }
+      while isOpen, let reply = try parser.next(isCount: head < pending.count && pending[head].isCount) {
+        answer(reply)
+      }
     } catch {
       let cause = "what the server sends is not Redis' protocol (\(error.text))"
       stream.close()

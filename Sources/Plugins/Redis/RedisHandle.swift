@@ -28,13 +28,17 @@ import CHiredis
     if result != REDIS_OK { throw failure }
   }
 
-  /// The next whole reply; nil when more bytes are needed.
-  func next() throws(ProtocolFailure) -> RedisReply? {
+  /// The next whole reply; nil when more bytes are needed. With `isCount`, an array's elements are nulls.
+  func next(isCount: Bool = false) throws(ProtocolFailure) -> RedisReply? {
     var object: UnsafeMutableRawPointer?
     guard unsafe redisReaderGetReply(reader, &object) == REDIS_OK else { throw failure }
     guard let object = unsafe object else { return nil }
     defer { unsafe freeReplyObject(object) }
-    return unsafe Self.convert(object.assumingMemoryBound(to: redisReply.self).pointee)
+    let reply = unsafe object.assumingMemoryBound(to: redisReply.self).pointee
+    if isCount, unsafe reply.type == REDIS_REPLY_ARRAY {
+      return .array([RedisReply](repeating: .null, count: unsafe reply.elements))
+    }
+    return unsafe Self.convert(reply)
   }
 
   private var failure: ProtocolFailure {

@@ -49,5 +49,5 @@ extension RedisOptions {
       Setting(
         "wait_timeout_ms", .integer(1...60_000), default: .integer(1000), "How long it waits for them, in milliseconds."
       ),
-    ]))
+    ]), addressSetting: "url")
 }

@@ -22,13 +22,19 @@ public struct BackendDescription: Sendable {
   public let schema: SettingsSchema
   /// Set where the backend needs no server, so that it can serve without a configuration.
   public let projectFile: ProjectFile?
+  /// Where the backend has a server: the key of `backend_config` that takes its address, as text.
+  public let addressSetting: String?
 
   /// Makes a description.
-  public init(name: String, aliases: [String] = [], schema: SettingsSchema, projectFile: ProjectFile? = nil) {
+  public init(
+    name: String, aliases: [String] = [], schema: SettingsSchema, projectFile: ProjectFile? = nil,
+    addressSetting: String? = nil
+  ) {
     self.name = name
     self.aliases = aliases
     self.schema = schema
     self.projectFile = projectFile
+    self.addressSetting = addressSetting
   }
 
   /// Whether `backend:` may name it so.

@@ -29,7 +29,7 @@ public struct Cursor: Hashable, Sendable, CustomStringConvertible {
     guard !text.isEmpty else {
       throw SeamError(.cursorInvalid, operation: "read cursor", cause: "the cursor is empty")
     }
-    guard parts.count == 3, knownBackends.contains(String(parts[0])) else { return (nil, text) }
+    guard parts.count == 3, parts[0] == backend || knownBackends.contains(String(parts[0])) else { return (nil, text) }
     guard parts[0] == backend else {
       throw SeamError(
         .cursorInvalid, operation: "read cursor",

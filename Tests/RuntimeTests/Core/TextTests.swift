@@ -44,6 +44,8 @@ import Testing
     #expect(parts.generation == "0a" && parts.native == "7.5.x")
     #expect(try Cursor("42").parts(for: "sqlite").native == "42")
     #expect(try Cursor("a.b.c").parts(for: "sqlite").native == "a.b.c")
+    // A backend that nobody has listed knows its own.
+    #expect(try Cursor("unlisted.0a.7").parts(for: "unlisted") == ("0a", "7"))
     for (text, backend) in [("", "sqlite"), ("redis.1.2-0", "sqlite")] {
       let error = #expect(throws: SeamError.self) { _ = try Cursor(text).parts(for: backend) }
       #expect(error?.code == .cursorInvalid)
