@@ -122,6 +122,7 @@ import Testing
         XMLElement(
           "x", Namespace.mucUser, children: [XMLElement("item", Namespace.mucUser, ["jid": "alice@chat.test"])]),
         XMLElement("parley", Namespace.parley, text: "{\"handle\":\"olga\",\"text\":\"other\",\"attributes\":[1]}"))
+      _ = try await mallory.body("forged")
       // Straight to us: a carbon, archive results, room messages, answers, presences.
       func send(_ name: String, _ attributes: KeyValuePairs<String, String?>, _ children: XMLElement...) throws {
         var element = XMLElement(name, Namespace.client, attributes, children: children)

@@ -8,7 +8,7 @@ struct RoomFeatures: Hashable, Sendable {
   /// It announces XEP-0421.
   let hasOccupantIDs: Bool
   /// Everyone sees the real addresses.
-  var isNonAnonymous: Bool
+  let isNonAnonymous: Bool
 
   init(_ info: XMLElement) {
     let names = Set(info.all("feature", Namespace.info).compactMap { $0["var"] })
@@ -43,6 +43,8 @@ final class Room: @unchecked Sendable {
   var hasDefaultNick = true
   var occupants: [String: Occupant] = [:]
   var features: RoomFeatures?
+  /// What the room said of that since we are in it, which counts more than an answer that was on its way.
+  private var announced: Bool?
   /// The room exists, or did: it was joined, or its archive answered.
   var isKnown = false
   /// Nothing was in its log when we joined, and nothing came since.
@@ -79,13 +81,17 @@ final class Room: @unchecked Sendable {
 
   /// The room was configured anew (XEP-0045, section 15.6.2): who may see the real addresses.
   func takeStatus(_ codes: [String]) {
-    if codes.contains("172") { features?.isNonAnonymous = true }
-    if codes.contains("173") || codes.contains("174") { features?.isNonAnonymous = false }
+    if codes.contains("172") { announced = true }
+    if codes.contains("173") || codes.contains("174") { announced = false }
   }
+
+  /// Everyone sees the real addresses.
+  var isNonAnonymous: Bool { announced ?? features?.isNonAnonymous ?? false }
 
   /// The session ended, or we were removed: nothing that comes from it counts before we joined again.
   func leave() {
     state = .out
+    announced = nil
     occupants = [:]
     isEmpty = false
   }
@@ -93,13 +99,13 @@ final class Room: @unchecked Sendable {
   /// Who sent a live message: the real address where the room shows it, else the occupant id; never the nickname.
   func account(ofLive stanza: XMLElement) -> String? {
     guard let from = stanza["from"].flatMap({ JID($0) }) else { return nil }
-    if features?.isNonAnonymous == true { return occupants[from.resource]?.jid?.bare.description }
+    if isNonAnonymous { return occupants[from.resource]?.jid?.bare.description }
     return occupantID(of: stanza)
   }
 
   /// Who sent an archived message. Of several real addresses in one message none is believed.
   func account(ofArchived stanza: XMLElement) -> String? {
-    if features?.isNonAnonymous == true {
+    if isNonAnonymous {
       let addresses = stanza.all("x", Namespace.mucUser).flatMap { $0.all("item", Namespace.mucUser) }.compactMap {
         $0["jid"]
       }

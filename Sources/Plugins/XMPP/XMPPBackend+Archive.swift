@@ -122,7 +122,7 @@ extension XMPPBackend {
 
   /// Our own name in a room's ledger.
   func ownAccount(in room: Room, _ session: XMPPSession) -> String? {
-    if room.features?.isNonAnonymous == true { return session.jid.bare.description }
+    if room.isNonAnonymous { return session.jid.bare.description }
     return room.occupants[room.nick]?.occupantID.map { "occupant-id:\($0)" }
   }
 
