@@ -36,6 +36,7 @@ let package = Package(
     .library(name: "ParleyMatrix", targets: ["ParleyMatrix"]),
     .library(name: "ParleyRedis", targets: ["ParleyRedis"]),
     .library(name: "ParleyNATS", targets: ["ParleyNATS"]),
+    .library(name: "ParleyXMPP", targets: ["ParleyXMPP"]),
     .library(name: "ParleyConformance", targets: ["ParleyConformance"]),
   ],
   dependencies: [
@@ -50,6 +51,7 @@ let package = Package(
     .systemLibrary(name: "CNats", path: "Sources/CNats", providers: [.apt(["libnats-dev", "libssl-dev"])]),
     .systemLibrary(
       name: "COpenSSL", path: "Sources/COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(name: "CExpat", path: "Sources/CExpat", pkgConfig: "expat", providers: [.apt(["libexpat1-dev"])]),
     // Without its pkg-config file, which names a flag that the package manager refuses with a warning.
     .systemLibrary(name: "CHiredis", path: "Sources/CHiredis", providers: [.apt(["libhiredis-dev"])]),
 
@@ -73,6 +75,9 @@ let package = Package(
       path: "Sources/Plugins/Matrix", swiftSettings: strict),
     .target(
       name: "ParleyRedis", dependencies: ["ParleyRuntime", "ParleyTLS", "CHiredis"], path: "Sources/Plugins/Redis",
+      swiftSettings: strict),
+    .target(
+      name: "ParleyXMPP", dependencies: ["ParleyRuntime", "ParleyTLS", "CExpat"], path: "Sources/Plugins/XMPP",
       swiftSettings: strict),
     .target(
       name: "ParleyCoordination", dependencies: ["ParleyRuntime"], path: "Sources/Coordination", swiftSettings: strict),
@@ -99,6 +104,7 @@ let package = Package(
       name: "parley-full",
       dependencies: [
         "ParleyCommands", "ParleyMatrix", "ParleyNATS", "ParleyRedis", "ParleyRuntime", "ParleySQLiteWiring",
+        "ParleyXMPP",
       ],
       path: "Sources/CLI/parley-full",
       swiftSettings: strict),
@@ -130,7 +136,7 @@ let package = Package(
       "ConfigurationTests",
       [
         "ParleyConfiguration", "ParleyMatrix", "ParleyNATS", "ParleyRedis", "ParleyRuntime", "ParleySQLite",
-        "ParleyTestKit",
+        "ParleyTestKit", "ParleyXMPP",
       ]),
     test("TestKitTests", ["ParleyTestKit", "ParleyRuntime"]),
     test("ConformanceTests", ["ParleyConformance", "ParleyRuntime", "ParleyTestKit"]),
@@ -141,6 +147,7 @@ let package = Package(
     test(
       "MatrixTests", ["ParleyMatrix", "ParleyHTTPClient", "ParleyConformance", "ParleyRuntime", "ParleyTestKit"]),
     test("RedisTests", ["ParleyRedis", "ParleyConformance", "ParleyRuntime", "ParleyTLS", "ParleyTestKit"]),
+    test("XMPPTests", ["ParleyXMPP", "ParleyConformance", "ParleyRuntime", "ParleyTLS", "ParleyTestKit", "CSQLite"]),
     test("CoordinationTests", ["ParleyCoordination", "ParleyRuntime", "ParleyConformance", "ParleyTestKit"]),
     test("MCPTests", ["ParleyMCP", "ParleyCoordination", "ParleyRuntime", "ParleyConformance", "ParleyTestKit"]),
     test("ProcessTests", ["ParleyRuntime", "ParleyConformance", "ParleyTestKit", "CSQLite"]),

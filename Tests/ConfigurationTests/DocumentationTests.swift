@@ -3,6 +3,7 @@ import ParleyNATS
 import ParleyRedis
 import ParleyRuntime
 import ParleySQLite
+import ParleyXMPP
 import Testing
 
 @testable import ParleyConfiguration
@@ -46,6 +47,11 @@ import Testing
   @Test func matrixKeys() throws {
     compare(
       try rows(of: "docs/backends/matrix.md", between: "keys"), with: settings(of: MatrixOptions.description.schema))
+  }
+
+  @Test func xmppKeys() throws {
+    compare(
+      try rows(of: "docs/backends/xmpp.md", between: "keys"), with: settings(of: XMPPOptions.description.schema))
   }
 
   // MARK: What is compared
