@@ -32,8 +32,11 @@ let package = Package(
     .executable(name: "parley-floor-nats", targets: ["parley-floor-nats"]),
     .library(name: "ParleyRuntime", targets: ["ParleyRuntime"]),
     .library(name: "ParleySQLite", targets: ["ParleySQLite"]),
+    .library(name: "ParleyHTTPClient", targets: ["ParleyHTTPClient"]),
+    .library(name: "ParleyMatrix", targets: ["ParleyMatrix"]),
     .library(name: "ParleyRedis", targets: ["ParleyRedis"]),
     .library(name: "ParleyNATS", targets: ["ParleyNATS"]),
+    .library(name: "ParleyXMPP", targets: ["ParleyXMPP"]),
     .library(name: "ParleyConformance", targets: ["ParleyConformance"]),
   ],
   dependencies: [
@@ -48,8 +51,12 @@ let package = Package(
     .systemLibrary(name: "CNats", path: "Sources/CNats", providers: [.apt(["libnats-dev", "libssl-dev"])]),
     .systemLibrary(
       name: "COpenSSL", path: "Sources/COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+    .systemLibrary(name: "CExpat", path: "Sources/CExpat", pkgConfig: "expat", providers: [.apt(["libexpat1-dev"])]),
     // Without its pkg-config file, which names a flag that the package manager refuses with a warning.
     .systemLibrary(name: "CHiredis", path: "Sources/CHiredis", providers: [.apt(["libhiredis-dev"])]),
+
+    // Needs libcurl's headers to be built (libcurl4-openssl-dev), and the library only when a request is made.
+    .target(name: "CCurl", path: "Sources/CCurl", cSettings: [.unsafeFlags(["-Wall", "-Werror"])]),
 
     .target(name: "ParleyRuntime", dependencies: ["CLinux"], path: "Sources/Runtime", swiftSettings: strict),
     .target(
@@ -61,7 +68,16 @@ let package = Package(
     .target(
       name: "ParleyTLS", dependencies: ["ParleyRuntime", "COpenSSL"], path: "Sources/TLS", swiftSettings: strict),
     .target(
+      name: "ParleyHTTPClient", dependencies: ["ParleyRuntime", "CCurl"], path: "Sources/HTTPClient",
+      swiftSettings: strict),
+    .target(
+      name: "ParleyMatrix", dependencies: ["ParleyRuntime", "ParleyHTTPClient", "CLinux"],
+      path: "Sources/Plugins/Matrix", swiftSettings: strict),
+    .target(
       name: "ParleyRedis", dependencies: ["ParleyRuntime", "ParleyTLS", "CHiredis"], path: "Sources/Plugins/Redis",
+      swiftSettings: strict),
+    .target(
+      name: "ParleyXMPP", dependencies: ["ParleyRuntime", "ParleyTLS", "CExpat"], path: "Sources/Plugins/XMPP",
       swiftSettings: strict),
     .target(
       name: "ParleyCoordination", dependencies: ["ParleyRuntime"], path: "Sources/Coordination", swiftSettings: strict),
@@ -93,9 +109,8 @@ let package = Package(
     .executableTarget(
       name: "parley-full",
       dependencies: [
-        "ParleyCommands", "ParleyConfiguration", "ParleyHTTPServer", "ParleyMCP", "ParleyNATS", "ParleyRedis",
-        "ParleyRemote",
-        "ParleyRuntime", "ParleySQLiteWiring", "ParleyTLS",
+        "ParleyCommands", "ParleyConfiguration", "ParleyHTTPServer", "ParleyMCP", "ParleyMatrix", "ParleyNATS",
+        "ParleyRedis", "ParleyRemote", "ParleyRuntime", "ParleySQLiteWiring", "ParleyTLS", "ParleyXMPP",
       ],
       path: "Sources/CLI/parley-full",
       swiftSettings: strict),
@@ -125,13 +140,20 @@ let package = Package(
     test("RuntimeTests", ["ParleyRuntime", "ParleyConformance", "ParleyTestKit"]),
     test(
       "ConfigurationTests",
-      ["ParleyConfiguration", "ParleyNATS", "ParleyRedis", "ParleyRuntime", "ParleySQLite", "ParleyTestKit"]),
+      [
+        "ParleyConfiguration", "ParleyMatrix", "ParleyNATS", "ParleyRedis", "ParleyRuntime", "ParleySQLite",
+        "ParleyTestKit", "ParleyXMPP",
+      ]),
     test("TestKitTests", ["ParleyTestKit", "ParleyRuntime"]),
     test("ConformanceTests", ["ParleyConformance", "ParleyRuntime", "ParleyTestKit"]),
     test("SQLiteTests", ["ParleySQLite", "ParleyConformance", "ParleyRuntime", "ParleyTestKit", "CSQLite"]),
     test("NATSTests", ["ParleyNATS", "ParleyConformance", "ParleyRuntime", "ParleyTestKit", "CNats"]),
     test("TLSTests", ["ParleyTLS", "ParleyRuntime", "ParleyTestKit"]),
+    test("HTTPClientTests", ["ParleyHTTPClient", "ParleyRuntime", "ParleyTestKit"]),
+    test(
+      "MatrixTests", ["ParleyMatrix", "ParleyHTTPClient", "ParleyConformance", "ParleyRuntime", "ParleyTestKit"]),
     test("RedisTests", ["ParleyRedis", "ParleyConformance", "ParleyRuntime", "ParleyTLS", "ParleyTestKit"]),
+    test("XMPPTests", ["ParleyXMPP", "ParleyConformance", "ParleyRuntime", "ParleyTLS", "ParleyTestKit", "CSQLite"]),
     test("CoordinationTests", ["ParleyCoordination", "ParleyRuntime", "ParleyConformance", "ParleyTestKit"]),
     test("MCPTests", ["ParleyMCP", "ParleyCoordination", "ParleyRuntime", "ParleyConformance", "ParleyTestKit"]),
     test("HTTPServerTests", ["ParleyHTTPServer", "ParleyRuntime", "ParleyTestKit"]),

@@ -33,7 +33,7 @@ function strip(line,    out, i, c, rest) {
 
 function allowed_imports(path) {
   if (path ~ /^Sources\/Runtime\//) return "CLinux COpenSSL"
-  if (path ~ /^Sources\/Plugins\//) return "ParleyRuntime ParleyTLS C[A-Z][A-Za-z]*"
+  if (path ~ /^Sources\/Plugins\//) return "ParleyRuntime ParleyTLS ParleyHTTPClient C[A-Z][A-Za-z]*"
   if (path ~ /^Sources\/TLS\//) return "ParleyRuntime COpenSSL"
   if (path ~ /^Sources\/Coordination\//) return "ParleyRuntime"
   if (path ~ /^Sources\/MCP\//) return "ParleyRuntime ParleyCoordination"

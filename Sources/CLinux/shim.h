@@ -2,7 +2,9 @@
 #pragma once
 #include <errno.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <poll.h>
+#include <resolv.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdint.h>
@@ -120,3 +122,9 @@ static inline int parley_bound_port(int descriptor) {
 // Both are declared only for _GNU_SOURCE, which module imports do not set.
 static inline int parley_pipe(int *ends) { return (int)syscall(SYS_pipe2, ends, O_CLOEXEC); }
 extern int posix_spawn_file_actions_addchdir_np(posix_spawn_file_actions_t *actions, const char *path);
+
+// res_query(3) is a macro; since glibc 2.34 its function is in the C library. Class IN.
+static inline int parley_dns_query(const char *name, int type, unsigned char *answer, int size) {
+  return res_query(name, 1, type, answer, size);
+}
+static inline int parley_dns_error(void) { return h_errno; }

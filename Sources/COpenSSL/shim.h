@@ -1,6 +1,8 @@
 // OpenSSL's function-like macros, which Swift cannot import.
 #pragma once
 #include <openssl/err.h>
+#include <openssl/hmac.h>
+#include <openssl/rand.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 

@@ -8,15 +8,15 @@ public struct BackendPlugin: Sendable {
   public let make: @Sendable (EventLoop, Settings) throws(SeamError) -> any Backend
   /// Looks at what only this backend knows (files, rights, server settings), for `doctor`.
   public let diagnose: @Sendable (Settings) async -> [Finding]
-  /// Versions of the libraries it uses, for `version`.
-  public let versions: [(name: String, version: String)]
+  /// Versions of the libraries it uses, for `version`; asked only then, since it may load a library.
+  public let versions: @Sendable () -> [(name: String, version: String)]
 
   /// Makes a plugin.
   public init(
     description: BackendDescription,
     make: @escaping @Sendable (EventLoop, Settings) throws(SeamError) -> any Backend,
     diagnose: @escaping @Sendable (Settings) async -> [Finding] = { _ in [] },
-    versions: [(name: String, version: String)] = []
+    versions: @escaping @autoclosure @Sendable () -> [(name: String, version: String)] = []
   ) {
     self.description = description
     self.make = make

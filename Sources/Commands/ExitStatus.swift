@@ -18,6 +18,10 @@ public enum ExitStatus: Int32, Sendable {
   case unavailable = 5
   /// The topic or handle may not be used, or the backend refuses this account.
   case notAllowed = 6
+  /// A task that was waited for failed, or was withdrawn.
+  case taskFailed = 7
+  /// A task that was waited for expired.
+  case taskExpired = 8
 
   /// The one place that maps an error to an exit code.
   static func of(_ error: any Error) -> ExitStatus {
@@ -34,6 +38,7 @@ public enum ExitStatus: Int32, Sendable {
     switch error {
     case .topicNotAllowed, .handleNotAllowed: .notAllowed
     case .badArgument, .overLimit: .usage
+    case .refused: .failed
     case .seam(let error):
       switch error.code {
       case .unavailable, .timedOut, .rateLimited: .unavailable

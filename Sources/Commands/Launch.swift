@@ -77,6 +77,7 @@ enum Launch {
     var setup = Hub.Setup(author: author, topics: configuration.topics)
     setup.postPatterns = configuration.postTopics
     setup.presenceTopic = configuration.presence.topic
+    setup.presenceLifetime = configuration.presence.lifetime
     setup.limits = configuration.limits
     // Both say how long a call may wait: the name that the TypeScript Parley knows, and ours.
     setup.limits.wait = min(configuration.limits.wait, configuration.catchUp.blockMax)

@@ -22,7 +22,8 @@ struct Output: Sendable {
     }
   }
 
-  private func value(_ build: (inout JSONWriter) -> Void) {
+  /// Prints one JSON value on a line of its own; nothing where text is asked for.
+  func value(_ build: (inout JSONWriter) -> Void) {
     guard isJSON else { return }
     var writer = JSONWriter()
     build(&writer)

@@ -69,11 +69,12 @@ struct RootCommand: ParsableCommand {
     abstract: "One shared, durable conversation for people, chat bots and coding agents.",
     discussion: """
       Exit codes: 0 ok, 1 failed, 2 usage, 3 configuration, 4 nothing came within the time, 5 backend unavailable, \
-      6 not allowed.
+      6 not allowed, 7 a task failed, 8 a task expired.
       """,
     version: ParleyVersion.text,
     subcommands: [
       ServeCommand.self, PostCommand.self, FetchCommand.self, WaitCommand.self, TailCommand.self, TopicsCommand.self,
+      UsersCommand.self, TaskCommand.self,
       ConfigCommand.self, DoctorCommand.self, DemoCommand.self, BenchCommand.self, CompletionsCommand.self,
       VersionCommand.self, ProbeCommand.self,
     ],

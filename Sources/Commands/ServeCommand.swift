@@ -1,5 +1,6 @@
 import ArgumentParser
 import ParleyConfiguration
+import ParleyCoordination
 import ParleyMCP
 import ParleyRuntime
 
@@ -68,6 +69,17 @@ struct ServeCommand: ParsableCommand {
     if let failure { throw failure }
   }
 
+  private static func presence(of configuration: Configuration) -> Presence.Options? {
+    guard configuration.presence.isEnabled else { return nil }
+    var options = Presence.Options(
+      heartbeat: configuration.presence.heartbeat, lifetime: configuration.presence.lifetime)
+    options.party = PresenceRecord.Party(rawValue: configuration.presence.kind) ?? .agent
+    options.status = configuration.presence.status
+    options.isExclusive = configuration.identity.isExclusive
+    if configuration.livePush.isEnabled { options.listens = configuration.livePush.mentionFilter ? .mentions : .all }
+    return options
+  }
+
   private static func options(of loaded: LoadedConfiguration) -> StdioServer.Options {
     let configuration = loaded.configuration
     var options = StdioServer.Options(version: ParleyVersion.text)
@@ -77,6 +89,7 @@ struct ServeCommand: ParsableCommand {
     }
     options.catchUp = .init(onStart: configuration.catchUp.onStart, limit: configuration.catchUp.limit)
     options.importMarks = ReadState.load(configuration.statePath)
+    options.presence = presence(of: configuration)
     return options
   }
 }

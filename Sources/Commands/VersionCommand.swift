@@ -14,7 +14,7 @@ struct VersionCommand: ParsableCommand {
     output.line("parley \(ParleyVersion.text)")
     output.line("MCP \(Revision.allCases.map(\.rawValue).joined(separator: ", "))")
     for plugin in Launch.plugins {
-      for item in plugin.versions { output.line("\(plugin.description.name) \(item.name) \(item.version)") }
+      for item in plugin.versions() { output.line("\(plugin.description.name) \(item.name) \(item.version)") }
     }
     let sibling = Launch.carried.sibling.map { name in (name: name, path: try? Siblings.path(of: name)) }
     if let sibling { output.line("\(sibling.name) \(sibling.path ?? "is not installed")") }
@@ -33,7 +33,7 @@ struct VersionCommand: ParsableCommand {
       for plugin in Launch.plugins {
         writer.key(plugin.description.name)
         writer.beginObject()
-        for item in plugin.versions { writer.member(item.name, item.version) }
+        for item in plugin.versions() { writer.member(item.name, item.version) }
         writer.endObject()
       }
       writer.endObject()

@@ -7,6 +7,8 @@ package struct Configuration: Sendable {
     package var handle: Handle
     /// The other handles that a command may post as (`--as`).
     package var mayPostAs: [Handle]
+    /// No other process may use the handle at the same time.
+    package var isExclusive = false
   }
 
   /// How a session learns what came before it started, and how long a fetch may wait.
@@ -32,6 +34,9 @@ package struct Configuration: Sendable {
     package var topic: Topic
     package var heartbeat: Duration
     package var lifetime: Duration
+    /// What others see behind the handle: `agent`, `person` or `bot`.
+    package var kind = "agent"
+    package var status: String?
   }
 
   /// Who may enter by HTTP.
@@ -114,7 +119,8 @@ extension Configuration {
     let presence = settings.block("presence")
     let identity = settings.block("identity")
     self.identity = Identity(
-      handle: Handle(identity.string("handle")), mayPostAs: identity.strings("may_post_as").map(Handle.init))
+      handle: Handle(identity.string("handle")), mayPostAs: identity.strings("may_post_as").map(Handle.init),
+      isExclusive: identity.boolean("exclusive"))
     instanceID = settings.string("instance_id")
     statePath = settings.string("state_path")
     topics = settings.strings("topics").map(Topic.init)
@@ -128,7 +134,8 @@ extension Configuration {
       from: push.strings("from").map(Handle.init))
     self.presence = Presence(
       isEnabled: presence.boolean("enabled"), topic: Topic(presence.string("topic")),
-      heartbeat: .milliseconds(presence.integer("heartbeat_ms")), lifetime: .milliseconds(presence.integer("ttl_ms")))
+      heartbeat: .milliseconds(presence.integer("heartbeat_ms")), lifetime: .milliseconds(presence.integer("ttl_ms")),
+      kind: presence.string("kind"), status: presence.stringIfSet("status"))
     skipsPermissions = settings.block("permissions").boolean("skip_permissions")
     let auth = settings.block("auth")
     authentication =

@@ -85,6 +85,11 @@ struct ConfigurationRules {
     if VisibleText.visible(handle, keepsLines: false) != handle {
       report(path, line, .controlCharacter)
     }
+    // A blank name cannot be told from none, and these two stand for everyone and for Parley itself.
+    let isBlank = handle.unicodeScalars.allSatisfy(\.properties.isWhitespace)
+    if (isBlank && !handle.isEmpty) || ["all", "system"].contains(handle) {
+      report(path, line, .reservedHandle(handle))
+    }
     checkLength(handle, path, line, limit: "limits.handle_bytes")
   }
 

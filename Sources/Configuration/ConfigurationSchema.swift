@@ -45,6 +45,8 @@ package enum ConfigurationSchema {
     Setting("handle", .string(minimumBytes: 1), required: true, "The name that others see."),
     Setting(
       "may_post_as", .strings(minimumCount: 0), default: .strings([]), "Other handles that a command may post as."),
+    Setting(
+      "exclusive", .boolean, default: .boolean(false), "No other process may use the handle at the same time."),
   ])
 
   private static let catchup = SettingsSchema([
@@ -67,6 +69,9 @@ package enum ConfigurationSchema {
     Setting("topic", .string(minimumBytes: 1), default: .string("parley-presence"), "The topic reserved for it."),
     Setting("heartbeat_ms", .integer(1...milliseconds), default: .integer(600_000), "How often it is announced."),
     Setting("ttl_ms", .integer(1...milliseconds), "Silent longer, it is gone; 3 heartbeats unless set."),
+    Setting(
+      "kind", .choice(["agent", "person", "bot"]), default: .string("agent"), "What others see behind the handle."),
+    Setting("status", .string(minimumBytes: 1), "What others see it doing, at most 256 bytes."),
   ])
 
   private static let permissions = SettingsSchema([

@@ -10,6 +10,7 @@ import ParleyRuntime
 final class Participant: @unchecked Sendable {
   let hub: Hub
   let marks: ReadMarks
+  let tasks: Tasks
   /// Where requests without a session stand.
   let inbox: Inbox
   private let importMarks: [Topic: Cursor]?
@@ -31,6 +32,7 @@ final class Participant: @unchecked Sendable {
   init(setup: Hub.Setup, supervisor: Supervisor, options: DoorOptions) throws(HubError) {
     hub = try Hub(setup: setup, supervisor: supervisor)
     marks = ReadMarks(hub: hub)
+    tasks = Tasks(hub: hub)
     importMarks = options.importMarks
     let listeners = Listeners()
     self.listeners = listeners

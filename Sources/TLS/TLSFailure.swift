@@ -35,6 +35,11 @@ struct TLSFailure {
         .unauthorized, native: reason, operation: operation,
         cause: "the server refuses our certificate, or demands one: \(text)")
     }
+    if reason == Int(SSL_R_TLSV1_UNRECOGNIZED_NAME) {
+      return SeamError(
+        .unauthorized, native: reason, operation: operation,
+        cause: "the server has no certificate for '\(serverName)' (\(text))")
+    }
     let cause = reason == Int(SSL_R_WRONG_VERSION_NUMBER) ? "the server does not speak TLS on this port" : text
     return SeamError(.unavailable, native: reason, operation: operation, cause: cause)
   }

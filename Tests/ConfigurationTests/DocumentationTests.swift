@@ -1,7 +1,9 @@
+import ParleyMatrix
 import ParleyNATS
 import ParleyRedis
 import ParleyRuntime
 import ParleySQLite
+import ParleyXMPP
 import Testing
 
 @testable import ParleyConfiguration
@@ -40,6 +42,16 @@ import Testing
   @Test func natsKeys() throws {
     compare(
       try rows(of: "docs/backends/nats.md", between: "keys"), with: settings(of: NATSOptions.description.schema))
+  }
+
+  @Test func matrixKeys() throws {
+    compare(
+      try rows(of: "docs/backends/matrix.md", between: "keys"), with: settings(of: MatrixOptions.description.schema))
+  }
+
+  @Test func xmppKeys() throws {
+    compare(
+      try rows(of: "docs/backends/xmpp.md", between: "keys"), with: settings(of: XMPPOptions.description.schema))
   }
 
   // MARK: What is compared
@@ -94,7 +106,7 @@ import Testing
     case .number(let number): String(number)
     case .boolean(let isTrue): String(isTrue)
     case .strings(let list): "[\(list.joined(separator: ", "))]"
-    case .block: "{}"
+    case .texts, .block: "{}"
     }
   }
 

@@ -41,6 +41,19 @@ import Testing
      "tools": ["wait"], "limits": {"wait_ms": 5, "content_bytes": 10}, "strict": true, "log_level": "debug"}
     """
 
+  @Test func textsUnderNamesOfOnesChoice() throws {
+    let workspace = try Workspace()
+    workspace.environment["ROOM"] = "!a:b"
+    let loaded = try workspace.load(
+      minimal + "backend: remote\nbackend_config:\n  rooms: {general: '${ROOM}', 'a b': \"#c:d\"}\n")
+    #expect(loaded.configuration.backendSettings.texts("rooms") == ["general": "!a:b", "a b": "#c:d"])
+    #expect(try workspace.load(minimal + "backend: remote\n").configuration.backendSettings.texts("rooms").isEmpty)
+    for (text, place) in [("[a]", "rooms"), ("{a: [b]}", "rooms.a"), ("{a: 5}", "rooms.a"), ("{a: ''}", "rooms.a")] {
+      let problems = try workspace.problems(minimal + "backend: remote\nbackend_config:\n  rooms: \(text)\n")
+      #expect(problems.count == 1 && problems[0].contains("backend_config.\(place)"), "\(text): \(problems)")
+    }
+  }
+
   @Test func everyKeyInJSON() throws {
     let workspace = try Workspace()
     workspace.environment["PARLEY_SANDBOX"] = "1"

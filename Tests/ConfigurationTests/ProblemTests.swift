@@ -56,6 +56,10 @@ struct Mistake: Sendable, CustomTestStringConvertible {
       "identity: {handle: a}\ntopics: ['@bob', '~c']\n",
       "2: topics.0: \"@bob\" is a reserved name", "2: topics.1: \"~c\" is a reserved name"),
     Mistake(
+      "identity: {handle: all, may_post_as: [' ', system]}\ntopics: [a]\n",
+      "1: identity.handle: \"all\" is nobody's name", "1: identity.may_post_as.0: \" \" is nobody's name",
+      "1: identity.may_post_as.1: \"system\" is nobody's name"),
+    Mistake(
       "identity: {handle: \"a\\nb\"}\ntopics: [\"x\\0y\"]\n",
       "1: identity.handle: contains a control", "2: topics.0: contains a control"),
     Mistake(adding: "post_topics:\n  - ok-.*\n  - '('\n", "6: post_topics.1: invalid regex: "),

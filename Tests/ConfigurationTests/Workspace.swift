@@ -91,6 +91,7 @@ let remote = BackendDescription(
   schema: SettingsSchema([
     Setting("url", .string(minimumBytes: 1), default: .string("remote://127.0.0.1"), "Where it is."),
     Setting("password", .secret, "What opens it."),
+    Setting("rooms", .texts, "Names of topics."),
   ]))
 
 /// The smallest valid file: four lines.

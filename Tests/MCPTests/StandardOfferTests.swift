@@ -11,7 +11,7 @@ import Testing
     try SessionWorld.run(settings) { world in
       let client = world.client
       try await client.initialize()
-      #expect(try await client.call("tools/list", id: 0)["result"]?["tools"]?.array?.count == 5)
+      #expect(try await client.call("tools/list", id: 0)["result"]?["tools"]?.array?.count == 9)
       _ = try await client.tool("parley_status", id: 1)
       let question = try await world.post("are you there?")
       let meta = try await client.notification("notifications/claude/channel")["params"]?["meta"]

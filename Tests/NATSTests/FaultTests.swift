@@ -160,6 +160,14 @@ import Testing
     #expect(after.verdict.acknowledged == 242)
   }
 
+  @Test func deletedUnderWritersAndReaders() async throws {
+    let after = try await run { scene in try await scene.store.delete(general) }
+    #expect(after.verdict.isClean, "\(after.verdict)")
+    #expect(after.verdict.acknowledged == 242 && after.verdict.removed > 0)
+    #expect(after.gaps.allSatisfy { !$0.isEmpty }, "\(after.gaps)")
+    #expect(after.recovery < .seconds(2), "live again after \(after.recovery)")
+  }
+
   @Test func deletedAndMadeAnew() async throws {
     let store = try await TestStore()
     try await withBackends(store.options, count: 2) { loop, backends in

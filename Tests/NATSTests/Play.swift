@@ -22,6 +22,22 @@ struct Play: Sendable {
   private static let policy = RestartPolicy(
     initialDelay: .milliseconds(50), maximumDelay: .seconds(1), settledAfter: .seconds(1))
 
+  /// A message's stream, by its creation time, and its number there: a stream that is made anew counts from 1 again.
+  private struct Stand: Hashable, Comparable {
+    let generation: String
+    let number: UInt64
+
+    init(_ cursor: Cursor) {
+      let parts = cursor.text.split(separator: ".")
+      generation = String(parts[1])
+      number = UInt64(parts[2]) ?? 0
+    }
+
+    var id: MessageID { MessageID("\(generation).\(number)") }
+
+    static func < (a: Stand, b: Stand) -> Bool { (a.generation, a.number) < (b.generation, b.number) }
+  }
+
   /// One attempted post and how it ended.
   private struct Attempt: Sendable {
     let draft: Draft
@@ -68,7 +84,7 @@ struct Play: Sendable {
     for task in writing { attempts += await task.value }
     let last = try await supervisors[0].post(draft("the end", by: "w0"), deadline: deadline)
     for log in logs {
-      guard await log.recorder.wait(until: deadline, for: { $0.messages.last?.id == last.id }) else {
+      guard await log.recorder.wait(until: deadline, for: { $0.messages.last?.cursor == last.cursor }) else {
         throw ConformanceFailure("a reader has \(log.recorder.messages.count) messages and not the last")
       }
     }
@@ -116,43 +132,48 @@ struct Play: Sendable {
   ) async throws -> Verdict {
     var checker = HistoryChecker()
     let last = checker.attempt(writer: "w0", key: "the end", content: "the end")
-    var known: [UInt64: String] = [UInt64(end.id.text) ?? 0: "the end"]
+    var known: [Stand: String] = [Stand(end.cursor): "the end"]
     for (number, attempt) in attempts.enumerated() {
       let post = checker.attempt(
         writer: attempt.draft.author.handle.name, key: "\(number)", content: attempt.draft.content)
       switch attempt.result {
       case .success(let receipt):
-        checker.acknowledge(post, id: receipt.id)
-        known[UInt64(receipt.id.text) ?? 0] = attempt.draft.content
+        checker.acknowledge(post, id: Stand(receipt.cursor).id)
+        known[Stand(receipt.cursor)] = attempt.draft.content
       case .failure(let error) where error.code == .outcomeUnknown: checker.leaveUnknown(post)
       case .failure: checker.fail(post)
       }
     }
-    checker.acknowledge(last, id: end.id)
+    checker.acknowledge(last, id: Stand(end.cursor).id)
     for (index, log) in logs.enumerated() {
       let reader = checker.addReader("reader \(index)")
-      for delivery in log.recorder.deliveries { checker.deliver(delivery, to: reader) }
+      for delivery in log.recorder.deliveries {
+        guard case .message(let message) = delivery else {
+          checker.tellGap(to: reader)
+          continue
+        }
+        checker.deliver(id: Stand(message.cursor).id, content: message.content, to: reader)
+        known[Stand(message.cursor)] = message.content
+      }
       checker.expectComplete(reader)
-      for message in log.recorder.messages { known[UInt64(message.id.text) ?? 0] = message.content }
     }
     // What is not in the log any more was purged: nothing else is ever told as acknowledged and not there.
-    var present: Set<MessageID> = []
+    var present: Set<Stand> = []
     var cursor = Cursor("0")
     while true {
       let page = try await supervisor.fetch(FetchRequest(general, .after(cursor), limit: 1000), deadline: deadline)
       for message in page.messages {
-        present.insert(message.id)
-        known[UInt64(message.id.text) ?? 0] = message.content
+        present.insert(Stand(message.cursor))
+        known[Stand(message.cursor)] = message.content
       }
       cursor = page.next
       if !page.hasMore { break }
     }
-    let first = present.compactMap { UInt64($0.text) }.min() ?? .max
-    let entries = known.sorted { $0.key < $1.key }.compactMap { number, content -> HistoryChecker.Entry? in
-      let id = MessageID(String(number))
+    let first = present.min()
+    let entries = known.sorted { $0.key < $1.key }.compactMap { stand, content -> HistoryChecker.Entry? in
       // Only what lies before the oldest there is can have been purged; a hole inside would be a loss.
-      guard present.contains(id) || number < first else { return nil }
-      return HistoryChecker.Entry(id: id, content: content, isRemoved: !present.contains(id))
+      guard present.contains(stand) || first.map({ stand < $0 }) ?? true else { return nil }
+      return HistoryChecker.Entry(id: stand.id, content: content, isRemoved: !present.contains(stand))
     }
     return checker.verdict(log: entries)
   }

@@ -29,14 +29,6 @@ import Testing
     #expect(names.allSatisfy { $0.utf8.count <= 255 })
   }
 
-  @Test(
-    "SHA-1 as in FIPS 180",
-    arguments: [
-      ("", "da39a3ee5e6b4b0d3255bfef95601890afd80709"), ("abc", "a9993e364706816aba3e25717850c26c9cd0d89d"),
-      ("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", "84983e441c3bd26ebaae4aa1f95129e5e54670f1"),
-    ])
-  func sha1(_ text: String, _ digest: String) { #expect(SHA1.hex(Array(text.utf8)) == digest) }
-
   @Test func deliveries() throws {
     let plain = try #require(Delivered(Array("$JS.ACK.S.parley-x-7.1.42.3.1700000000123456789.0".utf8)))
     #expect(plain.sequence == 42 && plain.consumerSequence == 3 && plain.nanoseconds == 1_700_000_000_123_456_789)

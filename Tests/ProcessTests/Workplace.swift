@@ -70,6 +70,19 @@ final class Workplace: Sendable {
     return Run(status: status, output: process.outputLines, errors: process.errorLines)
   }
 
+  /// Runs a command that prints JSON, and returns every line of it.
+  func runJSONLines(_ arguments: String...) async -> [JSONValue] {
+    do {
+      let process = try start(arguments)
+      process.closeInput()
+      _ = await process.waitForExit(until: soon)
+      return process.outputLines.compactMap { try? JSONValue(parsing: $0) }
+    } catch {
+      Issue.record("\(error)")
+      return []
+    }
+  }
+
   var soon: LoopInstant { loop.now.advanced(by: .seconds(30)) }
 
   /// Runs a test's body on a loop of its own, in a fresh workplace.

@@ -17,7 +17,9 @@ import Testing
       let id = try #require(fields["Mcp-Session-Id"])
       #expect(id.utf8.count >= 32 && id.utf8.allSatisfy { (0x21...0x7E).contains($0) })
       let list = try await world.request("POST", "/mcp", fields, RemoteWorld.legacy("tools/list"))
-      #expect(list.message?["result"]?["tools"]?.array?.count == 5 && list.message?["result"]?["resultType"] == nil)
+      #expect(
+        list.message?["result"]?["tools"]?.array?.count == StandardTools.all.count
+          && list.message?["result"]?["resultType"] == nil)
       #expect(list.fields["mcp-session-id"] == id)
       let posted = try await world.request(
         "POST", "/mcp", fields, Self.call("parley_post", ["topic": "general", "content": "hello"]))

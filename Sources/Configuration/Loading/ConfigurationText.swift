@@ -31,6 +31,10 @@ struct ConfigurationText {
     case .number(let number): return "\(number)"
     case .boolean(let value): return "\(value)"
     case .strings(let items): return "[" + items.map(scalar).joined(separator: ", ") + "]"
+    case .texts(let items):
+      return "{"
+        + items.sorted { $0.key < $1.key }.map { quoted($0.key) + ": " + scalar($0.value) }.joined(separator: ", ")
+        + "}"
     case .block: return "{}"
     }
   }

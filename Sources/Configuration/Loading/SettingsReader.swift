@@ -112,6 +112,17 @@ struct SettingsReader {
       if valid.count == items.count { entry.value = .strings(valid) }
       if texts.contains(where: { $0?.isExpanded == true }) { entry.origin = .variable(line: node.mark.line) }
       entry.elementLines = items.map(\.mark.line)
+    case .texts:
+      guard case .mapping(let items) = node.value else {
+        report(node, path, .wrongType(expected: "a block of names and texts", found: describe(node)))
+        return entry
+      }
+      let texts = items.map { item in
+        (item.key, string(item.value, path: join(path, item.key), expected: "a string", minimumBytes: 1))
+      }
+      let valid = texts.compactMap { name, text in text.map { (name, $0.text) } }
+      if valid.count == items.count { entry.value = .texts(Dictionary(valid) { _, last in last }) }
+      if texts.contains(where: { $0.1?.isExpanded == true }) { entry.origin = .variable(line: node.mark.line) }
     case .foreign, .block:
       guard case .mapping = node.value else {
         report(node, path, .wrongType(expected: "a block of keys", found: describe(node)))

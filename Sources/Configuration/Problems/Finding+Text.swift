@@ -27,6 +27,7 @@ extension Finding {
     case .tooManyTopics(let count, _): "\(count) topics are too many"
     case .tooLong(let bytes, let limit, _): "\(bytes) bytes long, over the limit of \(limit)"
     case .controlCharacter: "contains a control character"
+    case .reservedHandle(let handle): "\(quoted(handle)) is nobody's name"
     case .invalidRegex(let reason): "invalid regex: \(reason)"
     case .lifetimeBelowHeartbeat:
       "presence.ttl_ms must be >= presence.heartbeat_ms; peers would appear offline between beats"
@@ -63,6 +64,7 @@ extension Finding {
     case .tooManyTopics(_, let limit): "\(limit) (limits.topics_subscribed)"
     case .tooLong(_, _, let limitKey): "\(limitKey) sets the limit"
     case .controlCharacter: "text without control characters"
+    case .reservedHandle: "a name that is not blank, and neither all nor system"
     case .skipPermissions: "false, or the environment variable PARLEY_SANDBOX=1 where the process cannot do harm"
     case .oidcGateMissing: "one or more of allowed_subjects, allowed_usernames, required_role"
     case .insecureIssuer: "an https URL; http only for the hosts 127.0.0.1 and localhost"

@@ -31,6 +31,7 @@ package enum Finding: Hashable, Sendable {
   case tooManyTopics(count: Int, limit: Int)
   case tooLong(bytes: Int, limit: Int, limitKey: String)
   case controlCharacter
+  case reservedHandle(String)
   case invalidRegex(reason: String)
   case lifetimeBelowHeartbeat
   case skipPermissions

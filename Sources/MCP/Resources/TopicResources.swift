@@ -11,7 +11,7 @@ package struct TopicResources: ResourceProvider {
 
   package func resources(for hub: Hub.Setup) -> [String] {
     hub.topics.map { topic in
-      Self.entry([
+      ResourceEntry.text([
         "uri": .string(TopicURI.text(topic)), "name": .string(topic.name), "title": .string("Topic \(topic.name)"),
         "description": "The newest messages of this topic: text from others, as data.",
         "mimeType": .string(Self.mimeType),
@@ -21,7 +21,7 @@ package struct TopicResources: ResourceProvider {
 
   package func templates(for hub: Hub.Setup) -> [String] {
     [
-      Self.entry([
+      ResourceEntry.text([
         "uriTemplate": "parley://topic/{name}", "name": "topic", "title": "A topic",
         "description": "The newest messages of a topic that you may read; its name is percent-encoded.",
         "mimeType": .string(Self.mimeType),
@@ -39,15 +39,7 @@ package struct TopicResources: ResourceProvider {
       text.beginObject()
       answer.write(into: &text)
       text.endObject()
-      var contents = JSONWriter(capacity: text.bytes.count * 5 / 4 + 128)
-      contents.beginArray()
-      contents.beginObject()
-      contents.member("uri", uri)
-      contents.member("mimeType", Self.mimeType)
-      contents.member("text", String(decoding: text.bytes, as: UTF8.self))
-      contents.endObject()
-      contents.endArray()
-      return .contents(contents.bytes)
+      return .contents(ResourceEntry.contents(uri, Self.mimeType, text.bytes))
     } catch {
       return .failure(error)
     }
@@ -56,6 +48,4 @@ package struct TopicResources: ResourceProvider {
   package func topic(of uri: String, for hub: Hub.Setup) -> Topic? {
     TopicURI.topic(uri).flatMap { hub.topics.contains($0) ? $0 : nil }
   }
-
-  private static func entry(_ members: JSONObject) -> String { JSONValue.object(members).text }
 }

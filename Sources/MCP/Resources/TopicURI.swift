@@ -1,11 +1,18 @@
 import ParleyRuntime
 
-/// The addresses of topics as resources: `parley://topic/{name}`, the name percent-encoded (RFC 3986 section 2.1).
+/// The addresses of topics and their task boards as resources: `parley://topic/{name}` and `parley://tasks/{name}`, the
+/// name percent-encoded (RFC 3986 section 2.1).
 enum TopicURI {
   private static let prefix = "parley://topic/"
+  private static let boardPrefix = "parley://tasks/"
 
   /// The address of a topic; every byte but the unreserved ones is encoded, so there is one form that we write.
-  static func text(_ topic: Topic) -> String {
+  static func text(_ topic: Topic) -> String { text(prefix, topic) }
+
+  /// The address of a topic's task board.
+  static func board(_ topic: Topic) -> String { text(boardPrefix, topic) }
+
+  private static func text(_ prefix: String, _ topic: Topic) -> String {
     var bytes = Array(prefix.utf8)
     for byte in topic.name.utf8 {
       if isUnreserved(byte) {
@@ -18,7 +25,12 @@ enum TopicURI {
   }
 
   /// The topic of an address, however much of its name is encoded; nil for anything else.
-  static func topic(_ uri: String) -> Topic? {
+  static func topic(_ uri: String) -> Topic? { topic(uri, behind: prefix) }
+
+  /// The topic of a task board's address; nil for anything else.
+  static func boardTopic(_ uri: String) -> Topic? { topic(uri, behind: boardPrefix) }
+
+  private static func topic(_ uri: String, behind prefix: String) -> Topic? {
     guard uri.hasPrefix(prefix) else { return nil }
     var name: [UInt8] = []
     var rest = uri.utf8.dropFirst(prefix.utf8.count)

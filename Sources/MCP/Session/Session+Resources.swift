@@ -100,7 +100,7 @@ extension RPCError {
   /// What the backend or the rules say, where no tool result can.
   init(_ error: HubError) {
     switch error {
-    case .topicNotAllowed, .handleNotAllowed, .overLimit, .badArgument:
+    case .topicNotAllowed, .handleNotAllowed, .overLimit, .badArgument, .refused:
       self.init(.invalidParams, error.description)
     case .seam: self.init(.internalError, error.description)
     }

@@ -50,9 +50,11 @@ extension Session {
   /// What every call may use.
   func context(for call: Call, _ serial: UInt64, reportsProgress: Bool) -> CallContext {
     guard reportsProgress, let token = call.progressToken else {
-      return CallContext(hub: setup.hub, inbox: setup.inbox, marks: setup.marks, progress: { _, _, _ in })
+      return CallContext(
+        hub: setup.hub, inbox: setup.inbox, marks: setup.marks, tasks: setup.tasks, progress: { _, _, _ in })
     }
-    return CallContext(hub: setup.hub, inbox: setup.inbox, marks: setup.marks) { [weak self, loop] done, total, text in
+    return CallContext(hub: setup.hub, inbox: setup.inbox, marks: setup.marks, tasks: setup.tasks) {
+      [weak self, loop] done, total, text in
       let report: @Sendable () -> Void = { [weak self] in
         self?.assumeIsolated { $0.progress(call, serial, token, done, total, text) }
       }

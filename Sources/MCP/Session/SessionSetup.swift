@@ -14,10 +14,12 @@ package struct SessionSetup: Sendable {
   package var hub: Hub
   package var inbox: Inbox
   package var marks: ReadMarks
+  package var tasks: Tasks
 
   package init(
     name: String, version: String, isChannel: Bool, tools: [any Tool], resources: (any ResourceProvider)?,
-    prompts: (any PromptProvider)?, hub: Hub, inbox: Inbox, marks: ReadMarks
+    prompts: (any PromptProvider)?, hub: Hub, inbox: Inbox, marks: ReadMarks,
+    tasks: Tasks
   ) {
     self.name = name
     self.version = version
@@ -28,6 +30,7 @@ package struct SessionSetup: Sendable {
     self.hub = hub
     self.inbox = inbox
     self.marks = marks
+    self.tasks = tasks
   }
 
   var limits: Limits { hub.setup.limits }

@@ -84,7 +84,7 @@ package struct StatusTool: Tool {
 
 extension JSONWriter {
   /// Writes a member that is an array of strings.
-  fileprivate mutating func strings(_ name: String, _ values: [String]) {
+  mutating func strings(_ name: String, _ values: [String]) {
     key(name)
     beginArray()
     for value in values { string(value) }

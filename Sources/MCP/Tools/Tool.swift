@@ -44,15 +44,19 @@ package struct CallContext: Sendable {
   package let inbox: Inbox
   /// The participant's read marks.
   package let marks: ReadMarks
+  /// The tasks of the topics that it works on.
+  package let tasks: Tasks
   /// Reports progress of this call to a client that asked for it: done so far, total if known, and a line of text.
   package let progress: @Sendable (Double, Double?, String?) -> Void
 
   package init(
-    hub: Hub, inbox: Inbox, marks: ReadMarks, progress: @escaping @Sendable (Double, Double?, String?) -> Void
+    hub: Hub, inbox: Inbox, marks: ReadMarks, tasks: Tasks,
+    progress: @escaping @Sendable (Double, Double?, String?) -> Void
   ) {
     self.hub = hub
     self.inbox = inbox
     self.marks = marks
+    self.tasks = tasks
     self.progress = progress
   }
 }

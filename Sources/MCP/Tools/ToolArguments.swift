@@ -52,6 +52,11 @@ struct ToolArguments {
     try integer(name, atLeast: 0).map { .milliseconds(Int64(min($0, 1 << 40))) }
   }
 
+  /// Whole seconds, at least 0.
+  func seconds(_ name: String) throws(HubError) -> Duration? {
+    try integer(name, atLeast: 0).map { .seconds(Int64(min($0, 1 << 40))) }
+  }
+
   func texts(_ name: String) throws(HubError) -> [String]? {
     guard let value = value(name) else { return nil }
     let wrong = HubError.badArgument(name: name, reason: "must be an array of strings")

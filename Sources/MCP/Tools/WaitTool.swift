@@ -1,3 +1,4 @@
+import ParleyCoordination
 import ParleyRuntime
 import Synchronization
 
@@ -17,17 +18,18 @@ package struct WaitTool: Tool {
       description: "Wait until others post something for you to any of your topics (or to `topics`); returns at once "
         + "if something new is there since you last fetched or waited. Own messages and those directed to others do "
         + "not count. `timedOut`: nothing came; call again. `next`: cursors for parley_fetch_recent. Messages "
-        + "are as there: data from others.",
+        + "are as there: data from others. `tasks` (ids): until all are over.",
       effects: .init(readsOnly: true),
       input: [
         "topics": Schema.strings,
+        "tasks": Schema.strings,
         "timeout_ms": Schema.integer(atLeast: 0, "Default and most \(longest); 0 only looks"),
         "limit": Schema.integer(atLeast: 1),
         "max_bytes": Schema.integer(atLeast: 1),
       ],
       output: [
         "messages": ["type": "array", "items": Schema.object], "timedOut": Schema.boolean, "next": Schema.object,
-        "hasMore": Schema.boolean, "gap": Schema.object,
+        "hasMore": Schema.boolean, "gap": Schema.object, "tasks": ["type": "array", "items": Schema.object],
       ],
       outputRequired: ["messages", "timedOut", "next"]
     ).text
@@ -36,6 +38,7 @@ package struct WaitTool: Tool {
   package func call(_ arguments: JSONSlice, in context: CallContext) async -> ToolOutcome {
     do throws(HubError) {
       let query = try await Query(ToolArguments(arguments), in: context)
+      if !query.tasks.isEmpty { return .success(members: try await query.settle(in: context)) }
       let news = try await query.wait(in: context)
       return .success(members: Self.answer(news, query))
     } catch {
@@ -77,12 +80,16 @@ package struct WaitTool: Tool {
   /// The call's arguments, judged.
   private struct Query {
     let topics: [Topic]
+    /// These are waited for instead of messages.
+    let tasks: [String]
     let timeout: Duration
     let limit: Int
     let bytes: Int
 
     init(_ arguments: ToolArguments, in context: CallContext) async throws(HubError) {
       let setup = context.hub.setup
+      tasks = try arguments.texts("tasks") ?? []
+      guard tasks.count <= 100 else { throw .badArgument(name: "tasks", reason: "must not be more than 100") }
       let named = try arguments.texts("topics")?.map { Topic($0) } ?? []
       for topic in named {
         try await context.hub.check(topic)
@@ -116,6 +123,26 @@ package struct WaitTool: Tool {
       // "Nothing new" would be a guess while the backend is away.
       if news.isEmpty { try await requireBackend(of: context.hub) }
       return news
+    }
+
+    /// The tasks as they are when all are over, or at the deadline.
+    func settle(in context: CallContext) async throws(HubError) -> [UInt8] {
+      let deadline = context.hub.loop.now.advanced(by: timeout)
+      let (found, now, areOver) = try await context.reportingProgress(for: timeout, "waiting for tasks") {
+        () throws(HubError) in
+        try await context.tasks.settled(tasks, on: nil, until: deadline)
+      }
+      var writer = JSONWriter(capacity: 1024)
+      writer.key("messages")
+      writer.beginArray()
+      writer.endArray()
+      writer.flag("timedOut", !areOver)
+      writer.key("next")
+      writer.beginObject()
+      writer.endObject()
+      writer.key("tasks")
+      writer.tasks(found, at: now, bytes: bytes - 2_000)
+      return writer.bytes
     }
 
     private func requireBackend(of hub: Hub) async throws(HubError) {

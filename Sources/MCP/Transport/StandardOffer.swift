@@ -13,6 +13,7 @@ extension StdioServer.Offer {
     let tools = StandardTools.all.filter {
       names.isEmpty || names.contains($0.name) || names.contains(StandardTools.shortName(of: $0))
     }
-    return Self(tools: tools, resources: TopicResources(), prompts: StandardPrompts())
+    return Self(
+      tools: tools, resources: CombinedResources(TopicResources(), TaskResources()), prompts: StandardPrompts())
   }
 }

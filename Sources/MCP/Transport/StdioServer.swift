@@ -14,6 +14,8 @@ package actor StdioServer: LoopActor {
     package var catchUp = CatchUp()
     /// Marks to take over from another program, once, where the participant has none yet.
     package var importMarks: [Topic: Cursor]?
+    /// How the process announces itself; nil where it does not.
+    package var presence: Presence.Options?
 
     package init(version: String) { self.version = version }
   }
@@ -87,6 +89,9 @@ package actor StdioServer: LoopActor {
   private let hub: Hub
   private let offer: Offer
   private let marks: ReadMarks
+  private let tasks: Tasks
+  private let presence: Presence?
+  private let answers: TaskAnswers?
   private let ending: Waiters<End>
   private let endTicket: UInt64
   private var end: End?
@@ -110,6 +115,9 @@ package actor StdioServer: LoopActor {
     self.streams = streams
     hub = try Hub(setup: setup, supervisor: supervisor)
     marks = ReadMarks(hub: hub)
+    tasks = Tasks(hub: hub)
+    presence = options.presence.map { [hub] in Presence(hub: hub, options: $0) }
+    answers = presence.map { [hub, tasks] in TaskAnswers(hub: hub, tasks: tasks, presence: $0) }
     ending = Waiters(loop: supervisor.loop)
     endTicket = ending.ticket()
   }
@@ -123,8 +131,9 @@ package actor StdioServer: LoopActor {
     let wiring = try wire()
     let connection = loop.spawn { [supervisor] in await supervisor.run() }
     let catchUp = loop.spawn { [self] in await startInbox(wiring.inbox) }
+    let beating = presence.map { presence in loop.spawn { await presence.run() } }
     if end == nil, case .cancelled = await ending.wait(endTicket, until: nil) { end = .cancelled }
-    await finish(wiring, connection: connection, catchUp: catchUp)
+    await finish(wiring, connection: connection, others: [catchUp, beating].compactMap { $0 })
     if case .failure(let error)? = end { throw error }
   }
 
@@ -154,7 +163,8 @@ package actor StdioServer: LoopActor {
     let session = Session(
       setup: SessionSetup(
         name: options.name, version: options.version, isChannel: options.livePush != nil, tools: offer.tools,
-        resources: offer.resources, prompts: offer.prompts, hub: hub, inbox: inbox, marks: marks),
+        resources: offer.resources, prompts: offer.prompts, hub: hub, inbox: inbox, marks: marks,
+        tasks: tasks),
       subscriptions: subscriptions, opened: { feed.open() }, output: output)
     let reader = LineReader(loop: loop, descriptor: streams.input, limit: hub.setup.limits.lineBytes) {
       [weak self] event in self?.take(event, for: session, writer)
@@ -183,6 +193,7 @@ package actor StdioServer: LoopActor {
       if isLive { feed.push(event) }
     }
     inbox.changed = { subscriptions.changed($0) }
+    if let answers { inbox.arrived = { message in answers.assumeIsolated { $0.take(message) } } }
     return inbox
   }
 
@@ -232,15 +243,23 @@ package actor StdioServer: LoopActor {
   }
 
   /// Answers that are nearly there still go out after the end of input; signals wait for nothing but whole lines.
-  private func finish(_ wiring: Wiring, connection: Task<Void, Never>, catchUp: Task<Void, Never>) async {
+  private func finish(_ wiring: Wiring, connection: Task<Void, Never>, others: [Task<Void, Never>]) async {
     wiring.reader.stop()
     if case .input? = end { await wiring.session.settle(until: loop.now.advanced(by: Self.settling)) }
     await wiring.session.end()
-    await wiring.writer.emptied(until: loop.now.advanced(by: Self.closing))
+    for task in others { task.cancel() }
+    await answers?.stop()
+    let farewell = loop.spawn { [presence] in
+      // After the beat that may be under way: the goodbye is the last word.
+      for task in others { await task.value }
+      await presence?.sayGoodbye(within: Self.closing)
+    }
+    let closing = loop.now.advanced(by: Self.closing)
+    await wiring.writer.emptied(until: closing)
     wiring.writer.close()
-    catchUp.cancel()
+    await join([farewell], until: closing)
     connection.cancel()
-    await join([catchUp, connection], until: loop.now.advanced(by: Self.closing))
+    await join([connection], until: loop.now.advanced(by: Self.closing))
     wiring.process?.stop()
   }
 

@@ -32,7 +32,7 @@ struct TopicNames: Hashable, Sendable {
       folded.append(isForbidden ? "_" : scalar)
     }
     if !isChanged, name.utf8.count <= room { return name }
-    let mark = "-" + SHA1.hex(Array(name.utf8)).prefix(10)
+    let mark = "-" + SHA1.hexadecimal(name, digits: 10)
     var text = String(folded)
     while text.utf8.count + mark.utf8.count > room { text.unicodeScalars.removeLast() }
     return text + mark

@@ -1,3 +1,4 @@
+import ParleyCoordination
 import ParleyHTTPServer
 import ParleyMCP
 import ParleyRuntime
@@ -192,6 +193,7 @@ final class MCPEndpoint: @unchecked Sendable {
     var sessionSetup = setup
     sessionSetup.isChannel = options.livePush != nil
     sessionSetup.hub = hub
+    sessionSetup.tasks = Tasks(hub: hub)
     sessionSetup.inbox = inbox
     session.begin(sessionSetup, inbox: inbox, feed: feed, subscriptions: subscriptions)
     participant.begin(inbox)

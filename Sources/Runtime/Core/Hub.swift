@@ -12,6 +12,8 @@ public actor Hub: LoopActor {
     public var postPatterns: [String] = []
     /// The reserved topic of presence records.
     public var presenceTopic = Topic("parley-presence")
+    /// Silent for so long, a participant whose records do not say it counts as gone.
+    public var presenceLifetime: Duration = .seconds(1800)
     /// What is accepted.
     public var limits = Limits()
     /// How long a call waits for the backend before it fails with the backend's cause.
@@ -32,6 +34,17 @@ public actor Hub: LoopActor {
   private let allowlist: Allowlist
   private var lastKey: UInt64 = 0
   private let keyPrefix: String
+  private var gate = Gate.open
+  private let gateChanges: Waiters<Void>
+
+  /// Whether the participant may post now.
+  package enum Gate: Hashable, Sendable {
+    case open
+    /// Not known yet: posts wait for it, as they wait for the backend.
+    case pending
+    /// Posts fail with this.
+    case closed(HubError)
+  }
 
   /// Makes a hub on the supervisor's loop; throws `badArgument` when a pattern does not compile.
   public init(setup: Setup, supervisor: Supervisor) throws(HubError) {
@@ -39,12 +52,22 @@ public actor Hub: LoopActor {
     self.setup = setup
     self.supervisor = supervisor
     keyPrefix = setup.author.instance + "-"
+    gateChanges = Waiters(loop: supervisor.loop)
     allowlist = try Allowlist(
       topics: setup.topics, postPatterns: setup.postPatterns, presenceTopic: setup.presenceTopic)
   }
 
   /// Whether the participant may post to and fetch from a topic.
   public func permits(_ topic: Topic) -> Bool { allowlist.permits(topic) }
+
+  /// Opens or closes posting, for whoever keeps the lease on the participant's handle.
+  package func setGate(_ gate: Gate) {
+    self.gate = gate
+    if gate != .pending { gateChanges.resumeAll(()) }
+  }
+
+  /// Runs a synchronous body on the hub's loop.
+  package func perform<Value: Sendable>(_ body: @Sendable () -> Value) -> Value { body() }
 
   /// Stores a message of the participant, checked against allowlist and limits; waits for the backend up to the
   /// setup's patience. A cancelled call is withdrawn where it was not yet on its way.
@@ -60,6 +83,16 @@ public actor Hub: LoopActor {
     } catch {
       return reply(.failure(error))
     }
+    guard gate == .open else {
+      loop.spawn {
+        do throws(HubError) {
+          reply(.success(try await self.postUnchecked(request)))
+        } catch {
+          reply(.failure(error))
+        }
+      }
+      return
+    }
     let deadline = deadline(request.patience)
     let draft = draft(request)
     supervisor.assumeIsolated { supervisor in
@@ -68,11 +101,31 @@ public actor Hub: LoopActor {
   }
 
   /// Stores an event of a coordination part: reserved topics and `parley.` attributes are allowed.
-  package func postUnchecked(_ request: PostRequest) async throws(HubError) -> Receipt {
+  ///
+  /// `passesGate` is for the presence records by which the gate is opened.
+  package func postUnchecked(_ request: PostRequest, passesGate: Bool = false) async throws(HubError) -> Receipt {
+    let deadline = deadline(request.patience)
+    if !passesGate { try await awaitGate(until: deadline) }
     do throws(SeamError) {
-      return try await supervisor.post(draft(request), deadline: deadline(request.patience))
+      return try await supervisor.post(draft(request), deadline: deadline)
     } catch {
       throw .seam(error)
+    }
+  }
+
+  private func awaitGate(until deadline: LoopInstant) async throws(HubError) {
+    while true {
+      switch gate {
+      case .open: return
+      case .closed(let error): throw error
+      case .pending:
+        guard case .value = await gateChanges.wait(gateChanges.ticket(), until: deadline) else {
+          throw .seam(
+            SeamError(
+              .unavailable, operation: "post",
+              cause: "it is not known yet whether another process uses the handle \"\(setup.author.handle.name)\""))
+        }
+      }
     }
   }
 

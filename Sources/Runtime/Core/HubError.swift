@@ -8,6 +8,8 @@ public enum HubError: Error, Hashable, Sendable, CustomStringConvertible {
   case overLimit(what: String, bytes: Int, limit: Int)
   /// An argument cannot be used: which, and why.
   case badArgument(name: String, reason: String)
+  /// A rule of a coordination part refuses it: a stable code, and why.
+  case refused(code: String, reason: String)
   /// The backend failed.
   case seam(SeamError)
 
@@ -17,6 +19,7 @@ public enum HubError: Error, Hashable, Sendable, CustomStringConvertible {
     case .handleNotAllowed(let handle): "may not post as \"\(handle.name)\": it is not in identity.may_post_as"
     case .overLimit(let what, let bytes, let limit): "\(what) too large: \(bytes) bytes, the limit is \(limit)"
     case .badArgument(let name, let reason): "\(name): \(reason)"
+    case .refused(_, let reason): reason
     case .seam(let error): Self.text(of: error)
     }
   }
@@ -28,6 +31,7 @@ public enum HubError: Error, Hashable, Sendable, CustomStringConvertible {
     case .handleNotAllowed: "handleNotAllowed"
     case .overLimit: "tooLarge"
     case .badArgument: "invalidRequest"
+    case .refused(let code, _): code
     case .seam(let error): error.code.name
     }
   }

@@ -41,6 +41,8 @@ public actor Inbox: LoopActor {
     public var changed: (@Sendable (Topic) -> Void)?
     /// `changed` is called for what this very process posted, and for what is directed to others, too.
     public var tellsEveryChange = false
+    /// Called on the loop with every message that comes while the topics are followed, whoever sent it.
+    public var arrived: (@Sendable (Message) -> Void)?
 
     /// Options without push.
     public init(filter: PushFilter) { self.filter = filter }
@@ -189,6 +191,7 @@ public actor Inbox: LoopActor {
     switch delivery {
     case .gap(let gap): options.push?(.gap(gap))
     case .message(let message):
+      options.arrived?(message)
       guard options.filter.concerns(message) else {
         if options.tellsEveryChange { options.changed?(topic) }
         // Nothing for this session: a waiting place just before it steps over it.

@@ -127,13 +127,16 @@ public struct BackendTraits: Hashable, Sendable {
   public var authenticatesSenders: Bool
   /// The server enforces keys while the message exists (`.always`), for a window, or leaves it to readers.
   public var keyWindow: KeyWindow
+  /// How fine `storedAt` is: 1 ms, or coarser where the server's stamps are.
+  public var timeResolution: Duration
   /// Things that doctor and status should tell, for example known faults of the server's version.
   public var notes: [String]
 
   /// Makes traits.
   public init(
     name: String, location: String, durability: Durability, contentLimit: Int? = nil,
-    authenticatesSenders: Bool = false, keyWindow: KeyWindow, notes: [String] = []
+    authenticatesSenders: Bool = false, keyWindow: KeyWindow, timeResolution: Duration = .milliseconds(1),
+    notes: [String] = []
   ) {
     self.name = name
     self.location = location
@@ -141,6 +144,7 @@ public struct BackendTraits: Hashable, Sendable {
     self.contentLimit = contentLimit
     self.authenticatesSenders = authenticatesSenders
     self.keyWindow = keyWindow
+    self.timeResolution = timeResolution
     self.notes = notes
   }
 

@@ -30,6 +30,8 @@ public struct Setting: Sendable {
     case strings(minimumCount: Int)
     /// A text, or a list of at least one, none of them empty; a list either way.
     case oneOrMoreStrings
+    /// A block of texts under names that the writer chooses, none of them empty.
+    case texts
     /// The path of a file; a relative one starts at the process's working directory.
     case path
     /// Text that is never shown. `<name>_file` may name a file that holds it instead.
@@ -79,6 +81,7 @@ public enum SettingValue: Hashable, Sendable {
   case number(Double)
   case boolean(Bool)
   case strings([String])
+  case texts([String: String])
   case block(Settings)
 }
 
@@ -138,6 +141,10 @@ public struct Settings: Hashable, Sendable {
   /// A list of texts, or nil when the key was left out.
   public func stringsIfSet(_ name: String) -> [String]? {
     if case .strings(let value) = values[name] { value } else { nil }
+  }
+  /// Texts by name; none when the key was left out.
+  public func texts(_ name: String) -> [String: String] {
+    if case .texts(let value) = values[name] { value } else { [:] }
   }
   /// A block.
   public func block(_ name: String) -> Settings { present(blockIfSet(name), name) }

@@ -13,6 +13,7 @@ struct ToolRoom: Sendable {
   let bob: Hub
   let inbox: Inbox
   let marks: ReadMarks
+  let tasks: Tasks
   let reports = Reports()
 
   /// What calls reported while they waited.
@@ -38,7 +39,9 @@ struct ToolRoom: Sendable {
     let ada = try hub("ada", supervisors[0], [], Limits())
     let bob = try hub("bob", supervisors[1], patterns, limits)
     let inbox = Inbox(hub: bob, options: Inbox.Options(filter: PushFilter(author: bob.setup.author)))
-    let room = ToolRoom(loop: loop, store: store, ada: ada, bob: bob, inbox: inbox, marks: ReadMarks(hub: bob))
+    let room = ToolRoom(
+      loop: loop, store: store, ada: ada, bob: bob, inbox: inbox, marks: ReadMarks(hub: bob),
+      tasks: Tasks(hub: bob))
     return try loop.run { () async -> Result<T, any Error> in
       if !isUp { store.restart(downtime: .seconds(3600)) }
       let lives = supervisors.map { supervisor in loop.spawn { await supervisor.run() } }
@@ -51,6 +54,7 @@ struct ToolRoom: Sendable {
         result = .failure(error)
       }
       await inbox.stop()
+      await room.tasks.stop()
       for life in lives {
         life.cancel()
         await life.value
@@ -70,7 +74,7 @@ struct ToolRoom: Sendable {
   }
 
   var context: CallContext {
-    CallContext(hub: bob, inbox: inbox, marks: marks) { [reports] done, _, _ in reports.add(done) }
+    CallContext(hub: bob, inbox: inbox, marks: marks, tasks: tasks) { [reports] done, _, _ in reports.add(done) }
   }
 
   @discardableResult

@@ -26,16 +26,6 @@ enum ReadMarkEvent: Hashable, Sendable {
   /// Marks taken over from the file of the TypeScript Parley, for topics that had none.
   case imported([Topic: ReadMark])
 
-  /// Why a message is no event of ours.
-  enum Refusal: Error, Hashable {
-    /// Another part's event, or a plain message.
-    case foreign
-    /// A version that we do not know.
-    case later
-    /// Ours, but damaged.
-    case malformed
-  }
-
   private enum Kind: String {
     case mark
     case checkpoint = "marks"
@@ -43,7 +33,7 @@ enum ReadMarkEvent: Hashable, Sendable {
   }
 
   /// Reads the event of a message.
-  init(_ message: Message) throws(Refusal) {
+  init(_ message: Message) throws(EventRefusal) {
     guard let kind = message.kind.flatMap(Kind.init) else { throw .foreign }
     let attributes = message.attributes
     guard attributes["v", default: "1"] == "1" else { throw .later }
@@ -65,7 +55,7 @@ enum ReadMarkEvent: Hashable, Sendable {
   /// Where the checkpoint in this message stands for what came before; nil where it is none.
   static func through(of message: Message) -> Cursor? {
     guard message.kind == Kind.checkpoint.rawValue else { return nil }
-    do throws(Refusal) {
+    do throws(EventRefusal) {
       guard case .checkpoint(_, _, let through) = try ReadMarkEvent(message) else { return nil }
       return through
     } catch {
@@ -110,7 +100,7 @@ enum ReadMarkEvent: Hashable, Sendable {
     return String(decoding: writer.bytes, as: UTF8.self)
   }
 
-  private static func marks(in text: String) throws(Refusal) -> [Topic: ReadMark] {
+  private static func marks(in text: String) throws(EventRefusal) -> [Topic: ReadMark] {
     let list: JSONSlice
     do throws(JSONError) { list = try JSONSlice(text) } catch { throw .malformed }
     guard list.kind == .array else { throw .malformed }

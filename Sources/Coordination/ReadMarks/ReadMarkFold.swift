@@ -25,7 +25,7 @@ public struct ReadMarkFold: Hashable, Sendable {
       ignoredEvents += 1
       return
     }
-    do throws(ReadMarkEvent.Refusal) {
+    do throws(EventRefusal) {
       switch try ReadMarkEvent(message) {
       case .mark(let topic, let mark):
         marksSinceCheckpoint += 1

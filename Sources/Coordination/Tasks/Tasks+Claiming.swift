@@ -1,0 +1,74 @@
+import ParleyRuntime
+
+extension Tasks {
+  /// Takes the oldest open task of a topic; nil when there is none.
+  ///
+  /// Claimants that lose a race spread over the oldest ones, so that many get theirs soon and none is passed over.
+  public func claimNext(
+    on topic: Topic, lease: Duration = TaskUpdate.defaultLease
+  ) async throws(HubError) -> TaskRecord? {
+    try Self.check(lease: lease)
+    try await hub.check(topic)
+    return try await takeNext(on: topic, lease: lease)
+  }
+
+  func takeNext(on topic: Topic, lease: Duration) async throws(HubError) -> TaskRecord? {
+    let log = try await log(of: topic)
+    var choice = 1
+    var isCaughtUp = false
+    while true {
+      let candidates = await log.state.open(at: log.now, for: author.handle, limit: choice, except: claiming)
+      guard let task = candidates.isEmpty ? nil : candidates[Int(loop.random() % UInt64(candidates.count))] else {
+        if isCaughtUp { return nil }
+        try await log.catchUp(until: deadline)
+        isCaughtUp = true
+        continue
+      }
+      // Another call may have chosen it while the state was asked for.
+      guard claiming.insert(task.id).inserted else { continue }
+      defer { claiming.remove(task.id) }
+      do throws(HubError) {
+        return try await take(task, lease: lease, in: log)
+      } catch {
+        guard case .refused = error, !Task.isCancelled else { throw error }
+        choice = min(choice * 2, Self.widestChoice)
+        isCaughtUp = false
+      }
+    }
+  }
+
+  /// Takes one task; throws why it cannot be had.
+  public func claim(
+    _ name: String, on topic: Topic? = nil, lease: Duration = TaskUpdate.defaultLease
+  ) async throws(HubError) -> TaskRecord {
+    try Self.check(lease: lease)
+    return try await take(name, on: topic, lease: lease)
+  }
+
+  func take(_ name: String, on topic: Topic?, lease: Duration) async throws(HubError) -> TaskRecord {
+    var (log, task) = try await find(name, on: topic)
+    if await claimRefusal(task, in: log) != nil {
+      // Refused only by what the log says now; nothing is posted for others to read.
+      try await log.catchUp(until: deadline)
+      task = await log.state[task.id] ?? task
+      if let refusal = await claimRefusal(task, in: log) { throw HubError(refusal) }
+    }
+    return try await take(task, lease: lease, in: log)
+  }
+
+  private func take(
+    _ task: TaskRecord, lease: Duration, in log: FoldedLog<TaskFold>
+  ) async throws(HubError) -> TaskRecord {
+    let until = min(await log.now + lease.milliseconds, task.expiresAt)
+    let receipt = try await post(
+      .claim(task.id, lease: lease.milliseconds), label: task.label, inReplyTo: task.message, until: until, in: log)
+    return try await decided(receipt, in: log)
+  }
+
+  private func claimRefusal(_ task: TaskRecord, in log: FoldedLog<TaskFold>) async -> TaskRefusal? {
+    let now = await log.now
+    if let refusal = overRefusal(task, at: now) { return refusal }
+    if let to = task.to, to != author.handle { return .directed(task.id, to: to) }
+    return task.heldClaim(at: now).map { .held(task.id, by: $0.holder.handle, until: $0.until, fence: $0.fence) }
+  }
+}

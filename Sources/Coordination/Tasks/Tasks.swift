@@ -1,0 +1,335 @@
+import ParleyRuntime
+
+/// The tasks of the topics that a participant works on: posts what it says and learns from the log what counts.
+///
+/// A topic is read when it is first asked about, and followed from then on: waiting costs nothing.
+public actor Tasks: LoopActor {
+  /// Topics that are searched for a task whose topic the caller does not name.
+  static let searchedTopics = 50
+  /// Tasks of a topic that may be open or held at the same time; beyond that ours posts none.
+  static let liveTasks = 10_000
+  /// A claimant that loses a race looks among up to so many of the oldest open tasks.
+  static let widestChoice = 64
+
+  public nonisolated let loop: EventLoop
+  let hub: Hub
+  private let pageLimit: Int
+  private let bounds: TaskFold.Bounds
+  private var logs: [Topic: FoldedLog<TaskFold>] = [:]
+  /// Tasks that a call of this process is claiming just now: another call looks for a different one.
+  var claiming: Set<TaskID> = []
+  private let changes: Waiters<Void>
+
+  var author: Author { hub.setup.author }
+
+  /// Makes the tasks of the hub's participant; nothing is read until it is needed.
+  public init(hub: Hub) { self.init(hub: hub, pageLimit: 1000, bounds: .init()) }
+
+  init(hub: Hub, pageLimit: Int, bounds: TaskFold.Bounds = .init()) {
+    loop = hub.loop
+    self.hub = hub
+    self.pageLimit = pageLimit
+    self.bounds = bounds
+    changes = Waiters(loop: hub.loop)
+  }
+
+  /// Ends following; nothing can be waited for afterwards.
+  public func stop() async {
+    let all = logs.values
+    logs = [:]
+    for log in all { await log.stop() }
+  }
+
+  // MARK: Looking
+
+  /// What is to be done on a topic and what was done lately, with the store's time.
+  public struct Board: Sendable {
+    /// Open and held, in the order of posting.
+    public var live: [TaskRecord]
+    /// The newest end first.
+    public var ended: [TaskRecord]
+    /// The store's time, milliseconds since 1970.
+    public var now: Int64
+    /// Damaged events, and those of later versions.
+    public var ignoredEvents: Int
+  }
+
+  /// The board of a topic, with at most `ended` of those that are over.
+  public func board(of topic: Topic, ended: Int = 50) async throws(HubError) -> Board {
+    try await hub.check(topic)
+    let log = try await self.log(of: topic)
+    try await log.catchUp(until: deadline)
+    let (fold, now) = await (log.state, log.now)
+    return Board(
+      live: fold.live(at: now), ended: fold.recentlyEnded(ended), now: now, ignoredEvents: fold.ignoredEvents)
+  }
+
+  var deadline: LoopInstant { loop.now.advanced(by: hub.setup.patience) }
+
+  /// The state of a topic, read when it is first asked for.
+  func log(of topic: Topic) async throws(HubError) -> FoldedLog<TaskFold> {
+    let log: FoldedLog<TaskFold>
+    if let known = logs[topic] {
+      log = known
+    } else {
+      let resolution = await hub.supervisor.traits.timeResolution.milliseconds
+      log =
+        logs[topic]
+        ?? FoldedLog(hub: hub, topic: topic, window: TaskEvent.longest + 3_600_000, pageLimit: pageLimit) {
+          [bounds] in TaskFold(resolution: resolution, bounds: bounds)
+        }
+      if logs[topic] == nil {
+        logs[topic] = log
+        await log.observe { [weak self] in self?.assumeIsolated { $0.changes.resumeAll(()) } }
+      }
+    }
+    try await log.load()
+    return log
+  }
+
+  /// Finds the task that somebody names, on a topic or on any of ours.
+  func find(
+    _ name: String, on topic: Topic?
+  ) async throws(HubError) -> (log: FoldedLog<TaskFold>, task: TaskRecord) {
+    guard let reference = TaskReference(name) else {
+      throw .badArgument(
+        name: "task", reason: "must be the id of a task, or at least its first \(TaskID.shortest) digits")
+    }
+    let topics: [Topic]
+    if let topic {
+      try await hub.check(topic)
+      topics = [topic]
+    } else {
+      topics = logs.keys.sorted() + hub.setup.topics.prefix(Self.searchedTopics).filter { logs[$0] == nil }
+    }
+    if let found = try await find(reference, among: topics) { return found }
+    // It may have been posted a moment ago.
+    for topic in topics { try await log(of: topic).catchUp(until: deadline) }
+    if let found = try await find(reference, among: topics) { return found }
+    throw HubError(TaskRefusal.unknown(name))
+  }
+
+  private func find(
+    _ reference: TaskReference, among topics: [Topic]
+  ) async throws(HubError) -> (log: FoldedLog<TaskFold>, task: TaskRecord)? {
+    var found: (log: FoldedLog<TaskFold>, task: TaskRecord)?
+    for topic in topics {
+      let log = try await log(of: topic)
+      switch await log.state.find(reference, at: log.now) {
+      case .success(let task):
+        guard found == nil else { throw HubError(TaskRefusal.ambiguous(reference.text)) }
+        found = (log, task)
+        if TaskID(reference.text) != nil { return found }
+      case .failure(let failure):
+        if case .ambiguous = failure.refusal { throw HubError(failure.refusal) }
+      }
+    }
+    return found
+  }
+
+  // MARK: Posting
+
+  /// Posts a task; returns when the log has it. `isDuplicate` where the key had been used before for the same.
+  public func post(_ request: TaskPost) async throws(HubError) -> (task: TaskRecord, isDuplicate: Bool) {
+    try await check(request)
+    let log = try await log(of: request.topic)
+    guard await log.state.hasRoom(below: Self.liveTasks, at: log.now) else {
+      throw HubError(TaskRefusal.boardFull(limit: Self.liveTasks))
+    }
+    let id: TaskID
+    let label: String
+    if let key = request.key {
+      id = TaskID(key: key, scope: author.keyScope, topic: request.topic)
+      // The line must be the same whenever it is posted again, so it cannot depend on what else there is.
+      label = String(id.text.prefix(6))
+    } else {
+      id = await freshID(in: log)
+      label = String(id.text.prefix(TaskID.shortest))
+    }
+    let event = TaskEvent.post(
+      id,
+      .init(
+        title: request.title, body: request.body, lifetime: request.lifetime.milliseconds, label: label))
+    let receipt = try await post(event, label: label, to: request.to, key: request.key.map { "task:" + $0 }, in: log)
+    if receipt.isDuplicate {
+      try await log.catchUp(until: deadline)
+      guard let task = await log.state[id] else { throw HubError(TaskRefusal.unknown(id.text)) }
+      return (task, true)
+    }
+    return (try await decided(receipt, in: log), false)
+  }
+
+  /// An id whose first digits no open task has, as far as is known here.
+  private func freshID(in log: FoldedLog<TaskFold>) async -> TaskID {
+    let fold = await log.state
+    var id = TaskID(random: loop.random())
+    for _ in 0..<16 where !fold.isLabelFree(String(id.text.prefix(TaskID.shortest))) {
+      id = TaskID(random: loop.random())
+    }
+    return id
+  }
+
+  private func check(_ request: TaskPost) async throws(HubError) {
+    try await hub.check(request.topic)
+    guard TaskEvent.isTitle(request.title) else {
+      throw .badArgument(
+        name: "title", reason: "must be one line of 1 to \(TaskEvent.titleBytes) bytes without control characters")
+    }
+    if let to = request.to { try Self.check(participant: to, limit: hub.setup.limits.handleBytes) }
+    guard TaskPost.lifetimes.contains(request.lifetime) else {
+      throw .badArgument(name: "ttl_s", reason: "must be 60 to 2592000 seconds")
+    }
+    if let key = request.key {
+      guard !key.isEmpty, key.utf8.count <= 200, !key.utf8.contains(0) else {
+        throw .badArgument(name: "key", reason: "must be 1 to 200 bytes without NUL")
+      }
+    }
+    try await check(text: request.body ?? "", "body")
+  }
+
+  /// Names that stand for nobody: what a person would take for everyone, or for Parley itself.
+  static let nobody: Set<String> = ["all", "system"]
+
+  private static func check(participant: Handle, limit: Int) throws(HubError) {
+    let name = participant.name
+    guard name.unicodeScalars.contains(where: { !$0.properties.isWhitespace }) else {
+      throw .badArgument(name: "to", reason: "must not be blank")
+    }
+    guard VisibleText.visible(name, keepsLines: false) == name else {
+      throw .badArgument(name: "to", reason: "must not contain control or invisible characters")
+    }
+    guard name.utf8.count <= limit else { throw .overLimit(what: "to", bytes: name.utf8.count, limit: limit) }
+    guard !nobody.contains(name) else {
+      throw .badArgument(name: "to", reason: "\"\(name)\" is no participant: leave it out for anyone")
+    }
+  }
+
+  private func check(text: String, _ name: String) async throws(HubError) {
+    guard !text.utf8.contains(0) else { throw .badArgument(name: name, reason: "must not contain NUL") }
+    let carried = await hub.supervisor.traits.contentLimit ?? .max
+    // What the line for people adds: a label, a title, a few words.
+    let limit = min(hub.setup.limits.contentBytes, carried) - 512
+    guard text.utf8.count <= limit else { throw .overLimit(what: name, bytes: text.utf8.count, limit: limit) }
+  }
+
+  func post(
+    _ event: TaskEvent, label: String, to: Handle? = nil, inReplyTo: MessageID? = nil, key: String? = nil,
+    until: Int64 = 0, in log: FoldedLog<TaskFold>
+  ) async throws(HubError) -> Receipt {
+    let (content, attributes) = event.message(label: label, by: author.handle, until: until)
+    let receipt = try await hub.postUnchecked(
+      PostRequest(topic: log.topic, content: content, inReplyTo: inReplyTo, to: to, key: key, attributes: attributes))
+    await log.note(receipt)
+    return receipt
+  }
+
+  /// Waits for an event of ours to reach its place in the log, and says what it brought.
+  func decided(_ receipt: Receipt, in log: FoldedLog<TaskFold>) async throws(HubError) -> TaskRecord {
+    switch await log.outcome(of: receipt.id, until: deadline) {
+    case .accepted(let id):
+      guard let task = await log.state[id] else { throw HubError(TaskRefusal.unknown(id.text)) }
+      return task
+    case .refused(let refusal): throw HubError(refusal)
+    case .listed, nil:
+      throw .seam(
+        SeamError(
+          .outcomeUnknown, operation: "task",
+          cause: "message \(receipt.id) is stored, but what it brought could not be read in time"))
+    }
+  }
+
+  // MARK: Updating
+
+  func overRefusal(_ task: TaskRecord, at now: Int64) -> TaskRefusal? {
+    if let ending = task.ending { return .ended(task.id, ending.kind, by: ending.by.handle) }
+    return now >= task.expiresAt ? .expired(task.id) : nil
+  }
+
+  static func check(lease: Duration) throws(HubError) {
+    guard TaskUpdate.leases.contains(lease) else {
+      throw .badArgument(name: "lease_s", reason: "must be 30 to 86400 seconds")
+    }
+  }
+
+  /// Says something about a task; `fence` is that of the claim, and needed for all but `cancel`.
+  public func update(
+    _ name: String, on topic: Topic? = nil, fence: String?, _ update: TaskUpdate
+  ) async throws(HubError) -> TaskRecord {
+    if case .extend(let lease) = update { try Self.check(lease: lease) }
+    if let text = update.text { try await check(text: text, "text") }
+    var (log, task) = try await find(name, on: topic)
+    let isCancel = if case .cancel = update { true } else { false }
+    guard let fence = fence ?? (isCancel ? "" : nil), isCancel || !fence.isEmpty else {
+      throw .badArgument(name: "fence", reason: "is required: parley_task_claim returned it")
+    }
+    if await updateRefusal(task, fence: isCancel ? nil : fence, in: log) != nil {
+      try await log.catchUp(until: deadline)
+      task = await log.state[task.id] ?? task
+      if let refusal = await updateRefusal(task, fence: isCancel ? nil : fence, in: log) { throw HubError(refusal) }
+    }
+    var until: Int64 = 0
+    if case .extend(let lease) = update { until = min(await log.now + lease.milliseconds, task.expiresAt) }
+    let receipt = try await post(
+      update.event(task.id, fence: MessageID(fence)), label: task.label, inReplyTo: task.message, until: until, in: log)
+    return try await decided(receipt, in: log)
+  }
+
+  /// What the log would say to the update now; the account is judged there.
+  private func updateRefusal(
+    _ task: TaskRecord, fence: String?, in log: FoldedLog<TaskFold>
+  ) async -> TaskRefusal? {
+    let now = await log.now
+    if let refusal = overRefusal(task, at: now) { return refusal }
+    guard let fence else {
+      return task.poster.handle == author.handle ? nil : .notPoster(task.id, poster: task.poster.handle)
+    }
+    guard let held = task.heldClaim(at: now) else { return .notHeld(task.id) }
+    guard held.fence == MessageID(fence) else { return .wrongFence(task.id, holder: held.holder.handle) }
+    return held.holder.handle == author.handle ? nil : .notHolder(task.id, holder: held.holder.handle)
+  }
+
+  // MARK: Waiting
+
+  /// Waits until all of these tasks are over, at most until `deadline`; each as it is then, in the order asked for.
+  public func settled(
+    _ names: [String], on topic: Topic? = nil, until deadline: LoopInstant,
+    progress: @Sendable (_ over: Int, _ all: Int) -> Void = { _, _ in }
+  ) async throws(HubError) -> (tasks: [TaskRecord], now: Int64, areOver: Bool) {
+    var wanted: [(log: FoldedLog<TaskFold>, id: TaskID)] = []
+    for name in names {
+      let (log, task) = try await find(name, on: topic)
+      wanted.append((log, task.id))
+    }
+    var told = 0
+    while true {
+      // Taken first, so that no change falls between the look and the wait.
+      let ticket = changes.ticket()
+      var tasks: [TaskRecord] = []
+      var over = 0
+      var now: Int64 = 0
+      var expiry: Int64 = .max
+      for (log, id) in wanted {
+        now = await log.now
+        guard let task = await log.state[id] else {
+          changes.forget(ticket)
+          throw HubError(TaskRefusal.unknown(id.text))
+        }
+        if task.status(at: now).isFinal { over += 1 } else { expiry = min(expiry, task.expiresAt - now) }
+        tasks.append(task)
+      }
+      if over == tasks.count || loop.now >= deadline || Task.isCancelled {
+        changes.forget(ticket)
+        return (tasks, now, over == tasks.count)
+      }
+      if over > told { progress(over, tasks.count) }
+      told = over
+      let wake = loop.now.advanced(by: .milliseconds(max(1, min(expiry, 1 << 40))))
+      _ = await changes.wait(ticket, until: min(wake, deadline))
+    }
+  }
+}
+
+extension HubError {
+  /// A refusal as callers see it.
+  init(_ refusal: TaskRefusal) { self = .refused(code: refusal.code, reason: refusal.reason) }
+}

@@ -1,0 +1,22 @@
+/// How a client connects.
+public struct HTTPClientOptions: Hashable, Sendable {
+  /// A PEM file of certificate authorities to trust instead of the system's; nil for the system's.
+  public var certificateAuthorities: String?
+  /// The longest a connection may take to come about, TLS included.
+  public var connectTimeout: Duration
+  /// The `User-Agent` field.
+  public var userAgent: String
+  /// Idle connections that are kept for later requests.
+  public var idleConnections: Int
+
+  /// Makes options.
+  public init(
+    certificateAuthorities: String? = nil, connectTimeout: Duration = .seconds(10), userAgent: String = "parley",
+    idleConnections: Int = 16
+  ) {
+    self.certificateAuthorities = certificateAuthorities
+    self.connectTimeout = connectTimeout
+    self.userAgent = userAgent
+    self.idleConnections = idleConnections
+  }
+}

@@ -1,0 +1,31 @@
+/// Tells which whole second an archive will give as the time of a message that has just come live.
+///
+/// Archives stamp whole seconds of the server's clock. Each archived message that was seen live bounds how far that
+/// clock is from ours; while the bounds leave more than one second possible, the archive must be asked.
+struct ArchiveClock: Hashable, Sendable {
+  /// Milliseconds that may pass between the stamp and the arrival here.
+  private static let lateness: Int64 = 100
+  private var least = Int64.min / 4
+  private var most = Int64.max / 4
+
+  init() {}
+
+  /// Takes a message that arrived at `arrival` (our clock) and that the archive stamped with the second `stamp`.
+  mutating func learn(arrival: Int64, stamp: Int64) {
+    guard stamp % 1000 == 0 else { return }
+    // The stamp was taken between `lateness` before the arrival and the arrival.
+    let (low, high) = (stamp - arrival, stamp + 999 - arrival + Self.lateness)
+    least = max(least, low)
+    most = min(most, high)
+    // One of the clocks was set, or something was very late: begin anew.
+    if least > most { (least, most) = (low, high) }
+  }
+
+  /// The stamp of a message that arrives now; nil where two seconds are possible.
+  func stamp(arrival: Int64) -> Int64? {
+    guard most - least < 1000 else { return nil }
+    let first = (arrival + least - Self.lateness) / 1000
+    let last = (arrival + most) / 1000
+    return first == last ? first * 1000 : nil
+  }
+}

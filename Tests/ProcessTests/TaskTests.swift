@@ -1,0 +1,268 @@
+import ParleyRuntime
+import ParleyTestKit
+import Testing
+
+/// Tasks over one SQLite file, by real processes.
+@Suite struct TaskTests {
+  private static func configuration(_ handle: String) -> String {
+    """
+    backend: sqlite
+    identity: { handle: \(handle) }
+    topics: [general, ops]
+    presence: { heartbeat_ms: 1000, ttl_ms: 3000 }
+    backend_config: { db_path: parley.db, durability: normal }
+
+    """
+  }
+
+  private static func client(_ place: Workplace, _ handle: String) async throws -> Client {
+    try place.write("\(handle).yaml", configuration(handle))
+    let client = try Client(place, config: "\(handle).yaml")
+    try await client.initialize()
+    return client
+  }
+
+  private static func text(_ result: JSONValue?, _ path: String...) -> String? {
+    var value = result?["structuredContent"]
+    for name in path { value = value?[name] }
+    return value?.string
+  }
+
+  @Test func aTaskGoesThroughTwoProcesses() throws {
+    try Workplace.use { place in
+      let ada = try await Self.client(place, "ada")
+      let bob = try await Self.client(place, "bob")
+      let posted = await ada.call(
+        1, "parley_task_post", ["topic": "general", "title": "build the docs", "body": "all three\n\npages"])
+      let id = try #require(Self.text(posted, "task", "task"))
+      ada.request(2, "parley_wait", ["tasks": [.string(id)], "timeout_ms": 30_000])
+      let claimed = await bob.call(1, "parley_task_claim", ["topic": "general"])
+      #expect(Self.text(claimed, "task", "task") == id)
+      #expect(Self.text(claimed, "task", "body") == "all three\n\npages")
+      let fence = try #require(Self.text(claimed, "task", "fence"))
+      let wrong = await bob.call(
+        2, "parley_task_update", ["task": .string(id), "action": "done", "fence": "999", "text": "x"])
+      #expect(wrong?["_meta"]?["parley/error"]?.string == "taskWrongFence")
+      let done = await bob.call(
+        3, "parley_task_update",
+        ["task": .string(id), "action": "done", "fence": .string(fence), "text": "3 pages: built"])
+      #expect(Self.text(done, "task", "status") == "done")
+      let awaited = await ada.answer(2)?["result"]?["structuredContent"]
+      #expect(awaited?["timedOut"]?.bool == false)
+      #expect(awaited?["tasks"]?.array?.first?["result"]?.string == "3 pages: built")
+      let late = await bob.call(4, "parley_task_claim", ["task": .string(id)])
+      #expect(late?["_meta"]?["parley/error"]?.string == "taskEnded")
+      let none = await bob.call(5, "parley_task_claim", ["topic": "general"])
+      #expect(none?["isError"] == nil && none?["structuredContent"]?["task"] == nil)
+      // People read lines, programs the board.
+      let page = await ada.call(6, "parley_fetch_recent", ["topic": "general"])
+      let lines = page?["structuredContent"]?["messages"]?.array?.compactMap { $0["content"]?.string } ?? []
+      let label = String(id.prefix(4))
+      #expect(lines.first == "task \(label): build the docs\n\nall three\n\npages")
+      #expect(lines.last == "task \(label) done: 3 pages: built")
+      ada.send(#"{"jsonrpc":"2.0","id":7,"method":"resources/read","params":{"uri":"parley://tasks/general"}}"#)
+      let board = await ada.answer(7)?["result"]?["contents"]?.array?.first?["text"]?.string
+      let tasks = try JSONValue(parsing: board ?? "{}")["tasks"]?.array
+      #expect(tasks?.map { $0["status"]?.string } == ["done"])
+    }
+  }
+
+  /// 32 claimants on 8 processes and 200 tasks: each task has one winner, and every reader names the same.
+  @Test func manyClaimantsShareManyTasks() throws {
+    try Workplace.use { place in
+      var clients: [Client] = []
+      for number in 0..<8 { clients.append(try await Self.client(place, "w\(number)")) }
+      for number in 0..<200 {
+        let task: JSONValue = ["topic": "general", "title": .string("task \(number)")]
+        clients[0].request(100 + number, "parley_task_post", task)
+      }
+      // Answers come in any order.
+      var posted: Set<Int64> = []
+      while posted.count < 200, let message = await clients[0].next() {
+        guard let id = message["id"]?.int, id >= 100 else { continue }
+        #expect(message["result"]?["structuredContent"]?["task"] != nil)
+        posted.insert(id)
+      }
+      let workers = clients.enumerated().map { index, client in
+        place.loop.spawn { await Self.work(client) }
+      }
+      var winners: [String: [String]] = [:]
+      for (index, worker) in workers.enumerated() {
+        for task in await worker.value { winners[task, default: []].append("w\(index)") }
+      }
+      #expect(winners.count == 200)
+      #expect(winners.values.allSatisfy { $0.count == 1 })
+      // All read the same log in the same way; who gets how many is the scheduler's affair.
+      var boards: Set<String> = []
+      for (index, client) in clients.enumerated() {
+        client.send(#"{"jsonrpc":"2.0","id":9000,"method":"resources/read","params":{"uri":"parley://tasks/general"}}"#)
+        let text = await client.answer(9000)?["result"]?["contents"]?.array?.first?["text"]?.string ?? "none \(index)"
+        let tasks = try JSONValue(parsing: text)["tasks"]?.array ?? []
+        for task in tasks {
+          #expect(task["holder"]?.string == winners[task["task"]?.string ?? ""]?.first)
+        }
+        boards.insert(tasks.map(\.text).joined(separator: "\n"))
+      }
+      #expect(boards.count == 1)
+    }
+  }
+
+  /// Four claimants in one process take what they can get until nothing is open.
+  private static func work(_ client: Client) async -> [String] {
+    var won: [String] = []
+    var idle: Set<Int> = []
+    var next = 1000
+    for _ in 0..<4 {
+      client.request(next, "parley_task_claim", ["topic": "general"])
+      next += 1
+    }
+    while idle.count < 4, let message = await client.next() {
+      guard let id = message["id"]?.int, id >= 1000 else { continue }
+      let task = text(message["result"], "task", "task")
+      if let task {
+        won.append(task)
+        client.request(next, "parley_task_claim", ["topic": "general"])
+        next += 1
+      } else {
+        idle.insert(Int(id))
+      }
+    }
+    return won
+  }
+
+  @Test func anotherTakesOverFromAHolderThatWasKilled() throws {
+    try Workplace.use { place in
+      let ada = try await Self.client(place, "ada")
+      let bob = try await Self.client(place, "bob")
+      let carol = try await Self.client(place, "carol")
+      let posted = await ada.call(1, "parley_task_post", ["topic": "general", "title": "fragile"])
+      let id = try #require(Self.text(posted, "task", "task"))
+      // The tools take no lease as short as a test wants; the log does.
+      let claimed = await bob.call(
+        1, "parley_post",
+        [
+          "topic": "general", "content": "claiming",
+          "attributes": ["kind": "task.claim", "task": .string(id), "lease_ms": "1500"],
+        ])
+      let fence = try #require(Self.text(claimed, "backendMsgId"))
+      bob.process.kill(9)
+      _ = await bob.process.waitForExit(until: place.soon)
+      let held = await carol.call(1, "parley_task_claim", ["task": .string(id)])
+      #expect(held?["_meta"]?["parley/error"]?.string == "taskHeld")
+      var taken: JSONValue?
+      for number in 2..<200 where Self.text(taken, "task", "task") == nil {
+        taken = await carol.call(number, "parley_task_claim", ["topic": "general"])
+        if Self.text(taken, "task", "task") == nil { await place.loop.sleep(for: .milliseconds(50)) }
+      }
+      #expect(Self.text(taken, "task", "holder") == "carol")
+      #expect(taken?["structuredContent"]?["task"]?["claim"]?.int == 2)
+      // The first one comes back and is late.
+      let late = try await place.run(
+        "task", "done", "--config", "bob.yaml", "--json", id, "--fence", fence, "finished")
+      #expect(late.status == 1 && late.errorCode == "taskWrongFence")
+      let other = try #require(Self.text(taken, "task", "fence"))
+      let done = await carol.call(
+        300, "parley_task_update", ["task": .string(id), "action": "done", "fence": .string(other), "text": "ok"])
+      #expect(Self.text(done, "task", "status") == "done")
+    }
+  }
+
+  /// What a person writes counts, and one of three processes says so.
+  @Test func peopleTakePart() throws {
+    try Workplace.use { place in
+      try place.write("ann.yaml", Self.configuration("ann"))
+      var clients: [Client] = []
+      for handle in ["ada", "bob", "carol"] { clients.append(try await Self.client(place, handle)) }
+      let posted = await clients[0].call(1, "parley_task_post", ["topic": "general", "title": "water the plants"])
+      let label = try #require(Self.text(posted, "task", "label"))
+      // All three must know of each other before it is clear who answers.
+      for client in clients {
+        for number in 10..<200 {
+          let users = await client.call(number, "parley_list_users", ["online_only": true])
+          if users?["structuredContent"]?["users"]?.array?.count == 3 { break }
+          await place.loop.sleep(for: .milliseconds(20))
+        }
+      }
+      for (said, answer) in [
+        ("!tasks", "task \(label): water the plants (open)"),
+        ("!claim \(label)", "task \(label): water the plants (ann, until "),
+        ("!done \(label) all of them", "task \(label): water the plants (done, ann)"),
+      ] {
+        expectStatus(0, try await place.run("post", "--config", "ann.yaml", "general", said).status)
+        // Longer than the next instance would wait, so that a second answer would be seen.
+        var answers: [String] = []
+        for _ in 0..<40 where answers.isEmpty {
+          let page = await place.runJSONLines("fetch", "--config", "ann.yaml", "--json", "general")
+          let asked = page.lastIndex { $0["content"]?.string == said } ?? 0
+          answers = page[asked...].filter { $0["kind"]?.string == "answer" }.compactMap { $0["content"]?.string }
+          await place.loop.sleep(for: .milliseconds(50))
+        }
+        #expect(answers.count == 1 && answers.first?.hasPrefix(answer) == true, "\(said): \(answers)")
+      }
+      await place.loop.sleep(for: .seconds(4))
+      let page = await place.runJSONLines("fetch", "--config", "ann.yaml", "--json", "general")
+      #expect(page.count { $0["kind"]?.string == "answer" } == 3)
+      let id = try #require(Self.text(posted, "task", "task"))
+      let awaited = try await place.run("task", "await", "--json", id)
+      #expect(awaited.status == 0 && awaited.json?["result"]?.string == "all of them")
+    }
+  }
+
+  private func expectStatus(_ expected: Int32, _ status: Int32, _ location: SourceLocation = #_sourceLocation) {
+    #expect(status == expected, sourceLocation: location)
+  }
+
+  @Test func theCommandLineAndItsExitCodes() throws {
+    try Workplace.use { place in
+      let first = try await place.run("task", "post", "general", "compile", "--body", "everything", "--key", "k1")
+      let again = try await place.run("task", "post", "general", "compile", "--body", "everything", "--key", "k1")
+      #expect(first.status == 0 && first.output == again.output && first.output.count == 1)
+      let id = try #require(first.output.first)
+      let other = try await place.run("task", "post", "general", "compile", "--body", "everything")
+      #expect(other.output.first != id)
+      expectStatus(1, try await place.run("task", "post", "general", "compile", "--key", "k1").status)
+      let claimed = try await place.run("task", "claim", "general", "--json")
+      #expect(claimed.json?["task"]?.string == id)
+      let fence = try #require(claimed.json?["fence"]?.string)
+      expectStatus(4, try await place.run("task", "await", id, "--timeout", "0.2").status)
+      #expect(try await place.run("task", "done", String(id.prefix(6)), "--fence", fence, "it", "runs").status == 0)
+      let awaited = try await place.run("task", "await", "--json", id)
+      #expect(awaited.status == 0 && awaited.json?["result"]?.string == "it runs")
+      let second = try await place.run("task", "claim", "--task", other.output[0], "--json")
+      let secondFence = try #require(second.json?["fence"]?.string)
+      expectStatus(
+        0, try await place.run("task", "extend", other.output[0], "--fence", secondFence, "--lease", "60").status)
+      expectStatus(0, try await place.run("task", "fail", other.output[0], "--fence", secondFence, "no disk").status)
+      expectStatus(7, try await place.run("task", "await", other.output[0]).status)
+      expectStatus(4, try await place.run("task", "claim", "general").status)
+      let expiring = try await place.run(
+        "post", "--json", "general", "task 0123: short", "--attribute", "kind=task.post", "--attribute",
+        "task=0123456789abcdef", "--attribute", "title=short", "--attribute", "ttl_ms=100")
+      #expect(expiring.status == 0)
+      expectStatus(8, try await place.run("task", "await", "0123456789abcdef").status)
+      let third = try await place.run("task", "post", "general", "third")
+      expectStatus(0, try await place.run("task", "cancel", third.output[0], "not", "needed").status)
+      expectStatus(7, try await place.run("task", "await", third.output[0]).status)
+      let list = try await place.run("task", "list", "--json", "general")
+      #expect(list.output.count == 3)
+      for (arguments, code) in [
+        (["task", "claim", "--task", "ffffffffffffffff", "--json"], "taskUnknown"),
+        (["task", "claim", "--task", id, "--json"], "taskEnded"),
+        (["task", "claim", "--task", "xyz", "--json"], "invalidRequest"),
+        (["task", "claim", "general", "--lease", "5", "--json"], "invalidRequest"),
+        (["task", "post", "general", "two\nlines", "--json"], "invalidRequest"),
+        (["task", "post", "general", "for all", "--to", "all", "--json"], "invalidRequest"),
+        (["task", "post", "general", "blank", "--to", " ", "--json"], "invalidRequest"),
+        (["task", "post", "nowhere", "x", "--json"], "topicNotAllowed"),
+        (["task", "done", third.output[0], "--json"], "invalidRequest"),
+      ] {
+        let process = try place.start(arguments)
+        process.closeInput()
+        guard case .status(let status)? = await process.waitForExit(until: place.soon) else { continue }
+        #expect(status != 0, "\(arguments)")
+        let error = process.errorLines.last.flatMap { try? JSONValue(parsing: $0) }?["error"]?["code"]?.string
+        #expect(error == code, "\(arguments)")
+      }
+    }
+  }
+}

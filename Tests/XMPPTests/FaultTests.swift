@@ -1,0 +1,113 @@
+import ParleyConformance
+import ParleyRuntime
+import ParleyTestKit
+import Testing
+
+@testable import ParleyXMPP
+
+/// What happens to servers and networks while four writers post: nothing acknowledged is lost or seen twice, and every
+/// reader is live again by itself.
+@Suite(.serialized) struct FaultTests {
+  private func survive(
+    each count: Int = 40, hibernation: Int = 5, reconnects: Bool = true, resumes: Bool = false,
+    disturb: @escaping @Sendable (Arena) async throws -> Void
+  ) async throws {
+    try await onLoop { loop in
+      let arena = try await Arena(loop: loop, hibernation: hibernation)
+      try await arena.run(each: count, disturb: disturb)
+      let (again, resumed) = (await arena.reconnects(), await arena.resumed())
+      let verdict = try await arena.verdict()
+      #expect(verdict.isClean, "\(verdict)")
+      #expect(verdict.acknowledged == 4 * count && verdict.gapsTold == 0, "\(verdict)")
+      #expect((again > 0) == reconnects, "\(again) reconnects")
+      if resumes { #expect(resumed > 0, "no stream was resumed") }
+    }
+  }
+
+  @Test func theServerIsKilledAndStartedAnew() async throws {
+    try await survive { arena in
+      arena.store.server.process.kill()
+      try await arena.store.server.process.start()
+    }
+  }
+
+  @Test func theServerIsRestartedInPeace() async throws {
+    try await survive { arena in try await arena.store.server.process.restart() }
+  }
+
+  @Test func theServerHangs() async throws {
+    try await survive { arena in
+      arena.store.server.process.pause()
+      await arena.loop.sleep(for: .seconds(3))
+      arena.store.server.process.resume()
+    }
+  }
+
+  @Test func everyConnectionIsCutAndResumed() async throws {
+    try await survive(resumes: true) { arena in await arena.store.proxy.cutAll() }
+  }
+
+  @Test func theServerForgetsStreamsAtOnce() async throws {
+    try await survive(hibernation: 0) { arena in
+      for _ in 0..<3 {
+        await arena.store.proxy.cutAll()
+        await arena.loop.sleep(for: .milliseconds(200))
+      }
+    }
+  }
+
+  @Test(arguments: [1, 200, 2000]) func theConnectionIsCutInAStanza(bytes: Int) async throws {
+    try await survive { arena in
+      for direction in [FaultProxy.Direction.toServer, .toClient] {
+        await arena.store.proxy.cut(after: bytes, direction)
+        #expect(await arena.store.proxy.waitForCut())
+        await arena.loop.sleep(for: .milliseconds(100))
+      }
+    }
+  }
+
+  @Test func connectionsAreHalfOpen() async throws {
+    try await survive { arena in
+      await arena.store.proxy.setFlow(.swallow)
+      await arena.loop.sleep(for: .seconds(2))
+      await arena.store.proxy.setFlow(.pass)
+      await arena.store.proxy.cutAll()
+    }
+  }
+
+  @Test func theNetworkStalls() async throws {
+    try await survive { arena in
+      await arena.store.proxy.setFlow(.stall)
+      await arena.loop.sleep(for: .seconds(3))
+      await arena.store.proxy.setFlow(.pass)
+    }
+  }
+
+  /// Away while two thousand messages come, then the archive expires under half of them.
+  @Test func manyMessagesAreMissed() async throws {
+    try await onLoop { loop in
+      let store = try await TestStore()
+      let topic = Topic("missed")
+      let soon = loop.now.advanced(by: .seconds(120))
+      let reader = XMPPBackend(loop: loop, options: try store.options())
+      try await reader.connect { _ in }
+      let writer = XMPPBackend(loop: loop, options: try store.options())
+      try await writer.connect { _ in }
+      let start = try await writer.fetch(FetchRequest(topic), deadline: soon).next
+      _ = try await writer.post(draft("number 0", on: "missed"), deadline: soon)
+      try store.multiply(topic, text: "number 0", by: 1999) { "number \($0)" }
+      let recorder = DeliveryRecorder(loop: loop)
+      _ = try await reader.subscribe(topic, after: start, sink: recorder.sink)
+      #expect(await recorder.wait(until: soon) { $0.messages.count == 2000 })
+      #expect(recorder.messages.map(\.content) == (0..<2000).map { "number \($0)" } && recorder.gaps.isEmpty)
+      try store.trim(topic, keeping: 1000)
+      let late = DeliveryRecorder(loop: loop)
+      _ = try await reader.subscribe(topic, after: recorder.messages[500].cursor, sink: late.sink)
+      #expect(await late.wait(until: soon) { $0.messages.count == 1000 })
+      #expect(late.gaps.count == 1 && late.messages.first?.content == "number 1000")
+      await reader.disconnect()
+      await writer.disconnect()
+      await store.end()
+    }
+  }
+}

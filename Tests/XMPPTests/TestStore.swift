@@ -1,0 +1,79 @@
+import CSQLite
+import ParleyRuntime
+import ParleyTestKit
+import Testing
+
+@testable import ParleyXMPP
+
+/// A Prosody of one test behind a proxy, and what a test does to it from outside.
+struct TestStore: Sendable {
+  let server: ProsodyServer
+  let proxy: FaultProxy
+
+  init(_ options: ProsodyServer.Options = .init()) async throws {
+    server = try await ProsodyServer.start(options)
+    proxy = try await FaultProxy.start(to: server.port)
+  }
+
+  /// The settings of an account's backend.
+  func settings(_ name: String = "parley", direct: Bool = false, proxied: Bool = true) -> Settings {
+    var settings = Settings(defaultsOf: XMPPOptions.description.schema)
+    let port = direct ? server.tlsPort : proxied ? proxy.port : server.port
+    settings["service"] = .string("\(direct ? "xmpps" : "xmpp")://127.0.0.1:\(port)")
+    settings["domain"] = .string(ProsodyServer.domain)
+    settings["muc_service"] = .string(ProsodyServer.rooms)
+    settings["username"] = .string(name)
+    settings["password"] = .string("pw-\(name)")
+    settings["tls_ca_file"] = .string(server.authority)
+    return settings
+  }
+
+  func options(_ name: String = "parley") throws -> XMPPOptions { try XMPPOptions(settings(name)) }
+
+  /// Removes the oldest entries of a topic's archive but for the newest so many, as expiry does.
+  func trim(_ topic: Topic, keeping count: Int) throws {
+    let room = TopicRooms(service: ProsodyServer.rooms).room(of: topic)
+    try execute(
+      """
+      DELETE FROM prosodyarchive WHERE host = '\(room.domain)' AND user = '\(room.local)' AND sort_id NOT IN (
+        SELECT sort_id FROM prosodyarchive WHERE host = '\(room.domain)' AND user = '\(room.local)'
+        ORDER BY sort_id DESC LIMIT \(count))
+      """)
+  }
+
+  /// Stores the only message of a topic again, so often, each time with another text: as fast as a file can be written.
+  func multiply(_ topic: Topic, text: String, by count: Int, _ content: (Int) -> String) throws {
+    let room = TopicRooms(service: ProsodyServer.rooms).room(of: topic)
+    let copies = (1...count).map { number in
+      """
+      INSERT INTO prosodyarchive (host, user, store, key, "when", "with", type, value)
+      SELECT host, user, store, key || '-\(number)', "when", "with", type, replace(value, '\(text)', '\(content(number))')
+      FROM prosodyarchive WHERE host = '\(room.domain)' AND user = '\(room.local)' ORDER BY sort_id LIMIT 1;
+      """
+    }
+    try execute("BEGIN; \(copies.joined(separator: "\n")) COMMIT;")
+  }
+
+  private func execute(_ statement: String) throws {
+    var database: OpaquePointer?
+    try #require(sqlite3_open_v2(server.archivePath, &database, SQLITE_OPEN_READWRITE, nil) == SQLITE_OK)
+    defer { sqlite3_close(database) }
+    sqlite3_busy_timeout(database, 5000)
+    try #require(sqlite3_exec(database, statement, nil, nil, nil) == SQLITE_OK)
+  }
+
+  func end() async {
+    await proxy.close()
+    server.process.kill()
+  }
+}
+
+/// Runs a body on a loop and thread of its own.
+func onLoop(_ body: @escaping @Sendable (EventLoop) async throws -> Void) async throws {
+  let loop = try EventLoop.thread(named: "xmpp test")
+  defer { loop.stop() }
+  let result: Result<Void, any Error> = await loop.spawn {
+    do { return .success(try await body(loop)) } catch { return .failure(error) }
+  }.value
+  try result.get()
+}

@@ -1,0 +1,115 @@
+import ParleyRuntime
+import Testing
+
+@testable import ParleyXMPP
+
+/// Names, places, stanzas and times by themselves.
+@Suite struct WireTests {
+  private func draft(_ content: String) -> Draft {
+    Draft(
+      topic: Topic("t"), author: Author(handle: Handle("ada"), instance: "i"), content: content, key: .generated("k"))
+  }
+
+  private func roundTrip(_ draft: Draft) -> WireFormat.Content? {
+    WireFormat.content(
+      of: WireFormat.stanza(
+        draft, to: JID(local: "r", domain: "x"), originID: "o", isMarked: true, isFirst: true))
+  }
+
+  @Test func roomsAreNamedAsTheOtherProgramNamesThem() {
+    let rooms = TopicRooms(service: "muc.x")
+    let expected = [
+      "general": "general", "a.b-c_d": "a.b-c_d", "General": "general-80c98c5544", "a b": "a_b-e03c8e6ac2",
+      "🦜": "__-",
+    ]
+    for (topic, local) in expected {
+      let found = rooms.room(of: Topic(topic)).local
+      if local.hasSuffix("-") { #expect(found.hasPrefix(local)) } else { #expect(found.count == local.count) }
+    }
+    #expect(rooms.room(of: Topic("General")).local != rooms.room(of: Topic("general")).local)
+    #expect(rooms.room(of: Topic("\u{212a}")).local.hasPrefix("k-"), "the Kelvin sign in lower case is a k")
+    let long = String(repeating: "n", count: 255)
+    #expect(rooms.room(of: Topic(long)).local.count <= 245)
+    #expect(rooms.room(of: Topic(long + "a")) != rooms.room(of: Topic(long + "b")))
+  }
+
+  @Test func placesAreReadBack() throws {
+    for place in [LogPlace.after("x.y.z"), .before("q"), .start(17), .emptied(18)] {
+      #expect(try LogPlace(place.cursor) == place)
+    }
+    #expect(try LogPlace(Cursor("bare.id")) == .after("bare.id"))
+    for text in ["xmpp.s.x", "xmpp.q.1", "xmpp..1", "xmpp.a", "nats.0.1", "a\u{1}b"] {
+      #expect(throws: SeamError.self, "\(text)") { try LogPlace(Cursor(text)) }
+    }
+  }
+
+  @Test(arguments: ["", "plain", "a\rb", "a\r\nb", "\u{1}\u{ffff}", "(no text)", "e\u{301}", "🦜\u{2028}"])
+  func textsComeBackExactly(_ text: String) throws {
+    let content = try #require(roundTrip(draft(text)))
+    #expect(Array(content.text.utf8) == Array(text.utf8))
+    #expect(content.sender == Handle("ada") && content.instance == "i" && content.isMarked && content.isFirst)
+  }
+
+  @Test func aHiddenTextThatIsNotTheBodysIsNotBelieved() throws {
+    var stanza = WireFormat.stanza(
+      draft("hello"), to: JID(local: "r", domain: "x"), originID: "o", isMarked: false, isFirst: false)
+    let index = try #require(stanza.children.firstIndex { $0.name == "parley" })
+    stanza.children[index].text = "{\"handle\":\"ada\",\"text\":\"delete everything\"}"
+    #expect(WireFormat.content(of: stanza)?.text == "hello")
+    stanza.children[index].text = "no JSON"
+    #expect(WireFormat.content(of: stanza)?.sender == nil)
+  }
+
+  @Test func repliesOfPeopleLoseTheirQuotation() throws {
+    let stanza = XMLElement(
+      "message", Namespace.client, ["type": "groupchat"],
+      children: [
+        XMLElement("body", Namespace.client, text: "> ü?\nyes"),
+        XMLElement("reply", Namespace.reply, ["to": "r@x/ada", "id": "q1"]),
+        XMLElement(
+          "fallback", Namespace.fallback, ["for": Namespace.reply],
+          children: [XMLElement("body", Namespace.fallback, ["start": "0", "end": "5"])]),
+      ])
+    let content = try #require(WireFormat.content(of: stanza))
+    #expect(content.text == "yes" && content.inReplyTo == MessageID("q1") && !content.isParley)
+  }
+
+  @Test func encryptedMessagesAreNamedAndNotGuessed() throws {
+    let stanza = XMLElement(
+      "message", Namespace.client, ["type": "groupchat"],
+      children: [
+        XMLElement("body", Namespace.client, text: "I sent you an OMEMO encrypted message"),
+        XMLElement("encrypted", "eu.siacs.conversations.axolotl"),
+      ])
+    #expect(WireFormat.content(of: stanza)?.text == WireFormat.unreadable)
+  }
+
+  @Test func mentionsStandWhereTheyAre() {
+    let found = WireFormat.mentions(in: "🦜 @bob, ask @olga.", accounts: [Handle("olga"): "olga@x"])
+    #expect(found == [WireFormat.Mention(range: 12..<17, account: "olga@x")])
+  }
+
+  @Test func theArchiveClockIsSureOnlyWhereOneSecondIsPossible() {
+    var clock = ArchiveClock()
+    #expect(clock.stamp(arrival: 5000) == nil)
+    // The server's clock is 300 ms ahead; messages take 5 ms.
+    for number in 0..<200 {
+      let arrival = Int64(1_000_000 + number * 137)
+      clock.learn(arrival: arrival, stamp: (arrival - 5 + 300) / 1000 * 1000)
+    }
+    var sure = 0
+    for number in 0..<1000 {
+      let arrival = Int64(2_000_000 + number)
+      guard let stamp = clock.stamp(arrival: arrival) else { continue }
+      sure += 1
+      #expect(stamp == (arrival - 5 + 300) / 1000 * 1000)
+    }
+    #expect(sure > 700, "\(sure) of 1000")
+    // The clock is set: what was learnt is forgotten, not believed.
+    for number in 0..<200 {
+      let arrival = Int64(3_000_000 + number * 137)
+      clock.learn(arrival: arrival, stamp: (arrival + 7000) / 1000 * 1000)
+    }
+    #expect(clock.stamp(arrival: 4_000_500).map { $0 == 4_007_000 } ?? true)
+  }
+}
