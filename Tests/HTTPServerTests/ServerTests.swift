@@ -203,11 +203,20 @@ import Testing
       try await third.wait(for: "hi")
       #expect(await first.wait { first.hasEnded })
       #expect(!second.hasEnded && !busy.hasEnded)
-      let others = [try await world.connect(), try await world.connect()]
-      for other in others { other.send("GET /hang HTTP/1.1\r\nHost: a\r\n\r\n") }
-      #expect(await others[1].wait { world.application.open.count == 3 || others[0].hasEnded || others[1].hasEnded })
+      // One after the other, so that each is busy before the next connection looks for room.
+      var others: [WebClient] = []
+      for count in 2...3 {
+        let other = try await world.connect()
+        others.append(other)
+        other.send("GET /hang HTTP/1.1\r\nHost: a\r\n\r\n")
+        while world.application.open.count < count, !other.hasEnded {
+          _ = await other.wait(.milliseconds(10)) { other.hasEnded }
+        }
+        #expect(world.application.open.count == count)
+      }
       // All are busy: the next one is told.
       #expect(await world.answerWhenFull().hasPrefix("HTTP/1.1 503 "))
+      #expect(!busy.hasEnded && others.allSatisfy { !$0.hasEnded })
     }
   }
 

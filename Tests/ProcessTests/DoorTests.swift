@@ -66,10 +66,19 @@ import Testing
       }
     }
 
-    /// The JSON body of a response with a length.
+    /// The JSON of a response: its body, or the last event where the answer took long enough to become a stream.
     func body(_ client: BlockingClient, _ head: [String]) throws -> JSONValue? {
-      let length = head.first { $0.hasPrefix("Content-Length: ") }.flatMap { Int($0.dropFirst(16)) }
-      return try JSONValue(parsing: client.bytes(length ?? 0))
+      if let length = head.first(where: { $0.hasPrefix("Content-Length: ") }).flatMap({ Int($0.dropFirst(16)) }) {
+        return try JSONValue(parsing: client.bytes(length))
+      }
+      var answer: JSONValue?
+      while true {
+        let line = try client.line()
+        if line.hasPrefix("data: {") { answer = try JSONValue(parsing: String(line.dropFirst(6))) }
+        guard line == "0" else { continue }
+        _ = try client.line()
+        return answer
+      }
     }
 
     func isHealthy() throws -> Bool {

@@ -108,6 +108,7 @@ struct DemoFolder: Sendable {
       identity: { handle: \(handle) }
       topics: [\(place.topic)]
       live_push: { enabled: true }
+      presence: { enabled: false }
       backend_config: { \(settings) }
 
       """
