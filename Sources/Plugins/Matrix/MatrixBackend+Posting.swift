@@ -191,7 +191,7 @@ extension MatrixBackend {
   /// What the log says of an event that was just sent. That it is stored is known even where this cannot be read.
   private func receipt(_ id: String, in room: Room, deadline: LoopInstant) async -> Receipt {
     var storedAt = loop.wallClockMilliseconds
-    if let entry = feeds[room.topic]?.entry(id) {
+    if let entry = await synced(id, on: room.topic, deadline: deadline) {
       storedAt = entry.message.storedAt
     } else if let event = try? await call(
       .get, "\(room.path)/event/\(URLText.encode(id))", deadline: deadline.advanced(by: Self.grace)),
@@ -201,6 +201,18 @@ extension MatrixBackend {
     }
     return Receipt(
       id: MessageID(id), cursor: room.cursor(after: id), storedAt: storedAt, durability: .unknown)
+  }
+
+  /// An event as our own /sync brings it, which is on its way where the topic is followed: asking for it would only keep
+  /// the homeserver from telling others. Nil where it does not come soon.
+  private func synced(_ id: String, on topic: Topic, deadline: LoopInstant) async -> EventReader.Entry? {
+    guard let feed = feeds[topic], !feed.isAway, syncToken != nil else { return nil }
+    let epoch = epoch
+    let limit = min(deadline, loop.now.advanced(by: .milliseconds(500)))
+    while epoch == self.epoch, feed.entry(id) == nil {
+      guard case .value = await synced.wait(synced.ticket(), until: limit) else { break }
+    }
+    return feed.entry(id)
   }
 
   private static func unknown(_ error: MatrixFailure) -> SeamError {
