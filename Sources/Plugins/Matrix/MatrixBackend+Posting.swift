@@ -206,10 +206,11 @@ extension MatrixBackend {
   /// An event as our own /sync brings it, which is on its way where the topic is followed: asking for it would only keep
   /// the homeserver from telling others. Nil where it does not come soon.
   private func synced(_ id: String, on topic: Topic, deadline: LoopInstant) async -> EventReader.Entry? {
-    guard let feed = feeds[topic], !feed.isAway, syncToken != nil else { return nil }
-    let epoch = epoch
+    guard let feed = feeds[topic], !liveSubscriptions(of: topic).isEmpty else { return nil }
+    let (epoch, breaks) = (epoch, feed.breaks)
     let limit = min(deadline, loop.now.advanced(by: .milliseconds(500)))
-    while epoch == self.epoch, feed.entry(id) == nil {
+    // What is read by pages, such as a key that recurs, does not come this way.
+    while epoch == self.epoch, feed.breaks == breaks, feed.entry(id) == nil {
       guard case .value = await synced.wait(synced.ticket(), until: limit) else { break }
     }
     return feed.entry(id)
