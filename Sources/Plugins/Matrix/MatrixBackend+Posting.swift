@@ -123,7 +123,7 @@ extension MatrixBackend {
     if let account = session?.account { seenHandles[draft.author.handle.name] = (account, .verified) }
     guard recurs else {
       // What is read by pages, as a key that recurs, does not come by /sync alone.
-      let brought = await synced(id, on: room.topic, deadline: deadline)
+      let brought = await announced(id, on: room.topic, deadline: deadline)
       return .success(await receipt(id, in: room, brought, deadline: deadline))
     }
     // Another process may have sent the same key at the same time: the log says whose copy is the message.
@@ -209,7 +209,7 @@ extension MatrixBackend {
 
   /// An event as our own /sync brings it, which is on its way where the topic is followed: asking for it would only keep
   /// the homeserver from telling others. Nil where it does not come soon.
-  private func synced(_ id: String, on topic: Topic, deadline: LoopInstant) async -> EventReader.Entry? {
+  private func announced(_ id: String, on topic: Topic, deadline: LoopInstant) async -> EventReader.Entry? {
     guard let feed = feeds[topic], !liveSubscriptions(of: topic).isEmpty else { return nil }
     let (epoch, breaks) = (epoch, feed.breaks)
     let limit = min(deadline, loop.now.advanced(by: .milliseconds(500)))
