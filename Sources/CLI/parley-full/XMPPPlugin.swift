@@ -7,7 +7,7 @@ extension BackendPlugin {
   static let xmpp = BackendPlugin(
     description: XMPPOptions.description,
     make: { loop, settings throws(SeamError) in XMPPBackend(loop: loop, options: try XMPPOptions(settings)) },
-    diagnose: { settings in await XMPPDiagnosis.findings(settings) },
+    diagnose: { settings, _ in await XMPPDiagnosis.findings(settings) },
     versions: [("expat", XMPPOptions.libraryVersion)])
 }
 
