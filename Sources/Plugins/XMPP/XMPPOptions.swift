@@ -35,6 +35,8 @@ public struct XMPPOptions: Sendable {
   public var selfPingInterval: Duration
   /// The largest stanza that the server takes, in bytes.
   public var largestStanza: Int
+  /// Who is asked for the domain's SRV records, where not the system's name servers.
+  var nameServer: ServiceRecords.NameServer?
   /// The password is the one that everybody knows.
   let hasDefaultPassword: Bool
 
