@@ -218,8 +218,10 @@ import Testing
   /// The room goes away under writers and readers; the first post that finds it gone makes the next one.
   @Test func aDeletedRoomIsToldAndMadeAnew() async throws {
     try await run { world in
-      let reader = world.supervise()
-      let writer = world.supervise()
+      var options = world.options
+      options.syncTimeout = .seconds(1)
+      let reader = world.supervise(options)
+      let writer = world.supervise(options)
       let first = try await writer.post(world.draft("first"), deadline: world.deadline)
       let recorder = DeliveryRecorder(loop: world.loop)
       _ = await reader.follow(world.topic, after: first.cursor, sink: recorder.sink)

@@ -22,7 +22,7 @@ import Testing
       func state(_ type: String, _ content: JSONValue) -> JSONObject {
         ["initial_state": [["type": .string(type), "state_key": "", "content": content]]]
       }
-      _ = try await make("plain")
+      _ = try await make("plain", ["power_level_content_override": ["invite": 0]])
       _ = try await make("silent", ["power_level_content_override": ["events_default": 50, "invite": 50]])
       _ = try await make("encrypted", state("m.room.encryption", ["algorithm": "m.megolm.v1.aes-sha2"]))
       _ = try await make("hidden", state("m.room.history_visibility", ["history_visibility": "joined"]))

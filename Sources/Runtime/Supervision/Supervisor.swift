@@ -67,9 +67,11 @@ public actor Supervisor: LoopActor {
     }
   }
 
-  /// Somebody waits for the backend: it is tried at once, but not more often than once a second.
+  /// Somebody waits for the backend: it is tried at once, but not more often than once a second, and not before a time
+  /// that the backend itself named.
   private func hurry() {
     guard let ticket = retryTicket else { return }
+    if case .rateLimited = machine.cause?.code { return }
     let earliest = lastAttempt.advanced(by: .seconds(1))
     guard loop.now < earliest else { return retry.resume(ticket, ()) }
     loop.schedule(after: loop.now.duration(to: earliest)) { [weak self] in
