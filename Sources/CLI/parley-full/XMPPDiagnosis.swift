@@ -60,11 +60,12 @@ enum XMPPDiagnosis {
     }
     if let skew = found.clockSkew {
       let isFar = skew.magnitude >= .seconds(5)
-      let side = skew < .zero ? "behind" : "ahead of"
+      let seconds = skew.magnitude.components.seconds
+      let distance = seconds == 0 ? "agrees with" : "is \(seconds) s \(skew < .zero ? "behind" : "ahead of")"
       findings.append(
         Finding(
           isFar ? .warning : .ok, "clock",
-          "the server's clock is \(skew.magnitude.components.seconds) s \(side) ours, to the second",
+          "the server's clock \(distance) ours, to the second",
           fix: isFar ? "run NTP on both: times of messages are the server's" : nil))
     }
     return findings
