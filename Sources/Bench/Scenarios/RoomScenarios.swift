@@ -42,6 +42,7 @@ struct RoomScenarios {
           try first(of: [topic], through: writer.peer)
           let listener = try Server.ready(
             settings([topic], handle: "listener", push: true), parley: rig.parley, workspace: workspace)
+          try settled(listener)
           var history = History()
           let exchange = try Push.pushes(
             from: writer.peer, to: listener.peer, count, &history, topic: topic, warm: 5)
@@ -105,6 +106,7 @@ struct RoomScenarios {
         var options = settings(Array(names.suffix(count)), handle: "many\(count)", push: true)
         options.isWide = true
         let server = try Server.ready(options, parley: rig.parley, workspace: workspace)
+        try settled(server)
         let poster = try Server.ready(
           settings([names[names.count - 1]], handle: "poster"), parley: rig.parley, workspace: workspace)
         var history = History()
@@ -151,6 +153,21 @@ struct RoomScenarios {
 
   private func settings(_ topics: [String], handle: String = "bench", push: Bool = false) -> Server.Settings {
     Server.Settings(handle: handle, topics: topics, livePush: push, target: target, isWide: true)
+  }
+
+  /// Waits until a session has caught up with all its topics: what is posted before that is not pushed.
+  private func settled(_ server: Server) throws(BenchError) {
+    let peer = server.peer
+    for _ in 0..<300 {
+      let id = peer.takeIDs(1)
+      let call = #""method":"tools/call","params":{"name":"parley_status","arguments":{}}}"#
+      try peer.write(Array("{\"jsonrpc\":\"2.0\",\"id\":\(id),\(call)\n".utf8))
+      var line = try peer.waitLine()
+      while peer.answerID(line) != id { line = try peer.waitLine() }
+      if peer.end(of: "\"caughtUp\":true", in: line) != nil { return }
+      usleep(100_000)
+    }
+    throw BenchError("a session did not catch up with its topics within 30 s")
   }
 
   private func floor(_ arguments: [String], _ workspace: Workspace) throws(BenchError) -> Peer {

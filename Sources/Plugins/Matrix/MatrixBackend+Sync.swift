@@ -69,13 +69,20 @@ extension MatrixBackend {
       switch result {
       case .success(let answer):
         take(answer, covered: covered)
-        if !isFirst, answer.member("rooms") == nil { await checkMembership(epoch: epoch) }
+        if !isFirst, Self.isQuiet(answer) { await checkMembership(epoch: epoch) }
       case .failure(let error): if await !recover(from: error) { return }
       }
     }
     if epoch == self.epoch {
       isSyncing = false
       syncToken = nil
+    }
+  }
+
+  /// Nothing happened in any room until the server gave up waiting.
+  private static func isQuiet(_ answer: JSONSlice) -> Bool {
+    ["join", "leave", "invite"].allSatisfy { kind in
+      answer.member("rooms")?.member(kind)?.members.contains { _ in true } != true
     }
   }
 
