@@ -113,7 +113,8 @@ actor MatrixPerson: DemoPerson {
     guard answer.status < 300 else {
       let isRefused = answer.status == 401 || answer.status == 403
       throw SeamError(
-        isRefused ? .unauthorized : .unavailable, native: answer.status, operation: "\(accounts.person): \(path.prefix(40))",
+        isRefused ? .unauthorized : .unavailable, native: answer.status,
+        operation: "\(accounts.person): \(path.prefix(40))",
         cause: value.member("error")?.string ?? "HTTP \(answer.status)")
     }
     return value
