@@ -60,6 +60,8 @@ public actor MatrixBackend: Backend {
   /// Which other account sent a message, by event id: an answer to it mentions them.
   var senders = BoundedTable<String, String>(limit: 4096)
   var notes: [String: String] = [:]
+  /// Aliases that lead to a room in which nobody is, and since when that is known.
+  var deserted = BoundedTable<String, LoopInstant>(limit: 1024)
 
   /// Makes a backend on `loop`; nothing is opened before `connect`.
   public init(loop: EventLoop, options: MatrixOptions) {
