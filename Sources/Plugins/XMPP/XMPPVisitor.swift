@@ -12,6 +12,13 @@ public actor XMPPVisitor: LoopActor {
     public let sender: String
     /// Its body.
     public let text: String
+
+    /// Makes a line.
+    public init(id: String, sender: String, text: String) {
+      self.id = id
+      self.sender = sender
+      self.text = text
+    }
   }
 
   public nonisolated let loop: EventLoop
