@@ -25,7 +25,7 @@ import Testing
 
   /// Feeds bytes in pieces and reads everything that comes of it as every reader would.
   private func digest(_ bytes: [UInt8], _ random: inout Seeded) -> Int {
-    guard let parser = RedisHandle() else { return 0 }
+    guard var parser = RedisHandle() else { return 0 }
     var rest = bytes[...]
     var replies = 0
     do throws(RedisHandle.ProtocolFailure) {
@@ -33,11 +33,20 @@ import Testing
         let piece = Array(rest.prefix(Int.random(in: 1...max(1, rest.count), using: &random)))
         rest = rest.dropFirst(piece.count)
         try parser.feed(piece.span.bytes)
-        while let reply = try parser.next() {
+        var kept: RedisReply?
+        while try parser.next({ view in
+          let reply = view.copy
+          kept = reply
+          // Lent and kept are read alike.
+          #expect(
+            StoredEntry.message(view, on: Topic("x"))?.message == StoredEntry.message(reply, on: Topic("x"))?.message)
+          #expect(view.streamID == reply.streamID)
+          for index in 0..<view.count {
+            _ = view.node(index).flatMap { StoredEntry.message($0, on: Topic("x")) }
+          }
+        }), let reply = kept {
           replies += 1
-          _ = StoredEntry.message(reply, on: Topic("x"))
           _ = StoredEntry.key(of: reply)
-          for element in reply.elements { _ = StoredEntry.message(element, on: Topic("x")) }
           do throws(RedisError) {
             _ = try StreamFacts(info: reply, generation: reply).loss(after: .after(.zero))
           } catch { _ = error.seamError("fuzz") }
