@@ -24,6 +24,7 @@ public actor NATSBackend: Backend {
   /// Names that were folded already, 4,096 at most.
   private var knownNames: [Topic: TopicNames] = [:]
   private var lastTimestamp: (milliseconds: Int64, text: String) = (-1, "")
+  private var lastAuthor: WireFormat.AuthorHeaders?
   private var notes: [String: String] = [:]
 
   /// What of the server's limit is kept for everything but the content.
@@ -211,6 +212,14 @@ public actor NATSBackend: Backend {
     let now = loop.wallClockMilliseconds
     if lastTimestamp.milliseconds != now { lastTimestamp = (now, Timestamp.text(now)) }
     return lastTimestamp.text
+  }
+
+  /// What the headers of all posts of an author share; a process mostly has one.
+  func headers(of author: Author) -> WireFormat.AuthorHeaders {
+    if let lastAuthor, lastAuthor.author == author { return lastAuthor }
+    let made = WireFormat.AuthorHeaders(author)
+    lastAuthor = made
+    return made
   }
 
   func note(_ key: String, _ text: String?) { notes[key] = text }
