@@ -135,7 +135,7 @@ let package = Package(
         "ParleyRuntime", "ParleyConformance", "ParleyTestKit", "CFloors", "CLinux",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
-      path: "Sources/Bench", exclude: ["Floors", "RedisFloor", "NATSFloor"], swiftSettings: strict),
+      path: "Sources/Bench", exclude: ["Floors", "RedisFloor", "NATSFloor", "ServerFloor"], swiftSettings: strict),
 
     test("RuntimeTests", ["ParleyRuntime", "ParleyConformance", "ParleyTestKit"]),
     test(
