@@ -97,6 +97,12 @@ public actor NATSBackend: Backend {
     for index in servers.indices.dropLast() {
       servers.swapAt(index, index + Int(loop.random() % UInt64(servers.count - index)))
     }
+    // TLS is made ready only where it is needed: OpenSSL reads every authority of the system for it, which takes longer
+    // than all the rest of connecting. Who could lie here could as well not ask for TLS at all.
+    if options.tls == NATSOptions.TLS(), let first = servers.first, !first.asksForTLS {
+      let greeting = await Greeting.read(first, loop: loop, within: options.connectTimeout)
+      servers[0].isClear = greeting?.requiresTLS == false
+    }
     let thread: EventLoop
     do throws(SystemError) { thread = try EventLoop.thread(named: "nats-dial") } catch {
       throw SeamError(.unavailable, native: Int(error.code), operation: "connect", cause: error.description)

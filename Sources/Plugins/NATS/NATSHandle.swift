@@ -94,6 +94,7 @@ import ParleyRuntime
   private static func protect(
     _ settings: OpaquePointer?, _ server: ServerAddress, _ tls: NATSOptions.TLS
   ) throws(NATSFailure) {
+    if server.isClear { return }
     if tls.isRequired || tls != NATSOptions.TLS() || server.asksForTLS {
       try check(unsafe natsOptions_SetSecure(settings, true))
     }
