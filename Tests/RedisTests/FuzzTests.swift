@@ -25,7 +25,7 @@ import Testing
 
   /// Feeds bytes in pieces and reads everything that comes of it as every reader would.
   private func digest(_ bytes: [UInt8], _ random: inout Seeded) -> Int {
-    guard var parser = RedisHandle() else { return 0 }
+    guard let parser = RedisHandle() else { return 0 }
     var rest = bytes[...]
     var replies = 0
     do throws(RedisHandle.ProtocolFailure) {
@@ -41,9 +41,8 @@ import Testing
           #expect(
             StoredEntry.message(view, on: Topic("x"))?.message == StoredEntry.message(reply, on: Topic("x"))?.message)
           #expect(view.streamID == reply.streamID)
-          for index in 0..<view.count {
-            _ = view.node(index).flatMap { StoredEntry.message($0, on: Topic("x")) }
-          }
+          view.forEach { _ = StoredEntry.message($0, on: Topic("x")) }
+          for index in 0..<min(view.count, 3) { #expect(view.node(index)?.copy == reply.elements[index]) }
         }), let reply = kept {
           replies += 1
           _ = StoredEntry.key(of: reply)

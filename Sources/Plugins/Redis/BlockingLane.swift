@@ -213,16 +213,14 @@ final class BlockingLane: @unchecked Sendable {
     guard self.read === read else { return }
     guard case .success(let reply) = result else { return self.read = nil }
     if let text = reply.errorText { return refused(read, RedisError(text)) }
-    for index in 0..<reply.count {
-      guard let part = reply.node(index), let name = part.node(0)?.text, let entries = part.node(1),
-        let stream = names[name], stream.readFrom != nil
-      else { continue }
+    reply.forEach { part in
+      guard let name = part.node(0)?.text, let entries = part.node(1), let stream = names[name],
+        stream.readFrom != nil
+      else { return }
       var messages: [(StreamID, Message)] = []
       messages.reserveCapacity(entries.count)
-      for index in 0..<entries.count {
-        if let message = entries.node(index).flatMap({ StoredEntry.message($0, on: stream.topic) }) {
-          messages.append(message)
-        }
+      entries.forEach { entry in
+        if let message = StoredEntry.message(entry, on: stream.topic) { messages.append(message) }
       }
       read.found.append(PendingRead.Found(stream: stream, messages: messages, count: entries.count))
     }

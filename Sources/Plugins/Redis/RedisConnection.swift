@@ -19,7 +19,7 @@ final class RedisConnection: @unchecked Sendable {
   let loop: EventLoop
   let endpoint: Endpoint
   private let stream: ByteStream
-  private var parser: RedisHandle
+  private let parser: RedisHandle
   private let timeout: Duration
   private let lost: (SeamError) -> Void
 

@@ -2,8 +2,10 @@
 protocol ReplyNode {
   /// How many elements an array has; none for anything else.
   var count: Int { get }
-  /// An array's element.
+  /// An array's element; for one of the first.
   func node(_ index: Int) -> Self?
+  /// Calls `body` with each element of an array.
+  func forEach(_ body: (Self) -> Void)
   /// The text of a string or status.
   var text: String? { get }
   /// The entry's id that a string or status is.
@@ -60,6 +62,8 @@ enum RedisReply: Hashable, Sendable, ReplyNode {
   var count: Int { elements.count }
 
   func node(_ index: Int) -> RedisReply? { elements.indices.contains(index) ? elements[index] : nil }
+
+  func forEach(_ body: (RedisReply) -> Void) { for element in elements { body(element) } }
 
   var streamID: StreamID? { text.flatMap { StreamID($0) } }
 

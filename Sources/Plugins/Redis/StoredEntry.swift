@@ -43,18 +43,19 @@ enum StoredEntry {
   }
 
   /// The id and the message of an entry as XRANGE and XREAD answer it; nil for what is no entry.
-  static func message(_ entry: some ReplyNode, on topic: Topic) -> (id: StreamID, message: Message)? {
+  static func message<Node: ReplyNode>(_ entry: Node, on topic: Topic) -> (id: StreamID, message: Message)? {
     guard entry.count == 2, let name = entry.node(0), let text = name.text, let id = name.streamID,
       let fields = entry.node(1)
     else { return nil }
     var (sender, content, timestamp) = ("", "", "")
     var (inReplyTo, instance, to): (MessageID?, String?, Handle?)
     var attributes: [String: String] = [:]
-    var index = 0
-    while index + 1 < fields.count {
-      guard let name = fields.node(index) else { break }
-      let value = fields.node(index + 1)?.text ?? ""
-      index += 2
+    // Names and values take turns.
+    var last: Node?
+    fields.forEach { node in
+      guard let name = last else { return last = node }
+      last = nil
+      let value = node.text ?? ""
       if name.reads("sender") {
         sender = value
       } else if name.reads("content") {
@@ -64,7 +65,7 @@ enum StoredEntry {
       } else if name.reads("in_reply_to") {
         inReplyTo = value.isEmpty ? nil : MessageID(value)
       } else if name.reads("key") {
-        continue
+        return
       } else if name.reads("instance") {
         instance = value
       } else if name.reads("to") {
