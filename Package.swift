@@ -145,8 +145,8 @@ let package = Package(
         "ParleyRuntime", "ParleyConformance", "ParleyTestKit", "CFloors", "CLinux",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
-      path: "Sources/Bench", exclude: ["Floors", "RedisFloor", "NATSFloor", "MatrixFloor", "XMPPFloor"],
-      swiftSettings: strict),
+      path: "Sources/Bench",
+      exclude: ["Floors", "ServerFloor", "RedisFloor", "NATSFloor", "MatrixFloor", "XMPPFloor"], swiftSettings: strict),
 
     test("RuntimeTests", ["ParleyRuntime", "ParleyConformance", "ParleyTestKit"]),
     test(
