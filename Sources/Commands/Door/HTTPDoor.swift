@@ -12,24 +12,52 @@ public struct HTTPDoor: Sendable {
     /// What a session is pushed, and what it learns of the time before.
     package let session: StdioServer.Options
     package let http: Configuration.HTTP
+    package let authentication: Configuration.Authentication
+    package let access: Configuration.Access
+    /// Handles that the owner may choose for a client, beside its own.
+    package let handles: [Handle]
   }
 
   /// Serves until the process is told to end; must be called on the supervisor's loop.
   package let serve: @Sendable (Room) async -> (any Error)?
 
+  /// Who may enter, for the commands that decide it.
+  package let keys: DoorKeys
+
+  /// The backend through a door that vouches for whom it lets in; the same where it lets in everybody.
+  package let vouch: @Sendable (any Backend, Configuration) throws -> any Backend
+
   /// Makes a door.
-  package init(serve: @escaping @Sendable (Room) async -> (any Error)?) { self.serve = serve }
+  package init(
+    keys: DoorKeys, vouch: @escaping @Sendable (any Backend, Configuration) throws -> any Backend,
+    serve: @escaping @Sendable (Room) async -> (any Error)?
+  ) {
+    self.keys = keys
+    self.vouch = vouch
+    self.serve = serve
+  }
 }
 
 /// Why a door is not opened: somebody could come in who should not, or read what is said.
 enum DoorRule {
   /// The reason and the way out; nil where the door is safe to open.
-  static func refusal(_ http: Configuration.HTTP) -> String? {
+  static func refusal(_ configuration: Configuration, _ keys: DoorKeys.Summary) -> String? {
+    let http = configuration.http
     let open = http.listen.filter { !$0.isLocal }
-    if http.token == nil {
+    if case .oidc = configuration.authentication {
+      guard configuration.access.publicURL != nil else {
+        return "auth.public_url: mode oidc needs it, since tokens must be for its /mcp"
+      }
+    } else if configuration.access.publicURL != nil {
+      guard keys.hasOwner else {
+        return
+          "auth.public_url: nobody could let a client in, since the owner has no passphrase; run 'parley owner set'"
+      }
+    } else if http.token == nil, keys.tokens == 0 {
       guard http.isInsecure else {
-        return "http.token: whoever can connect could read and write; set a token (http.token_file names a file), or "
-          + "http.insecure: true where only this machine can connect"
+        return "http.token: whoever can connect could read and write; run 'parley token create', let clients log in "
+          + "(auth.public_url), set a token (http.token_file names a file), or http.insecure: true where only this "
+          + "machine can connect"
       }
       if let place = open.first {
         return
@@ -39,7 +67,7 @@ enum DoorRule {
     }
     if let place = open.first, http.tls == nil, http.trustedProxies.isEmpty, !http.isInsecure {
       return
-        "http.listen: \(place) would carry the token and all messages in clear; set http.tls, listen on a loopback address behind "
+        "http.listen: \(place) would carry tokens and all messages in clear; set http.tls, listen on a loopback address behind "
         + "a proxy that speaks TLS, name the proxy in http.trusted_proxies, or set http.insecure: true"
     }
     return nil
