@@ -12,7 +12,7 @@ package actor RemoteServer: LoopActor {
   package nonisolated let loop: EventLoop
   private let supervisor: Supervisor
   private let options: DoorOptions
-  private let participant: Participant
+  private let rooms: Rooms
   private let mcp: MCPEndpoint
   private let server: HTTPServer
   private let ending: Waiters<Void>
@@ -30,15 +30,14 @@ package actor RemoteServer: LoopActor {
     self.supervisor = supervisor
     self.options = options
     self.listening = listening
-    participant = try Participant(setup: setup, supervisor: supervisor, options: options)
-    mcp = MCPEndpoint(
-      setup: SessionSetup(
-        name: options.name, version: options.version, isChannel: false, tools: offer.tools,
-        resources: offer.resources, prompts: offer.prompts, hub: participant.hub, inbox: participant.inbox,
-        marks: participant.marks, tasks: participant.tasks),
-      participant: participant, supervisor: supervisor, options: options)
+    rooms = try Rooms(setup: setup, supervisor: supervisor, offer: offer, options: options)
+    mcp = MCPEndpoint(rooms: rooms, supervisor: supervisor, options: options)
+    let authorization = options.authorization.map { server in
+      AuthorizationServer(loop: supervisor.loop, store: server.store, options: server.options)
+    }
     server = HTTPServer(
-      loop: supervisor.loop, limits: options.limits, application: Door(mcp: mcp, options: options))
+      loop: supervisor.loop, limits: options.limits,
+      application: Door(mcp: mcp, authorization: authorization, options: options))
     // Answers are for whoever asked, and nothing that a browser should keep or render.
     server.commonFields = [("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff")]
     server.cipher = options.makeCipher
@@ -66,7 +65,7 @@ package actor RemoteServer: LoopActor {
     }
     listening(places)
     let connection = loop.spawn { [supervisor] in await supervisor.run() }
-    participant.start()
+    rooms.start()
     if !hasEnded { _ = await ending.wait(endTicket, until: nil) }
     await finish(connection)
     process?.stop()
@@ -117,12 +116,12 @@ package actor RemoteServer: LoopActor {
     await mcp.settle(until: loop.now.advanced(by: Self.settling))
     mcp.end()
     await server.drain(until: deadline)
-    let life = participant.stop()
+    let lives = rooms.stop()
     connection.cancel()
     let joined = Waiters<Void>(loop: loop)
     let ticket = joined.ticket()
     let waiting = loop.spawn {
-      await life?.value
+      for life in lives { await life.value }
       await connection.value
       joined.resume(ticket, ())
     }
