@@ -39,7 +39,9 @@ package actor RemoteServer: LoopActor {
       loop: supervisor.loop, limits: options.limits,
       application: Door(mcp: mcp, authorization: authorization, options: options))
     // Answers are for whoever asked, and nothing that a browser should keep or render.
-    server.commonFields = [("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff")]
+    server.commonFields =
+      [("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff")]
+      + SecurityFields.all(isSecure: options.metadata?.isSecure ?? false)
     server.cipher = options.makeCipher
     server.proxies = options.access.proxies
     ending = Waiters(loop: supervisor.loop)

@@ -22,12 +22,13 @@ package struct AttemptLimiter: Sendable {
     self.capacity = capacity
   }
 
-  /// Notes an attempt. False, and nothing noted, where there were too many.
-  package mutating func take(_ address: IPAddress?, now: WallTime) -> Bool {
+  /// Notes an attempt. False, and nothing noted, where there were too many; those of all do not count against an
+  /// address that `isTrusted`.
+  package mutating func take(_ address: IPAddress?, now: WallTime, isTrusted: Bool = false) -> Bool {
     let key = self.key(address, now)
     var count = current(counts[key], now)
     all = current(all, now)
-    guard count.attempts < perAddress, all.attempts < inAll else { return false }
+    guard count.attempts < perAddress, isTrusted || all.attempts < inAll else { return false }
     count.attempts += 1
     all.attempts += 1
     counts[key] = count

@@ -201,6 +201,8 @@ import Testing
       for _ in 0..<3 { #expect(try await guess(OAuthWorld.passphrase, from: "198.51.100.2").status == 303) }
       #expect(try await guess("wrong", from: "198.51.100.3").status == 403)
       #expect(try await guess(OAuthWorld.passphrase, from: "198.51.100.4").status == 429, "all together")
+      // Guesses from everywhere do not shut the owner out where it was before.
+      #expect(try await guess(OAuthWorld.passphrase, from: "198.51.100.2").status == 303)
     }
   }
 

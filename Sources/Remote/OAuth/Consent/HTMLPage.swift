@@ -9,7 +9,7 @@ struct HTMLPage {
   /// Where its form may lead, beside the door itself: browsers judge the redirect that follows it too.
   var formTargets: [String] = []
 
-  func response(_ status: Int, isSecure: Bool, fields: [(name: String, value: String)] = []) -> HTTPResponse {
+  func response(_ status: Int, fields: [(name: String, value: String)] = []) -> HTTPResponse {
     let nonce = Base64.encodeURL([UInt8](random: 16))
     let html = """
       <!doctype html>
@@ -39,7 +39,7 @@ struct HTMLPage {
         ("Content-Type", "text/html; charset=utf-8"), ("Content-Security-Policy", policy),
         // With no-referrer browsers would send the form with the origin "null", which is refused.
         ("Referrer-Policy", "same-origin"),
-      ] + SecurityFields.all(isSecure: isSecure) + fields, body: Array(html.utf8))
+      ] + fields, body: Array(html.utf8))
   }
 
   /// Text as it stands between tags and in quoted attributes.
@@ -91,11 +91,12 @@ struct HTMLPage {
     """
 }
 
-/// The header lines that keep a browser from doing more with a response than was meant.
+/// The header lines that keep a browser from doing more with any response than was meant; a page has a policy of its own.
 enum SecurityFields {
   static func all(isSecure: Bool) -> [(name: String, value: String)] {
     let fields: [(name: String, value: String)] = [
-      ("X-Frame-Options", "DENY"), ("Cross-Origin-Resource-Policy", "same-origin"),
+      ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"), ("X-Frame-Options", "DENY"),
+      ("Referrer-Policy", "no-referrer"), ("Cross-Origin-Resource-Policy", "same-origin"),
     ]
     return isSecure ? fields + [("Strict-Transport-Security", "max-age=31536000")] : fields
   }

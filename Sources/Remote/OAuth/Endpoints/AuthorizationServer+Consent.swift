@@ -38,7 +38,7 @@ extension AuthorizationServer {
     let shown = ConsentPage(
       client: request.client, redirect: request.redirect, scopes: request.scopes, sealed: pending.seal(store.key),
       handle: options.handle.name, suggestions: options.suggestions.map(\.name))
-    return shown.page.response(200, isSecure: options.address.isSecure, fields: [("Set-Cookie", line)])
+    return shown.page.response(200, fields: [("Set-Cookie", line)])
   }
 
   /// Browsers hold such a name to this very host, but know it only where the connection is encrypted.
@@ -47,7 +47,7 @@ extension AuthorizationServer {
   func page(
     _ status: Int, _ title: String, _ text: String, fields: [(name: String, value: String)] = []
   ) -> HTTPResponse {
-    ConsentPage.message(title, text).response(status, isSecure: options.address.isSecure, fields: fields)
+    ConsentPage.message(title, text).response(status, fields: fields)
   }
 
   /// Sends the browser back to the client; every answer names its issuer (RFC 9207).
@@ -55,10 +55,7 @@ extension AuthorizationServer {
     var all = fields
     if let state { all.append(("state", state)) }
     all.append(("iss", options.address.issuer))
-    return HTTPResponse(
-      303,
-      fields: [("Location", redirect.with(all)), ("Referrer-Policy", "no-referrer")]
-        + SecurityFields.all(isSecure: options.address.isSecure))
+    return HTTPResponse(303, fields: [("Location", redirect.with(all))])
   }
 
   // MARK: The answer
@@ -99,12 +96,13 @@ extension AuthorizationServer {
       let shown = ConsentPage(
         client: client, redirect: pending.redirect, scopes: pending.scopes, sealed: sealed, handle: handle.name,
         suggestions: options.suggestions.map(\.name), error: error)
-      return shown.page.response(status, isSecure: options.address.isSecure, fields: fields)
+      return shown.page.response(status, fields: fields)
     }
     if let problem = handle.problem(limit: options.handleLimit) {
       return again(400, "The name it posts as \(problem).")
     }
-    guard passphraseLimiter.take(address, now: now) else {
+    let isTrusted = address.map(ownersAddresses.contains) ?? false
+    guard passphraseLimiter.take(address, now: now, isTrusted: isTrusted) else {
       Audit.note("too many wrong passphrases", address, level: .warning)
       return again(429, "Too many wrong passphrases. Try again in a quarter of an hour.", [("Retry-After", "900")])
     }
@@ -113,7 +111,9 @@ extension AuthorizationServer {
     case false?:
       Audit.note("wrong passphrase", address, [("client", OAuthClient.shortID(client.id))], level: .warning)
       return again(403, "That is not your passphrase.")
-    case true?: passphraseLimiter.giveBack(address, now: now)
+    case true?:
+      passphraseLimiter.giveBack(address, now: now)
+      if let address { ownersAddresses = [address] + ownersAddresses.filter { $0 != address }.prefix(15) }
     }
     let ticked = Set(form.all("scope").compactMap(Scope.init)).union([.read])
     return await grant(pending, client, Scopes(ticked).intersection(pending.scopes), handle, address)

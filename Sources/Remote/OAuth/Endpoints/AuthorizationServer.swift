@@ -17,6 +17,8 @@ final class AuthorizationServer: @unchecked Sendable {
   var pageLimiter: AttemptLimiter
   var passphraseLimiter: AttemptLimiter
   var tokenLimiter: AttemptLimiter
+  /// Where the owner answered from, the last first: guesses from everywhere else do not shut it out there.
+  var ownersAddresses: [IPAddress] = []
   /// Passphrases that are being checked: each takes 64 MiB and a thread.
   var verifying = 0
 

@@ -4,7 +4,8 @@ import ParleyRuntime
 /// The documents by which clients find their way (RFC 9728, RFC 8414, OpenID Connect Discovery).
 package struct OAuthMetadata: Sendable {
   private let documents: [String: [UInt8]]
-  private let isSecure: Bool
+  /// Clients reach the door over TLS.
+  let isSecure: Bool
 
   /// Those of a resource whose tokens somebody else gives out.
   package init(resource address: PublicAddress, issuers: [String], scopes: [String]) {
@@ -55,6 +56,6 @@ package struct OAuthMetadata: Sendable {
     guard head.method == .get || head.method == .head else {
       return .refusal(HTTPRefusal(405, "methodNotAllowed", "GET"), fields: [("Allow", "GET, HEAD")])
     }
-    return .json(200, document, fields: SecurityFields.all(isSecure: isSecure))
+    return .json(200, document)
   }
 }

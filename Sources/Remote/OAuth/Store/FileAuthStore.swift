@@ -50,7 +50,7 @@ package final class FileAuthStore: AuthStore {
       // microsecond, reading it once after each change less than a disk's; both are worth that nothing stale is used.
       do throws(AuthStoreError) { try Self.refresh(&seen, path, key) } catch {
         Log.write(.error, "the auth store cannot be read", [("cause", error.description)])
-        seen = Seen()
+        seen.state = AuthState()
       }
       return seen.state
     }
@@ -63,8 +63,10 @@ package final class FileAuthStore: AuthStore {
     do throws(SystemError) { bytes = now == nil ? [] : try read(path) } catch {
       throw AuthStoreError("\(path): \(error)")
     }
-    seen.state = try parse(bytes, path, key)
+    // Told once for each version of the file.
     seen.stamp = now
+    seen.state = AuthState()
+    seen.state = try parse(bytes, path, key)
   }
 
   private static func stamp(_ path: String) -> Stamp? {
