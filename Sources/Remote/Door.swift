@@ -7,10 +7,12 @@ import ParleyRuntime
 final class Door: HTTPApplication, @unchecked Sendable {
   private let mcp: MCPEndpoint
   private let authorization: AuthorizationServer?
+  private let supervisor: Supervisor
   private let options: DoorOptions
 
-  init(mcp: MCPEndpoint, authorization: AuthorizationServer?, options: DoorOptions) {
+  init(mcp: MCPEndpoint, authorization: AuthorizationServer?, supervisor: Supervisor, options: DoorOptions) {
     self.mcp = mcp
+    self.supervisor = supervisor
     self.authorization = authorization
     self.options = options
   }
@@ -22,12 +24,12 @@ final class Door: HTTPApplication, @unchecked Sendable {
       return .answer(document)
     }
     switch head.path {
-    case "/healthz":
+    case "/healthz", "/readyz":
       guard head.method == .get || head.method == .head else {
         let refusal = HTTPRefusal(405, "methodNotAllowed", "GET")
         return .answer(.refusal(refusal, fields: [("Allow", "GET, HEAD")]))
       }
-      return .answer(.json(200, Array(#"{"status":"ok"}"#.utf8)))
+      return .answer(head.path == "/healthz" ? .json(200, Array(#"{"status":"ok"}"#.utf8)) : readiness)
     case "/mcp":
       let client = options.access.client(of: head, peer: peer)
       guard options.access.allows(client) else { return .answer(.refusal(Self.notFromHere)) }
@@ -68,6 +70,15 @@ final class Door: HTTPApplication, @unchecked Sendable {
       exchange.answer(response)
     case .known(let principal): mcp.handle(exchange, from: principal)
     case .pending(let find): find { [weak self] in self?.serve(exchange, $0) }
+    }
+  }
+
+  /// Whether posts and fetches work; why not is for those who are let in.
+  private var readiness: HTTPResponse {
+    switch supervisor.assumeIsolated({ $0.health.state }) {
+    case .live, .degraded: .json(200, Array(#"{"status":"ready"}"#.utf8))
+    case .connecting, .waitingToRetry, .stopped:
+      .json(503, Array(#"{"status":"unavailable"}"#.utf8), fields: [("Retry-After", "1")])
     }
   }
 

@@ -37,7 +37,7 @@ package actor RemoteServer: LoopActor {
     }
     server = HTTPServer(
       loop: supervisor.loop, limits: options.limits,
-      application: Door(mcp: mcp, authorization: authorization, options: options))
+      application: Door(mcp: mcp, authorization: authorization, supervisor: supervisor, options: options))
     // Answers are for whoever asked, and nothing that a browser should keep or render.
     server.commonFields =
       [("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff")]

@@ -99,6 +99,27 @@ import Testing
     }
   }
 
+  @Test func readinessIsTheBackends() throws {
+    try RemoteWorld.use { world async throws in
+      // Each look is a request of its own; the backend changes meanwhile.
+      func ends(with status: Int) async throws -> Bool {
+        let deadline = world.loop.now.advanced(by: .seconds(30))
+        while world.loop.now < deadline {
+          if try await world.request("GET", "/readyz").status == status { return true }
+        }
+        return false
+      }
+      #expect(try await ends(with: 200))
+      world.store.restart(downtime: .seconds(600))
+      #expect(try await ends(with: 503))
+      #expect(try await world.request("GET", "/readyz").text == #"{"status":"unavailable"}"#)
+      #expect(try await world.request("GET", "/healthz").status == 200)
+      world.store.heal()
+      #expect(try await ends(with: 200))
+      #expect(try await world.request("POST", "/readyz").status == 405)
+    }
+  }
+
   @Test func routes() throws {
     try RemoteWorld.use { world async throws in
       let health = try await world.request("GET", "/healthz")
