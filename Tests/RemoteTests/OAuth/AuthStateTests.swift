@@ -33,10 +33,12 @@ import Testing
   }
 
   private func rotation(
-    _ token: String, to number: Int, client: String = "c", scopes: Scopes? = nil, resource: String? = nil
+    _ token: String, to number: Int, client: String = "c", scopes: Scopes? = nil, resource: String? = nil,
+    named: String? = nil
   ) -> AuthState.Rotation {
     AuthState.Rotation(
-      token: token, client: client, scopes: scopes, resource: resource, access: "a\(number)", refresh: "r\(number)")
+      token: token, named: named, client: client, scopes: scopes, resource: resource, access: "a\(number)",
+      refresh: "r\(number)")
   }
 
   @Test func aCodeGivesTokensThatEnd() throws {
@@ -91,8 +93,16 @@ import Testing
       _ = try state.rotate(rotation("r\(number - 1)", to: number), now: time, lifetimes).get()
       #expect(state.grant(ofAccess: "a\(number)", now: time) != nil)
     }
-    // Nothing grows: old access tokens end, old refresh tokens are kept as long as they could come again.
-    #expect(state.access.count <= AuthState.accessPerGrant && state.grants.count == 1)
+    // Nothing grows: old access tokens end, and what was replaced long ago is forgotten.
+    #expect(state.access.count <= AuthState.accessPerGrant && state.grants.count == 1 && state.refresh.count <= 2)
+    // One of those names its grant: whoever has it had stolen it, or was robbed.
+    var other = state
+    #expect(other.rotate(rotation("r1", to: 99), now: time, lifetimes) == .failure(.unknown))
+    #expect(other.rotate(rotation("r1", to: 99, client: "d", named: "g"), now: time, lifetimes) == .failure(.unknown))
+    #expect(other.grants.count == 1)
+    #expect(
+      other.rotate(rotation("r1", to: 99, named: "g"), now: time, lifetimes) == .failure(.reused(grant: "g")))
+    #expect(other.grants.isEmpty && other.access.isEmpty)
   }
 
   @Test func aRefreshTokenEndsWhenItIsNotUsed() throws {

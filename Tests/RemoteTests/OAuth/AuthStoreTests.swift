@@ -90,6 +90,16 @@ import Testing
     #expect(first.state().grants.isEmpty && first.state().access.isEmpty)
   }
 
+  @Test func refreshTokensNameTheirGrant() {
+    let key = ServerKey([UInt8](repeating: 7, count: 32))
+    let token = key.makeRefresh(of: "abc123")
+    #expect(token.hasPrefix("parley_rt_") && key.grant(ofRefresh: token) == "abc123")
+    #expect(ServerKey([UInt8](repeating: 8, count: 32)).grant(ofRefresh: token) == nil)
+    for broken in ["", "parley_rt_", token + "A", token.replacing("abc123", with: "abc124"), String(token.dropLast())] {
+      #expect(key.grant(ofRefresh: broken) == nil, "\(broken)")
+    }
+  }
+
   @Test func sealsOpenForTheirPurposeAlone() throws {
     let key = ServerKey([UInt8](repeating: 7, count: 32))
     let sealed = key.seal("a text", for: .registration)

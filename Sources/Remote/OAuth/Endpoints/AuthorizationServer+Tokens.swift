@@ -50,7 +50,9 @@ extension AuthorizationServer {
     guard (43...128).contains(verifier.utf8.count),
       verifier.utf8.allSatisfy({ HostName.isAllowed($0) || $0 == UInt8(ascii: "~") })
     else { throw OAuthError(.invalidRequest, "code_verifier must be 43 to 128 unreserved characters") }
-    let (access, refresh) = (Secret.access.make(), Secret.refresh.make())
+    // Which grant a code stands for never changes.
+    let grant = store.state().codes[Secret.digest(code)]?.grant ?? ""
+    let (access, refresh) = (Secret.access.make(), store.key.makeRefresh(of: grant))
     let exchange = AuthState.Exchange(
       code: Secret.digest(code), client: client, redirectURI: redirect,
       challenge: Base64.encodeURL(Digest.sha256.hash(Array(verifier.utf8))), resource: form["resource"],
@@ -69,9 +71,10 @@ extension AuthorizationServer {
       guard let asked = Scopes(text) else { throw OAuthError(.invalidScope, "a scope is not known here") }
       scopes = asked
     }
-    let (access, refresh) = (Secret.access.make(), Secret.refresh.make())
+    let named = store.key.grant(ofRefresh: token)
+    let (access, refresh) = (Secret.access.make(), store.key.makeRefresh(of: named ?? ""))
     let rotation = AuthState.Rotation(
-      token: Secret.digest(token), client: client, scopes: scopes, resource: form["resource"],
+      token: Secret.digest(token), named: named, client: client, scopes: scopes, resource: form["resource"],
       access: Secret.digest(access), refresh: Secret.digest(refresh))
     let (now, lifetimes) = (now, options.lifetimes)
     let issued = try await change("tokens renewed", client, address) { $0.rotate(rotation, now: now, lifetimes) }

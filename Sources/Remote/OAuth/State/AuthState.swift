@@ -23,6 +23,8 @@ package struct AuthState: Hashable, Sendable {
 
   /// Access tokens of one grant; the one that ends first gives way.
   static let accessPerGrant = 16
+  /// A refresh token that was replaced is remembered so long, far over any grace.
+  static let kept: WallTime = 600_000
   /// Successors of one refresh token.
   static let siblings = 8
 
@@ -156,6 +158,9 @@ package struct AuthState: Hashable, Sendable {
   /// What a client presents for its next tokens.
   package struct Rotation: Hashable, Sendable {
     package var token: String
+    /// The grant that the token itself names, vouched for by its seal: so one that was replaced long ago is known again
+    /// although nothing of it is kept.
+    package var named: String?
     package var client: String
     package var scopes: Scopes?
     package var resource: String?
@@ -171,7 +176,11 @@ package struct AuthState: Hashable, Sendable {
     _ rotation: Rotation, now: WallTime, _ lifetimes: Lifetimes
   ) -> Result<Issued, Refusal> {
     sweep(now: now, lifetimes)
-    guard let record = refresh[rotation.token], let grant = grants[record.grant] else { return .failure(.unknown) }
+    guard let record = refresh[rotation.token], let grant = grants[record.grant] else {
+      guard let named = rotation.named, grants[named]?.client == rotation.client else { return .failure(.unknown) }
+      revoke(grant: named)
+      return .failure(.reused(grant: named))
+    }
     guard grant.client == rotation.client else { return .failure(.mismatch) }
     guard rotation.resource ?? grant.resource == grant.resource else { return .failure(.target) }
     let scopes = rotation.scopes ?? grant.scopes
@@ -247,7 +256,9 @@ package struct AuthState: Hashable, Sendable {
   /// Drops what has expired.
   package mutating func sweep(now: WallTime, _ lifetimes: Lifetimes) {
     access = access.filter { $0.value.expires > now }
-    refresh = refresh.filter { $0.value.expires > now }
+    refresh = refresh.filter { _, token in
+      token.expires > now && (token.replaced.map { $0 + Self.kept > now } ?? true)
+    }
     codes = codes.filter { $0.value.expires + lifetimes.access > now }
     tokens = tokens.filter { $0.value.expires ?? .max > now }
     let alive = Set(access.values.map(\.grant)).union(refresh.values.map(\.grant))

@@ -10,7 +10,7 @@ package struct ServerKey: Sendable {
 
   /// What a code is for, so that none can stand for another.
   package enum Purpose: String, Sendable {
-    case record, registration, consent, clientSecret, message
+    case record, registration, consent, clientSecret, refresh, message
   }
 
   /// The code of some bytes.
@@ -31,6 +31,29 @@ package struct ServerKey: Sendable {
       given.isIdentical(to: code(bytes, for: purpose))
     else { return nil }
     return String(validating: bytes, as: UTF8.self)
+  }
+}
+
+extension ServerKey {
+  /// A refresh token that names its grant, so that it is known again long after it was replaced.
+  package func makeRefresh(of grant: String) -> String {
+    let random = Base64.encodeURL([UInt8](random: 32))
+    return Secret.refresh.rawValue + [random, grant, refreshCode(random, grant)].joined(separator: ".")
+  }
+
+  /// The grant of a refresh token of this server; nil for any other text.
+  package func grant(ofRefresh token: String) -> String? {
+    guard token.hasPrefix(Secret.refresh.rawValue) else { return nil }
+    let parts = token.dropFirst(Secret.refresh.rawValue.count).split(separator: ".", omittingEmptySubsequences: false)
+      .map(String.init)
+    guard parts.count == 3, Array(parts[2].utf8).isIdentical(to: Array(refreshCode(parts[0], parts[1]).utf8)) else {
+      return nil
+    }
+    return parts[1]
+  }
+
+  private func refreshCode(_ random: String, _ grant: String) -> String {
+    Base64.encodeURL(Array(code(Array((random + "." + grant).utf8), for: .refresh).prefix(16)))
   }
 }
 
