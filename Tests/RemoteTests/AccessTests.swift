@@ -1,3 +1,4 @@
+import ParleyConformance
 import ParleyHTTPServer
 import ParleyMCP
 import ParleyRuntime
