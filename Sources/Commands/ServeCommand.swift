@@ -59,7 +59,8 @@ struct ServeCommand: ParsableCommand {
     if let refusal = DoorRule.refusal(configuration, try door.keys.summary(configuration.access.store)) {
       throw CommandFailure(.configuration, code: "configuration", refusal)
     }
-    let supervisor = Supervisor(loop: backend.loop, backend: try door.vouch(backend, configuration))
+    let opening = try door.open(backend, configuration)
+    let supervisor = Supervisor(loop: backend.loop, backend: opening.backend)
     let room = HTTPDoor.Room(
       hub: Launch.setup(configuration, author: try Launch.author(of: configuration)), supervisor: supervisor,
       offer: .standard(configuration.tools), session: Self.options(of: loaded), http: configuration.http,
@@ -67,7 +68,7 @@ struct ServeCommand: ParsableCommand {
       handles: configuration.identity.mayPostAs)
     let failure = try supervisor.loop.run { () async -> (any Error)? in
       await Log.follow(supervisor)
-      return await door.serve(room)
+      return await opening.serve(room)
     }
     withExtendedLifetime(loaded) {}
     if let failure { throw failure }

@@ -9,6 +9,8 @@ final class Door: HTTPApplication, @unchecked Sendable {
   private let authorization: AuthorizationServer?
   private let supervisor: Supervisor
   private let options: DoorOptions
+  /// Set by whoever makes the server.
+  var connectionCount: () -> Int = { 0 }
 
   init(mcp: MCPEndpoint, authorization: AuthorizationServer?, supervisor: Supervisor, options: DoorOptions) {
     self.mcp = mcp
@@ -30,11 +32,24 @@ final class Door: HTTPApplication, @unchecked Sendable {
         return .answer(.refusal(refusal, fields: [("Allow", "GET, HEAD")]))
       }
       return .answer(head.path == "/healthz" ? .json(200, Array(#"{"status":"ok"}"#.utf8)) : readiness)
+    case "/metrics":
+      guard head.method == .get || head.method == .head else {
+        let refusal = HTTPRefusal(405, "methodNotAllowed", "GET")
+        return .answer(.refusal(refusal, fields: [("Allow", "GET, HEAD")]))
+      }
+      let client = options.access.client(of: head, peer: peer)
+      if case .refused(let response) = options.authenticator.authenticate(head) {
+        options.metrics.refused(.token)
+        log("request refused", head, client, response.status)
+        return .answer(response)
+      }
+      return .body(limit: 0)
     case "/mcp":
       let client = options.access.client(of: head, peer: peer)
       guard options.access.allows(client) else { return .answer(.refusal(Self.notFromHere)) }
       // Before method and body are looked at: a stranger learns nothing of what is served.
       if case .refused(let response) = options.authenticator.authenticate(head) {
+        options.metrics.refused(.token)
         log("request refused", head, client, response.status)
         return .answer(response)
       }
@@ -64,13 +79,29 @@ final class Door: HTTPApplication, @unchecked Sendable {
   private func serve(_ exchange: HTTPExchange, _ found: Authentication) {
     switch found {
     case .refused(let response):
+      options.metrics.refused(.token)
       log(
         "request refused", exchange.head, options.access.client(of: exchange.head, peer: exchange.peer), response.status
       )
       exchange.answer(response)
-    case .known(let principal): mcp.handle(exchange, from: principal)
+    case .known(let principal):
+      guard exchange.head.path == "/metrics" else { return mcp.handle(exchange, from: principal) }
+      exchange.answer(figures(for: principal))
     case .pending(let find): find { [weak self] in self?.serve(exchange, $0) }
     }
+  }
+
+  private func figures(for principal: Principal) -> HTTPResponse {
+    guard principal.scopes.covers(.admin) else {
+      options.metrics.refused(.scope)
+      return options.authenticator.refusal(lacking: .admin)
+    }
+    let present = DoorMetrics.Present(
+      health: supervisor.assumeIsolated { $0.health }, sessions: mcp.sessionCount, calls: mcp.callCount,
+      connections: connectionCount())
+    return HTTPResponse(
+      200, fields: [("Content-Type", "text/plain; version=0.0.4; charset=utf-8")],
+      body: Array(options.metrics.text(present).utf8))
   }
 
   /// Whether posts and fetches work; why not is for those who are let in.

@@ -33,11 +33,12 @@ package actor RemoteServer: LoopActor {
     rooms = try Rooms(setup: setup, supervisor: supervisor, offer: offer, options: options)
     mcp = MCPEndpoint(rooms: rooms, supervisor: supervisor, options: options)
     let authorization = options.authorization.map { server in
-      AuthorizationServer(loop: supervisor.loop, store: server.store, options: server.options)
+      AuthorizationServer(
+        loop: supervisor.loop, store: server.store, options: server.options, metrics: options.metrics)
     }
-    server = HTTPServer(
-      loop: supervisor.loop, limits: options.limits,
-      application: Door(mcp: mcp, authorization: authorization, supervisor: supervisor, options: options))
+    let door = Door(mcp: mcp, authorization: authorization, supervisor: supervisor, options: options)
+    server = HTTPServer(loop: supervisor.loop, limits: options.limits, application: door)
+    door.connectionCount = { [weak server] in server?.connectionCount ?? 0 }
     // Answers are for whoever asked, and nothing that a browser should keep or render.
     server.commonFields =
       [("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff")]

@@ -15,7 +15,7 @@ import Testing
     let suite = ConformanceSuite { loop in
       let simulated = SimulatedStore(loop: loop)
       let key = ServerKey([UInt8](repeating: 5, count: 32))
-      return ConformanceStore { VouchingBackend(SimulatedBackend(store: simulated), key: key) }
+      return ConformanceStore { DoorBackend(SimulatedBackend(store: simulated), key: key, metrics: DoorMetrics()) }
     }
     let loop = try EventLoop(seed: 7)
     try loop.run { () async -> Result<Void, any Error> in
@@ -33,8 +33,9 @@ import Testing
         let store = SimulatedStore(loop: loop)
         let plain = SimulatedBackend(store: store)
         let key = ServerKey([UInt8](repeating: 5, count: 32))
-        let door = SimulatedBackend(store: store).vouched(by: key)
-        let stranger = SimulatedBackend(store: store).vouched(by: ServerKey([UInt8](repeating: 6, count: 32)))
+        let door = SimulatedBackend(store: store).behindDoor(key: key, metrics: DoorMetrics())
+        let stranger = SimulatedBackend(store: store).behindDoor(
+          key: ServerKey([UInt8](repeating: 6, count: 32)), metrics: DoorMetrics())
         let deadline = loop.now.advanced(by: .seconds(60))
         for backend in [plain, door, stranger] as [any Backend] { try await backend.connect(lost: { _ in }) }
         var number = 0

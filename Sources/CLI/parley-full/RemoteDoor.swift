@@ -10,11 +10,20 @@ import ParleyTLS
 
 extension HTTPDoor {
   /// MCP over HTTP, as the blocks `http` and `auth` of the configuration say.
-  static let remote = HTTPDoor(keys: .files, vouch: vouch) { room in
+  static let remote = HTTPDoor(keys: .files) { backend, configuration in
+    let metrics = DoorMetrics()
+    let isGuarded = try isGuarded(configuration.http, configuration.access)
+    let key = isGuarded ? try FileAuthStore(configuration.access.store).key : nil
+    return Opening(backend: backend.behindDoor(key: key, metrics: metrics)) { await serve($0, metrics) }
+  }
+
+  private static func serve(_ room: Room, _ metrics: DoorMetrics) async -> (any Error)? {
     allowManyDescriptors(room.http.connections)
     do {
+      var options = try options(of: room)
+      options.metrics = metrics
       let server = try RemoteServer(
-        hub: room.hub, supervisor: room.supervisor, offer: room.offer, options: try options(of: room)
+        hub: room.hub, supervisor: room.supervisor, offer: room.offer, options: options
       ) { places in
         Log.write(
           .notice,
@@ -28,11 +37,6 @@ extension HTTPDoor {
     } catch {
       return error
     }
-  }
-
-  private static func vouch(_ backend: any Backend, _ configuration: Configuration) throws -> any Backend {
-    guard try isGuarded(configuration.http, configuration.access) else { return backend }
-    return backend.vouched(by: try FileAuthStore(configuration.access.store).key)
   }
 
   /// Whether whoever enters must show a key.

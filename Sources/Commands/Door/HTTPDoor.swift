@@ -18,23 +18,29 @@ public struct HTTPDoor: Sendable {
     package let handles: [Handle]
   }
 
-  /// Serves until the process is told to end; must be called on the supervisor's loop.
-  package let serve: @Sendable (Room) async -> (any Error)?
-
   /// Who may enter, for the commands that decide it.
   package let keys: DoorKeys
 
-  /// The backend through a door that vouches for whom it lets in; the same where it lets in everybody.
-  package let vouch: @Sendable (any Backend, Configuration) throws -> any Backend
+  /// A door over one backend.
+  package struct Opening: Sendable {
+    /// The backend as the door's participants use it: vouched for, where the door knows its callers, and counted.
+    package let backend: any Backend
+    /// Serves until the process is told to end; must be called on the supervisor's loop.
+    package let serve: @Sendable (Room) async -> (any Error)?
+
+    package init(backend: any Backend, serve: @escaping @Sendable (Room) async -> (any Error)?) {
+      self.backend = backend
+      self.serve = serve
+    }
+  }
+
+  /// Prepares a door.
+  package let open: @Sendable (any Backend, Configuration) throws -> Opening
 
   /// Makes a door.
-  package init(
-    keys: DoorKeys, vouch: @escaping @Sendable (any Backend, Configuration) throws -> any Backend,
-    serve: @escaping @Sendable (Room) async -> (any Error)?
-  ) {
+  package init(keys: DoorKeys, open: @escaping @Sendable (any Backend, Configuration) throws -> Opening) {
     self.keys = keys
-    self.vouch = vouch
-    self.serve = serve
+    self.open = open
   }
 }
 

@@ -1,9 +1,11 @@
-/// What a token lets its bearer do; each covers those before it.
+/// What a token lets its bearer do.
 package enum Scope: String, Hashable, Sendable, CaseIterable {
   /// Read topics, tasks and who is there, and wait for news.
   case read = "parley:read"
-  /// Post, reply, and work on tasks.
+  /// Post, reply, and work on tasks; covers reading.
   case post = "parley:post"
+  /// See the server's own figures; covers nothing else.
+  case admin = "parley:admin"
 }
 
 /// The scopes of a token.
@@ -11,6 +13,8 @@ package struct Scopes: Hashable, Sendable {
   private let granted: Set<Scope>
 
   package static let all = Scopes(Set(Scope.allCases))
+  /// What clients are offered who take part in the conversation.
+  package static let usual = Scopes([.read, .post])
   package static let reading = Scopes([.read])
 
   package init(_ granted: Set<Scope>) { self.granted = granted }
@@ -28,10 +32,7 @@ package struct Scopes: Hashable, Sendable {
   }
 
   package func covers(_ scope: Scope) -> Bool {
-    switch scope {
-    case .read: !granted.isEmpty
-    case .post: granted.contains(.post)
-    }
+    granted.contains(scope) || scope == .read && granted.contains(.post)
   }
 
   /// Whether everything that the other lets do may be done.

@@ -19,10 +19,10 @@ package struct StoredTokens: Authenticator {
 
   package func authenticate(_ head: RequestHead) -> Authentication {
     guard let token = Bearer.token(of: head) else {
-      return .refused(Bearer.challenge(parameters: parameters(scopes: Scopes.all)))
+      return .refused(Bearer.challenge(parameters: parameters(scopes: Scopes.usual)))
     }
     guard let principal = principal(token) else {
-      return .refused(Bearer.challenge(error: "invalid_token", parameters: parameters(scopes: Scopes.all)))
+      return .refused(Bearer.challenge(error: "invalid_token", parameters: parameters(scopes: Scopes.usual)))
     }
     return .known(principal)
   }

@@ -63,11 +63,19 @@ final class MCPEndpoint: @unchecked Sendable {
     guard !isEnding else {
       return exchange.answer(.refusal(HTTPRefusal(503, "unavailable", "the server ends")))
     }
+    guard principal.scopes.covers(.read) else { return refuse(exchange, lacking: .read) }
     switch exchange.head.method {
     case .get: listen(exchange, principal)
     case .delete: delete(exchange, principal)
     default: post(exchange, principal)
     }
+  }
+
+  private func refuse(_ exchange: HTTPExchange, lacking scope: Scope) {
+    let client = options.access.client(of: exchange.head, peer: exchange.peer)
+    Audit.note("scope lacking", client, [("needed", scope.rawValue)])
+    options.metrics.refused(.scope)
+    exchange.answer(options.authenticator.refusal(lacking: scope))
   }
 
   // MARK: POST
@@ -79,11 +87,7 @@ final class MCPEndpoint: @unchecked Sendable {
     } catch {
       return fail(exchange, RPCError(error), id: nil)
     }
-    if !principal.scopes.covers(.post), rooms.own.setup.posts(value) {
-      let client = options.access.client(of: exchange.head, peer: exchange.peer)
-      Audit.note("scope lacking", client, [("needed", Scope.post.rawValue)])
-      return exchange.answer(options.authenticator.refusal(lacking: .post))
-    }
+    if !principal.scopes.covers(.post), rooms.own.setup.posts(value) { return refuse(exchange, lacking: .post) }
     let head = exchange.head
     if value.kind == .array { return inSession(exchange, value, principal, hasRequest: Self.hasRequest(value)) }
     switch Incoming(value) {
@@ -200,7 +204,13 @@ final class MCPEndpoint: @unchecked Sendable {
     var inboxOptions = Inbox.Options(filter: filter(own.author))
     inboxOptions.catchesUp = options.catchUp.onStart
     inboxOptions.catchUpLimit = options.catchUp.limit
-    if options.livePush != nil { inboxOptions.push = { feed.push($0) } }
+    if options.livePush != nil {
+      let metrics = options.metrics
+      inboxOptions.push = {
+        metrics.pushed()
+        feed.push($0)
+      }
+    }
     inboxOptions.changed = { subscriptions.changed($0) }
     let inbox = Inbox(hub: hub, options: inboxOptions)
     var sessionSetup = room.setup

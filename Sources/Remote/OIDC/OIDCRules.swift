@@ -51,10 +51,10 @@ package struct OIDCRules: Sendable {
     }
     let scopes = (claims["scope"]?.string ?? "").split(separator: " ").map(String.init)
     if let requiredScope, !requiredScope.isEmpty, !scopes.contains(requiredScope) { return .lacksScope }
-    // A provider that knows our scopes is taken at its word; one that does not lets in whom the gates let in.
+    // A provider that knows our scopes is taken at its word; one that does not lets those take part whom the gates let in.
     let named = Set(scopes.compactMap(Scope.init))
     return .known(
-      Principal("subject \(subject) of \(issuer)", scopes: named.isEmpty ? .all : Scopes(named)))
+      Principal("subject \(subject) of \(issuer)", scopes: named.isEmpty ? .usual : Scopes(named)))
   }
 
   /// The same but for a slash at the end, about which providers and people disagree.

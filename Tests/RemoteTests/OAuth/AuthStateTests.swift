@@ -221,7 +221,10 @@ import Testing
     for text in ["", "offline_access", "parley:write", "parley:read admin", "PARLEY:READ"] {
       #expect(Scopes(text) == nil, "\(text)")
     }
-    #expect(Scopes.all.covers(.read) && !Scopes.reading.covers(.post))
+    #expect(Scopes.usual.covers(.read) && !Scopes.reading.covers(.post) && !Scopes.usual.covers(.admin))
+    // Whoever sees the figures takes no part by that.
+    #expect(Scopes("parley:admin").map { $0.covers(.admin) && !$0.covers(.read) && !$0.covers(.post) } == true)
+    #expect(Scopes.all.covers(.usual) && !Scopes.usual.covers(.all))
     #expect(Scopes.reading.intersection(.all) == .reading)
   }
 }

@@ -149,6 +149,30 @@ import Testing
     }
   }
 
+  @Test func figuresTakeAStepUpOfTheirOwn() throws {
+    try OAuthWorld.use { oauth async throws in
+      let login = try await oauth.login()
+      func figures(_ token: String) async throws -> WebResponse {
+        try await oauth.get("/metrics", ["Authorization": "Bearer \(token)"])
+      }
+      let refused = try await figures(login.access)
+      #expect(refused.status == 403)
+      #expect(
+        refused.fields["www-authenticate"]?.hasPrefix("Bearer error=\"insufficient_scope\", scope=\"parley:admin\"")
+          == true)
+      let page = try await oauth.page(client: login.client, ["scope": "parley:admin"])
+      #expect(page.response.text.contains("value=\"parley:admin\"") && !page.response.text.contains("Post and reply"))
+      // Nothing is ticked beforehand, and nothing is not a consent.
+      #expect(try await oauth.answer(page).status == 400)
+      let fields = try OAuthWorld.location(try await oauth.answer(page, scopes: ["parley:admin"]))
+      let issued = try await oauth.exchange(try #require(fields["code"]), client: login.client)
+      #expect(issued.message?["scope"] == "parley:admin")
+      let admin = try #require(issued.message?["access_token"]?.string)
+      #expect(try await figures(admin).text.contains("parley_auth_failures_total{reason=\"scope\"} 1"))
+      #expect(try await oauth.status(of: admin) == 403)
+    }
+  }
+
   @Test func theScopeCountsInSessionsToo() throws {
     try OAuthWorld.use { oauth async throws in
       let login = try await oauth.login(scopes: [])

@@ -70,10 +70,11 @@ struct ConsentPage {
     let texts: [(Scope, String)] = [
       (.read, "Read all topics and tasks, and see who is there"),
       (.post, "Post and reply, and take part in tasks"),
+      (.admin, "See the server's own figures: load, latency, failures"),
     ]
     return texts.filter { scopes.covers($0.0) }.map { scope, text in
-      // Without reading there is nothing to let in for.
-      let state = scope == .read ? "checked disabled" : "checked"
+      // Whoever takes part reads; what is no part of taking part is ticked by hand.
+      let state = scope == .read ? "checked disabled" : scope == .admin ? "" : "checked"
       return """
         <label class="choice"><input type="checkbox" name="scope" value="\(scope.rawValue)" \(state)> \(text)</label>
         """

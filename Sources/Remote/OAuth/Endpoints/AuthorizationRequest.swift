@@ -50,7 +50,7 @@ package struct AuthorizationRequest: Sendable {
     guard fields["resource"] ?? resource == resource else {
       throw fail(.invalidTarget, "resource must be the address of this server's /mcp")
     }
-    var scopes = Scopes.all
+    var scopes = Scopes.usual
     if let text = fields["scope"] {
       guard let asked = Scopes(text) else { throw fail(.invalidScope, "a scope is not known here") }
       scopes = asked

@@ -8,6 +8,7 @@ extension AuthorizationServer {
   /// Shows the owner who asks for what; nothing is kept.
   func authorize(_ head: RequestHead, _ address: IPAddress?) async -> HTTPResponse {
     guard pageLimiter.take(address, now: now) else {
+      metrics.refused(.limit)
       return page(429, "Too many requests", "Try again in a quarter of an hour.", fields: [("Retry-After", "900")])
     }
     guard let fields = FormFields(head.query ?? "") else {
@@ -101,22 +102,26 @@ extension AuthorizationServer {
     if let problem = handle.problem(limit: options.handleLimit) {
       return again(400, "The name it posts as \(problem).")
     }
+    let ticked = Set(form.all("scope").compactMap(Scope.init)).union([.read])
+    let scopes = Scopes(ticked).intersection(pending.scopes)
+    guard !scopes.isEmpty else { return again(400, "Tick what it may do, or refuse.") }
     let isTrusted = address.map(ownersAddresses.contains) ?? false
     guard passphraseLimiter.take(address, now: now, isTrusted: isTrusted) else {
+      metrics.refused(.limit)
       Audit.note("too many wrong passphrases", address, level: .warning)
       return again(429, "Too many wrong passphrases. Try again in a quarter of an hour.", [("Retry-After", "900")])
     }
     switch await isOwner(form["passphrase"] ?? "") {
     case nil: return again(503, "Others are being checked right now. Try again.", [("Retry-After", "2")])
     case false?:
+      metrics.refused(.passphrase)
       Audit.note("wrong passphrase", address, [("client", OAuthClient.shortID(client.id))], level: .warning)
       return again(403, "That is not your passphrase.")
     case true?:
       passphraseLimiter.giveBack(address, now: now)
       if let address { ownersAddresses = [address] + ownersAddresses.filter { $0 != address }.prefix(15) }
     }
-    let ticked = Set(form.all("scope").compactMap(Scope.init)).union([.read])
-    return await grant(pending, client, Scopes(ticked).intersection(pending.scopes), handle, address)
+    return await grant(pending, client, scopes, handle, address)
   }
 
   /// Whether it is the owner's passphrase; nil where too many are being checked.

@@ -11,7 +11,7 @@ extension AuthorizationServer {
   /// Gives tokens for a code or a refresh token (RFC 6749 sections 4.1.3 and 6).
   func token(_ head: RequestHead, _ body: [UInt8], _ address: IPAddress?) async -> HTTPResponse {
     // Taken before the work and given back after a good end, so that many at once count too.
-    guard tokenLimiter.take(address, now: now) else { return tooMany.response }
+    guard tokenLimiter.take(address, now: now) else { return tooMany() }
     do throws(OAuthError) {
       let (form, client) = try read(head, body)
       let response: HTTPResponse
@@ -25,6 +25,7 @@ extension AuthorizationServer {
       tokenLimiter.giveBack(address, now: now)
       return response
     } catch {
+      metrics.refused(.grant)
       Audit.note("token request refused", address, [("error", error.code.rawValue), ("reason", error.reason)])
       return error.response
     }
@@ -99,6 +100,7 @@ extension AuthorizationServer {
     case .failure(.scope): throw OAuthError(.invalidScope, "more was asked for than was granted")
     case .failure(.target): throw OAuthError(.invalidTarget, "resource must be the address of this server's /mcp")
     case .failure(.reused(let grant)):
+      metrics.refused(.reuse)
       Audit.note(
         "a code or refresh token was used twice: everything under its consent is revoked", address,
         [("grant", grant), ("client", OAuthClient.shortID(client))], level: .warning)
@@ -118,7 +120,7 @@ extension AuthorizationServer {
 
   /// Takes back a token (RFC 7009): the answer is the same for one that does not exist.
   func revoke(_ head: RequestHead, _ body: [UInt8], _ address: IPAddress?) async -> HTTPResponse {
-    guard tokenLimiter.take(address, now: now) else { return tooMany.response }
+    guard tokenLimiter.take(address, now: now) else { return tooMany() }
     do throws(OAuthError) {
       let (form, client) = try read(head, body)
       guard let token = form["token"] else { throw OAuthError(.invalidRequest, "token is required") }

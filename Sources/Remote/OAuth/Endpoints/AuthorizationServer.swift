@@ -13,6 +13,7 @@ final class AuthorizationServer: @unchecked Sendable {
   let store: any AuthStore
   let options: AuthorizationOptions
   let clients: ClientDirectory
+  let metrics: DoorMetrics
   var registrationLimiter: AttemptLimiter
   var pageLimiter: AttemptLimiter
   var passphraseLimiter: AttemptLimiter
@@ -22,8 +23,9 @@ final class AuthorizationServer: @unchecked Sendable {
   /// Passphrases that are being checked: each takes 64 MiB and a thread.
   var verifying = 0
 
-  init(loop: EventLoop, store: any AuthStore, options: AuthorizationOptions) {
+  init(loop: EventLoop, store: any AuthStore, options: AuthorizationOptions, metrics: DoorMetrics) {
     self.loop = loop
+    self.metrics = metrics
     self.store = store
     self.options = options
     clients = ClientDirectory(
@@ -92,7 +94,7 @@ final class AuthorizationServer: @unchecked Sendable {
   // MARK: Registration
 
   private func register(_ body: [UInt8], _ address: IPAddress?) -> HTTPResponse {
-    guard registrationLimiter.take(address, now: now) else { return tooMany.response }
+    guard registrationLimiter.take(address, now: now) else { return tooMany() }
     do throws(OAuthError) {
       let answer = try clients.registration.register(body, now: now)
       Audit.note("client registered", address, [("client", OAuthClient.shortID(answer.client.id))])
@@ -101,7 +103,7 @@ final class AuthorizationServer: @unchecked Sendable {
         "client_name": .string(answer.client.name),
         "redirect_uris": .array(answer.client.redirects.map { .string($0.text) }),
         "grant_types": ["authorization_code", "refresh_token"], "response_types": ["code"],
-        "token_endpoint_auth_method": .string(answer.client.method.rawValue), "scope": .string(Scopes.all.text),
+        "token_endpoint_auth_method": .string(answer.client.method.rawValue), "scope": .string(Scopes.usual.text),
       ]
       if let secret = answer.secret {
         value["client_secret"] = .string(secret)
@@ -113,7 +115,11 @@ final class AuthorizationServer: @unchecked Sendable {
     }
   }
 
-  var tooMany: OAuthError { OAuthError(.slowDown, "too many requests; try again later") }
+  func tooMany() -> HTTPResponse {
+    metrics.refused(.limit)
+    return OAuthError(.slowDown, "too many requests; try again later").response
+  }
+
   var unavailable: OAuthError { OAuthError(.serverError, "the request could not be carried out") }
 }
 

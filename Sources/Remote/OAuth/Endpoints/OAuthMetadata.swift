@@ -19,7 +19,7 @@ package struct OAuthMetadata: Sendable {
   /// Those of a resource with the built-in authorization server.
   package init(_ address: PublicAddress) {
     isSecure = address.isSecure
-    let resource = Self.resource(address, issuers: [address.issuer], scopes: Scopes.all.list.map(\.rawValue))
+    let resource = Self.resource(address, issuers: [address.issuer], scopes: Scopes.usual.list.map(\.rawValue))
     let methods: JSONValue = ["none", "client_secret_post", "client_secret_basic"]
     let server: JSONValue = [
       "issuer": .string(address.issuer),

@@ -1,21 +1,24 @@
 import ParleyRuntime
 import ParleyTLS
 
-/// A backend through a door that knows its callers: what they post carries the door's code, and what carries it is read
-/// as `verified`.
+/// A backend as the door's participants use it: what is posted and what comes is counted, and, where the door knows its
+/// callers, what they post carries its code, and what carries that is read as `verified`.
 ///
 /// The code (HMAC) covers topic, handle, text and everything else that the sender chose. So nobody who may write the
 /// backend can put words under a handle that the door vouches for; repeat what was said they can. Readers without the
 /// key see a `claimed` message with one attribute more.
-package actor VouchingBackend<Base: Backend>: Backend {
+package actor DoorBackend<Base: Backend>: Backend {
   package nonisolated let loop: EventLoop
   private let base: Base
-  private nonisolated let seal: DoorSeal
+  /// Nil where everybody is let in.
+  private nonisolated let seal: DoorSeal?
+  private nonisolated let metrics: DoorMetrics
 
-  package init(_ base: Base, key: ServerKey) {
+  package init(_ base: Base, key: ServerKey?, metrics: DoorMetrics) {
     loop = base.loop
     self.base = base
-    seal = DoorSeal(key)
+    self.metrics = metrics
+    seal = key.map(DoorSeal.init)
   }
 
   package var traits: BackendTraits { base.assumeIsolated { $0.traits } }
@@ -29,10 +32,13 @@ package actor VouchingBackend<Base: Backend>: Backend {
   package func subscribe(
     _ topic: Topic, after cursor: Cursor, sink: @escaping Sink
   ) async throws(SeamError) -> SubscriptionID {
-    let seal = seal
+    let (seal, metrics) = (seal, metrics)
     return try await base.subscribe(topic, after: cursor) { delivery in
-      guard case .message(let message) = delivery else { return sink(delivery) }
-      return sink(.message(seal.judge(message)))
+      guard case .message(let message) = delivery else {
+        metrics.noticedGap()
+        return sink(delivery)
+      }
+      return sink(.message(seal?.judge(message) ?? message))
     }
   }
 
@@ -41,17 +47,31 @@ package actor VouchingBackend<Base: Backend>: Backend {
   package func unsubscribe(_ subscription: SubscriptionID) { base.assumeIsolated { $0.unsubscribe(subscription) } }
 
   package func post(_ draft: Draft, deadline: LoopInstant) async throws(SeamError) -> Receipt {
-    try await base.post(seal.stamp(draft), deadline: deadline)
+    let begin = loop.now
+    do throws(SeamError) {
+      let receipt = try await base.post(seal?.stamp(draft) ?? draft, deadline: deadline)
+      metrics.posted(.success(receipt), after: begin.duration(to: loop.now))
+      return receipt
+    } catch {
+      metrics.posted(.failure(error), after: begin.duration(to: loop.now))
+      throw error
+    }
   }
 
   package func submit(_ draft: Draft, deadline: LoopInstant, reply: @escaping PostReply) {
-    let stamped = seal.stamp(draft)
-    base.assumeIsolated { $0.submit(stamped, deadline: deadline, reply: reply) }
+    let (begin, loop, metrics) = (loop.now, loop, metrics)
+    let stamped = seal?.stamp(draft) ?? draft
+    base.assumeIsolated { base in
+      base.submit(stamped, deadline: deadline) { outcome in
+        metrics.posted(outcome, after: begin.duration(to: loop.now))
+        reply(outcome)
+      }
+    }
   }
 
   package func fetch(_ request: FetchRequest, deadline: LoopInstant) async throws(SeamError) -> Page {
     var page = try await base.fetch(request, deadline: deadline)
-    page.messages = page.messages.map(seal.judge)
+    if let seal { page.messages = page.messages.map(seal.judge) }
     return page
   }
 
@@ -61,8 +81,10 @@ package actor VouchingBackend<Base: Backend>: Backend {
 }
 
 extension Backend {
-  /// The same backend through a door that vouches for its callers.
-  package nonisolated func vouched(by key: ServerKey) -> any Backend { VouchingBackend(self, key: key) }
+  /// The same backend through a door, which counts, and vouches for its callers where it has a key.
+  package nonisolated func behindDoor(key: ServerKey?, metrics: DoorMetrics) -> any Backend {
+    DoorBackend(self, key: key, metrics: metrics)
+  }
 }
 
 /// The code by which a door knows its own callers' messages again.
