@@ -107,10 +107,16 @@ import Testing
 
   @Test func aDocumentIsAboutItself() {
     let id = "https://zed.dev/oauth/client-metadata.json"
-    func parse(_ text: String) -> OAuthClient? { MetadataDocuments.parse(Array(text.utf8), id) }
+    func parse(_ text: String) -> OAuthClient? { MetadataDocuments.parse(Array(text.utf8), id, RedirectRules()) }
     let good = parse(#"{"client_id":"\#(id)","client_name":"Zed","redirect_uris":["http://localhost/cb"]}"#)
     #expect(good?.name == "Zed" && good?.kind == .document && good?.redirects.map(\.text) == ["http://localhost/cb"])
+    // Answers go where the document lies, or where any client's may go, and nowhere else.
+    let mixed = parse(
+      #"{"client_id":"\#(id)","redirect_uris":["https://evil.example/cb","https://zed.dev/cb","https://zed.dev:8443/x"]}"#
+    )
+    #expect(mixed?.redirects.map(\.text) == ["https://zed.dev/cb"])
     for text in [
+      #"{"client_id":"\#(id)","redirect_uris":["https://evil.example/cb"]}"#,
       "{", #"{"client_id":"https://zed.dev/other","redirect_uris":["http://localhost/cb"]}"#,
       #"{"client_id":"\#(id)","redirect_uris":[]}"#, #"{"client_id":"\#(id)"}"#,
       #"{"client_id":"\#(id)","redirect_uris":["http://evil.example/"]}"#,
@@ -123,7 +129,7 @@ import Testing
     let count = Count()
     let loop = try EventLoop(name: "documents", seed: 1)
     try loop.run {
-      let documents = MetadataDocuments(loop: loop) { url, _ in
+      let documents = MetadataDocuments(loop: loop, rules: RedirectRules()) { url, _ in
         count.fetches.append(url)
         guard url.hasSuffix("good") else { return nil }
         return Array(#"{"client_id":"\#(url)","redirect_uris":["http://localhost/cb"]}"#.utf8)

@@ -23,12 +23,14 @@ package final class MetadataDocuments: @unchecked Sendable {
   package typealias Fetch = @Sendable (_ url: String, _ loop: EventLoop) async -> [UInt8]?
 
   private let loop: EventLoop
+  private let rules: RedirectRules
   private let fetch: Fetch
   private var known: [String: Known] = [:]
   private var pending = 0
 
-  package init(loop: EventLoop, fetch: @escaping Fetch) {
+  package init(loop: EventLoop, rules: RedirectRules, fetch: @escaping Fetch) {
     self.loop = loop
+    self.rules = rules
     self.fetch = fetch
   }
 
@@ -72,7 +74,7 @@ package final class MetadataDocuments: @unchecked Sendable {
     pending += 1
     let document = await fetch(id, loop)
     pending -= 1
-    let client = document.flatMap { Self.parse($0, id) }
+    let client = document.flatMap { Self.parse($0, id, rules) }
     if known.count >= Self.capacity {
       known = known.filter { $0.value.until > now }
       if known.count >= Self.capacity { known = [:] }
@@ -81,13 +83,16 @@ package final class MetadataDocuments: @unchecked Sendable {
     return client
   }
 
-  static func parse(_ document: [UInt8], _ id: String) -> OAuthClient? {
+  static func parse(_ document: [UInt8], _ id: String, _ rules: RedirectRules) -> OAuthClient? {
     guard let value = try? JSONValue(parsing: document, limit: bytes), value["client_id"]?.string == id,
       value["token_endpoint_auth_method"]?.string ?? "none" == "none",
       let given = value["redirect_uris"]?.array, (1...16).contains(given.count)
     else { return nil }
+    // Where the document lies is what the owner is shown: answers go there, or where any client's may go. Others are
+    // passed over, and can never be asked for.
+    let own = "https://" + id.dropFirst("https://".count).prefix { $0 != "/" }
     let redirects = given.compactMap { $0.string.flatMap(RedirectURI.init) }
-    // One that cannot be read is passed over: it can never be asked for.
+      .filter { rules.allows($0) || $0.origin == own }
     guard !redirects.isEmpty else { return nil }
     return OAuthClient(
       id: id, name: OAuthClient.shown(value["client_name"]?.string), redirects: redirects, method: .none,

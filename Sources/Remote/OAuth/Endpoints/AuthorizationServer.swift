@@ -30,7 +30,8 @@ final class AuthorizationServer: @unchecked Sendable {
     self.options = options
     clients = ClientDirectory(
       loop: loop, store: store, registration: Registration(key: store.key, rules: options.redirects),
-      documents: MetadataDocuments(loop: loop, fetch: options.fetch), lifetimes: options.lifetimes)
+      documents: MetadataDocuments(loop: loop, rules: options.redirects, fetch: options.fetch),
+      lifetimes: options.lifetimes)
     func limiter(_ limits: (perAddress: Int, inAll: Int)) -> AttemptLimiter {
       AttemptLimiter(perAddress: limits.perAddress, inAll: limits.inAll, minutes: 15)
     }
