@@ -209,6 +209,12 @@ package final class FileAuthStore: AuthStore {
       guard count > 0 else { throw .last("write \(path)") }
       rest = rest.dropFirst(count)
     }
+    // The kernel's own stamps are as coarse as its tick, and inodes are used again: a stamp of our own tells two
+    // versions apart that are written within one.
+    var now = timespec()
+    unsafe clock_gettime(CLOCK_REALTIME, &now)
+    var times = [now, now]
+    try SystemError.check("futimens \(path)", unsafe futimens(descriptor, &times))
     try SystemError.check("fsync \(path)", fsync(descriptor))
   }
 
