@@ -74,7 +74,10 @@ extension OAuthSDKTests {
         result = await session.call_tool("parley_post", {"topic": "general", "content": text})
         assert not result.is_error, result
         read = await session.call_tool("parley_fetch_recent", {"topic": "general"})
-        return read.structured_content["messages"][-1]["senderHandle"]
+        message = read.structured_content["messages"][-1]
+        # The door knows its own callers' messages again.
+        assert message["provenance"] == "verified" and "parley.door" not in message.get("attributes", {}), message
+        return message["senderHandle"]
 
     async def fails(session, tool, arguments):
         try:
@@ -163,6 +166,15 @@ extension OAuthSDKTests {
             await fails(session, "parley_post", {"topic": "general", "content": "x"})
         print("read, and was refused to post")
 
+    async def metrics():
+        async with httpx2.AsyncClient() as web:
+            answer = await web.get(address + "/metrics", headers={"Authorization": "Bearer " + sys.argv[3]})
+        assert answer.status_code == 200, answer.text
+        figures = dict(line.rsplit(" ", 1) for line in answer.text.splitlines() if not line.startswith("#"))
+        assert figures["parley_post_duration_seconds_count"] == figures['parley_posts_total{outcome="stored"}']
+        assert float(figures["parley_post_duration_seconds_sum"]) > 0 and figures["parley_backend_up"] == "1"
+        print("posts", figures['parley_posts_total{outcome="stored"}'])
+
     async def unknown():
         async with httpx2.AsyncClient() as web:
             answer = await web.post(address + "/mcp", headers={"Authorization": "Bearer " + sys.argv[3]}, json={})
@@ -170,6 +182,6 @@ extension OAuthSDKTests {
         print("refused")
 
     asyncio.run({"login": login, "stored": stored, "refused": refused, "token": token, "reading": reading,
-                 "unknown": unknown}[mode]())
+                 "metrics": metrics, "unknown": unknown}[mode]())
     """#
 }

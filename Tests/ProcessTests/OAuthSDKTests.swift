@@ -110,9 +110,11 @@ import Testing
       let address = "http://127.0.0.1:\(port.number)"
       #expect(try await client(place, "token", address, posting, "bot") == ["posted as bot"])
       #expect(try await client(place, "reading", address, reading) == ["read, and was refused to post"])
+      let admin = try await place.run("token", "create", "--config", "login.yaml", "--scope", "parley:admin")
+      #expect(try await client(place, "metrics", address, try #require(admin.output.first)) == ["posts 1"])
       let listed = await place.runJSONLines("token", "list", "--json", "--config", "login.yaml")
       let ids = listed.compactMap { $0["id"]?.string }
-      #expect(ids.count == 2 && listed.contains { $0["name"] == "build" && $0["handle"] == "ci" })
+      #expect(ids.count == 3 && listed.contains { $0["name"] == "build" && $0["handle"] == "ci" })
       for id in ids { #expect(try await place.run("token", "revoke", id, "--config", "login.yaml").status == 0) }
       // The server knows at its next request.
       #expect(try await client(place, "unknown", address, posting) == ["refused"])

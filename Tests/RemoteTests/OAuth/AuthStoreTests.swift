@@ -31,6 +31,17 @@ import Testing
     }
   }
 
+  /// However fast changes of the same size follow each other, none is missed.
+  @Test func everyChangeIsSeen() throws {
+    let folder = try TemporaryDirectory()
+    let writer = try FileAuthStore(folder.path("auth.store"))
+    let reader = try FileAuthStore(folder.path("auth.store"))
+    for number in 0..<100 {
+      try writer.changeNow { $0.tokens["d"] = Self.token("\(number % 10)") }
+      #expect(reader.state().tokens["d"]?.id == "\(number % 10)")
+    }
+  }
+
   @Test func recordsOfOthersDoNotCount() throws {
     let folder = try TemporaryDirectory()
     let path = folder.path("auth.store")
