@@ -51,9 +51,12 @@ extension HTTPDoor {
     guard try isGuarded(room.http, room.access) else { return }
     let store = try FileAuthStore(room.access.store)
     let configured = room.http.token.map { StaticToken($0) }
-    guard let publicURL = room.access.publicURL, let address = PublicAddress(publicURL) else {
+    guard let publicURL = room.access.publicURL else {
       options.authenticator = StoredTokens(loop: loop, store: store, address: nil, configured: configured)
       return
+    }
+    guard let address = PublicAddress(publicURL) else {
+      throw AuthStoreError("auth.public_url: \(publicURL) is not an origin that clients can reach; write it in ASCII")
     }
     options.access.hosts.insert(address.host)
     options.access.origins.insert(address.issuer)
