@@ -60,6 +60,9 @@ let package = Package(
     // Needs libcurl's headers to be built (libcurl4-openssl-dev), and the library only when a request is made.
     .target(name: "CCurl", path: "Sources/CCurl", cSettings: [.unsafeFlags(["-Wall", "-Werror"])]),
 
+    // Needs libcjose's headers to be built (libcjose-dev), and the library only when a token is checked.
+    .target(name: "CJose", path: "Sources/CJose", cSettings: [.unsafeFlags(["-Wall", "-Werror"])]),
+
     .target(name: "ParleyRuntime", dependencies: ["CLinux"], path: "Sources/Runtime", swiftSettings: strict),
     .target(
       name: "ParleySQLite", dependencies: ["ParleyRuntime", "CSQLite", "CLinux"], path: "Sources/Plugins/SQLite",
@@ -93,7 +96,10 @@ let package = Package(
       name: "ParleyHTTPServer", dependencies: ["ParleyRuntime"], path: "Sources/HTTPServer", swiftSettings: strict),
     .target(
       name: "ParleyRemote",
-      dependencies: ["ParleyRuntime", "ParleyCoordination", "ParleyMCP", "ParleyHTTPServer"],
+      dependencies: [
+        "ParleyRuntime", "ParleyCoordination", "ParleyMCP", "ParleyHTTPClient", "ParleyHTTPServer", "ParleyTLS",
+        "CJose", "CLinux",
+      ],
       path: "Sources/Remote", swiftSettings: strict),
     .target(
       name: "ParleyCommands",
@@ -171,8 +177,8 @@ let package = Package(
     test(
       "RemoteTests",
       [
-        "ParleyRemote", "ParleyHTTPServer", "ParleyMCP", "ParleyCoordination", "ParleyRuntime", "ParleyConformance",
-        "ParleyTLS",
+        "ParleyRemote", "ParleyHTTPClient", "ParleyHTTPServer", "ParleyMCP", "ParleyCoordination", "ParleyRuntime",
+        "ParleyConformance", "ParleyTLS",
         "ParleyTestKit",
       ]),
     test("ProcessTests", ["ParleyRuntime", "ParleyConformance", "ParleyTestKit", "CSQLite"]),
