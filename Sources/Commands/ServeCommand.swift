@@ -31,7 +31,7 @@ struct ServeCommand: ParsableCommand {
     if http { return try serveHTTP(loaded, supervisor) }
     let server = try StdioServer(
       hub: Launch.setup(configuration, author: try Launch.author(of: configuration)), supervisor: supervisor,
-      offer: .standard(configuration.tools),
+      offer: .standard(configuration.tools, compat: CompatOptions(configuration)),
       options: Self.options(of: loaded))
     let ended = try loop.run { () async -> SystemError? in
       await Log.follow(supervisor)

@@ -21,6 +21,14 @@ struct ConfigurationRules {
     checkAuthentication()
     checkHTTP()
     if !toolNames.isEmpty { checkTools(toolNames) }
+    checkCompat()
+  }
+
+  private mutating func checkCompat() {
+    let names = ConfigurationSchema.compatSets
+    each("compat") { names.contains($0) ? nil : .notAChoice(value: $0, among: names) }
+    let path = "compat_options.backchannel.prefix"
+    if let prefix = string(path) { checkTopic(prefix, path, line(path)) }
   }
 
   private mutating func checkTools(_ names: [String]) {

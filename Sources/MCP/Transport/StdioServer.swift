@@ -51,6 +51,8 @@ package actor StdioServer: LoopActor {
     package var tools: [any Tool]
     package var resources: (any ResourceProvider)?
     package var prompts: (any PromptProvider)?
+    /// The tool sets of other systems, which each session has for itself.
+    package var compat = CompatOptions()
 
     package init(
       tools: [any Tool], resources: (any ResourceProvider)? = nil, prompts: (any PromptProvider)? = nil
@@ -92,6 +94,7 @@ package actor StdioServer: LoopActor {
   private let tasks: Tasks
   private let presence: Presence?
   private let answers: TaskAnswers?
+  private let compat: CompatSets
   private let ending: Waiters<End>
   private let endTicket: UInt64
   private var end: End?
@@ -118,6 +121,7 @@ package actor StdioServer: LoopActor {
     tasks = Tasks(hub: hub)
     presence = options.presence.map { [hub] in Presence(hub: hub, options: $0) }
     answers = presence.map { [hub, tasks] in TaskAnswers(hub: hub, tasks: tasks, presence: $0) }
+    compat = CompatSets(offer.compat, hub: hub)
     ending = Waiters(loop: supervisor.loop)
     endTicket = ending.ticket()
   }
@@ -162,8 +166,9 @@ package actor StdioServer: LoopActor {
     let inbox = Inbox(hub: hub, options: inboxOptions(feed, subscriptions))
     let session = Session(
       setup: SessionSetup(
-        name: options.name, version: options.version, isChannel: options.livePush != nil, tools: offer.tools,
-        resources: offer.resources, prompts: offer.prompts, hub: hub, inbox: inbox, marks: marks,
+        name: options.name, version: options.version, isChannel: options.livePush != nil,
+        tools: offer.tools + compat.tools, resources: offer.resources, prompts: offer.prompts, hub: hub, inbox: inbox,
+        marks: marks,
         tasks: tasks),
       subscriptions: subscriptions, opened: { feed.open() }, output: output)
     let reader = LineReader(loop: loop, descriptor: streams.input, limit: hub.setup.limits.lineBytes) {
@@ -249,6 +254,7 @@ package actor StdioServer: LoopActor {
     await wiring.session.end()
     for task in others { task.cancel() }
     await answers?.stop()
+    await compat.stop()
     let farewell = loop.spawn { [presence] in
       // After the beat that may be under way: the goodbye is the last word.
       for task in others { await task.value }
