@@ -201,7 +201,7 @@ public actor Tasks: LoopActor {
       throw .badArgument(
         name: "title", reason: "must be one line of 1 to \(TaskEvent.titleBytes) bytes without control characters")
     }
-    if let to = request.to { try Self.check(participant: to, limit: hub.setup.limits.handleBytes) }
+    if let to = request.to { try ParticipantName.check(to, "to", limit: hub.setup.limits.handleBytes) }
     guard TaskPost.lifetimes.contains(request.lifetime) else {
       throw .badArgument(name: "ttl_s", reason: "must be 60 to 2592000 seconds")
     }
@@ -211,23 +211,6 @@ public actor Tasks: LoopActor {
       }
     }
     try await check(text: request.body ?? "", "body")
-  }
-
-  /// Names that stand for nobody: what a person would take for everyone, or for Parley itself.
-  static let nobody: Set<String> = ["all", "system"]
-
-  private static func check(participant: Handle, limit: Int) throws(HubError) {
-    let name = participant.name
-    guard name.unicodeScalars.contains(where: { !$0.properties.isWhitespace }) else {
-      throw .badArgument(name: "to", reason: "must not be blank")
-    }
-    guard VisibleText.visible(name, keepsLines: false) == name else {
-      throw .badArgument(name: "to", reason: "must not contain control or invisible characters")
-    }
-    guard name.utf8.count <= limit else { throw .overLimit(what: "to", bytes: name.utf8.count, limit: limit) }
-    guard !nobody.contains(name) else {
-      throw .badArgument(name: "to", reason: "\"\(name)\" is no participant: leave it out for anyone")
-    }
   }
 
   private func check(text: String, _ name: String) async throws(HubError) {
