@@ -4,8 +4,9 @@ import ParleyRuntime
 
 extension CompatOptions {
   /// The tool sets that a configuration names.
-  init(_ configuration: Configuration) {
+  init(_ loaded: LoadedConfiguration) {
     self.init()
+    let configuration = loaded.configuration
     guarded = Set(configuration.livePush.from)
     let (sets, options) = (configuration.compat.sets, configuration.compat.options)
     if sets.contains("backchannel") {
@@ -14,6 +15,24 @@ extension CompatOptions {
       options.prefix = block.string("prefix")
       options.writesPerMinute = block.integer("writes_per_minute")
       backchannel = options
+    }
+    if sets.contains("channels") {
+      var agents = Channels.Options()
+      agents.topic = Topic(options.block("channels").string("topic"))
+      agents.heartbeat = configuration.presence.heartbeat
+      agents.lifetime = configuration.presence.lifetime
+      channels = agents
+    }
+    if sets.contains("chatroom") {
+      var room = Chatroom.Options()
+      room.topic = Topic(options.block("chatroom").string("topic"))
+      room.heartbeat = configuration.presence.heartbeat
+      room.lifetime = configuration.presence.lifetime
+      // Where a configuration says where to meet, another room's files are not this one's past.
+      if loaded.path == nil, let files = ChatroomFiles(in: .process) {
+        room.archive = ChatroomArchive(messages: files.messages, summaries: files.summaries, cursors: files.cursors)
+      }
+      chatroom = room
     }
   }
 }

@@ -27,8 +27,11 @@ struct ConfigurationRules {
   private mutating func checkCompat() {
     let names = ConfigurationSchema.compatSets
     each("compat") { names.contains($0) ? nil : .notAChoice(value: $0, among: names) }
-    let path = "compat_options.backchannel.prefix"
-    if let prefix = string(path) { checkTopic(prefix, path, line(path)) }
+    for path in [
+      "compat_options.backchannel.prefix", "compat_options.channels.topic", "compat_options.chatroom.topic",
+    ] {
+      if let name = string(path) { checkTopic(name, path, line(path)) }
+    }
   }
 
   private mutating func checkTools(_ names: [String]) {

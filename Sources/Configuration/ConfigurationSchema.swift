@@ -45,10 +45,20 @@ package enum ConfigurationSchema {
   }
 
   /// What `compat` may name.
-  package static let compatSets = ["backchannel"]
+  package static let compatSets = ["channels", "chatroom", "backchannel"]
 
   private static let compatOptions = SettingsSchema([
-    Setting("backchannel", .block(backchannel), "The set backchannel.")
+    Setting("backchannel", .block(backchannel), "The set backchannel."),
+    Setting("channels", .block(channels), "The set channels."),
+    Setting("chatroom", .block(chatroom), "The set chatroom."),
+  ])
+
+  private static let channels = SettingsSchema([
+    Setting("topic", .string(minimumBytes: 1), default: .string("channels"), "The topic that agents meet on.")
+  ])
+
+  private static let chatroom = SettingsSchema([
+    Setting("topic", .string(minimumBytes: 1), default: .string("chatroom"), "The topic that is the room.")
   ])
 
   private static let backchannel = SettingsSchema([
