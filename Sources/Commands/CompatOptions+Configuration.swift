@@ -23,6 +23,16 @@ extension CompatOptions {
       agents.lifetime = configuration.presence.lifetime
       channels = agents
     }
+    if sets.contains("duo") {
+      let id = Duo.Options.id(in: .process)
+      var partners = Duo.Options(
+        id: id, name: Surroundings.process["PARTNER_NAME"] ?? id,
+        folder: Surroundings.process.workingDirectory)
+      partners.topic = Topic(options.block("duo").string("topic"))
+      partners.heartbeat = configuration.presence.heartbeat
+      partners.lifetime = configuration.presence.lifetime
+      duo = partners
+    }
     if sets.contains("chatroom") {
       var room = Chatroom.Options()
       room.topic = Topic(options.block("chatroom").string("topic"))
@@ -34,5 +44,12 @@ extension CompatOptions {
       }
       chatroom = room
     }
+  }
+}
+
+extension Duo.Options {
+  /// The id of a session in these surroundings: what `PARTNER_ID` says, else the folder's.
+  static func id(in surroundings: Surroundings) -> String {
+    surroundings["PARTNER_ID"] ?? id(ofFolder: surroundings.folderName)
   }
 }

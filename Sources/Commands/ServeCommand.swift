@@ -64,6 +64,9 @@ struct ServeCommand: ParsableCommand {
 
   private func serveHTTP(_ loaded: LoadedConfiguration, _ supervisor: Supervisor) throws {
     let configuration = loaded.configuration
+    if !configuration.compat.sets.isEmpty {
+      Log.write(.warning, "the tool sets of compat are offered over standard input and output alone")
+    }
     guard let door = Launch.carried.door else {
       throw CommandFailure(.failed, code: "missing", "this program does not carry the HTTP door")
     }

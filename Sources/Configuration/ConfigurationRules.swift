@@ -29,6 +29,7 @@ struct ConfigurationRules {
     each("compat") { names.contains($0) ? nil : .notAChoice(value: $0, among: names) }
     for path in [
       "compat_options.backchannel.prefix", "compat_options.channels.topic", "compat_options.chatroom.topic",
+      "compat_options.duo.topic",
     ] {
       if let name = string(path) { checkTopic(name, path, line(path)) }
     }

@@ -45,12 +45,17 @@ package enum ConfigurationSchema {
   }
 
   /// What `compat` may name.
-  package static let compatSets = ["channels", "chatroom", "backchannel"]
+  package static let compatSets = ["duo", "channels", "chatroom", "backchannel"]
 
   private static let compatOptions = SettingsSchema([
     Setting("backchannel", .block(backchannel), "The set backchannel."),
     Setting("channels", .block(channels), "The set channels."),
     Setting("chatroom", .block(chatroom), "The set chatroom."),
+    Setting("duo", .block(duo), "The set duo."),
+  ])
+
+  private static let duo = SettingsSchema([
+    Setting("topic", .string(minimumBytes: 1), default: .string("duo"), "The topic that says which partners there are.")
   ])
 
   private static let channels = SettingsSchema([

@@ -8,6 +8,8 @@ package struct CompatOptions: Sendable {
   package var chatroom: Chatroom.Options?
   /// Agents that push messages into each other's sessions; nil where it is not offered.
   package var channels: Channels.Options?
+  /// Partners that talk in conversations and wait for each other; nil where it is not offered.
+  package var duo: Duo.Options?
   /// Handles that the configuration gives a meaning, which no agent may call itself.
   package var guarded: Set<Handle> = []
 
@@ -20,16 +22,19 @@ struct CompatSets: Sendable {
   private let backchannel: Backchannel?
   private let chatroom: Chatroom?
   private let channels: Channels?
+  private let duo: Duo?
 
   init(_ options: CompatOptions, hub: Hub) {
     let names = NameRules(hub: hub, guarded: options.guarded)
     backchannel = options.backchannel.map { Backchannel(hub: hub, names: names, options: $0) }
     chatroom = options.chatroom.map { Chatroom(hub: hub, names: names, options: $0) }
     channels = options.channels.map { Channels(hub: hub, names: names, options: $0) }
+    duo = options.duo.map { Duo(hub: hub, names: names, options: $0) }
     var tools: [any Tool] = []
     if let backchannel { tools += BackchannelTools.all(backchannel) }
     if let chatroom { tools += ChatroomTools.all(chatroom) }
     if let channels { tools += ChannelsTools.all(channels) }
+    if let duo { tools += DuoTools.all(duo) }
     self.tools = tools
   }
 
@@ -47,13 +52,15 @@ struct CompatSets: Sendable {
   func run() async {
     async let room: Void? = chatroom?.run()
     async let agents: Void? = channels?.run()
-    _ = await (room, agents)
+    async let partners: Void? = duo?.run()
+    _ = await (room, agents, partners)
   }
 
   /// Says goodbye, and ends what the sets follow.
   func stop() async {
     await chatroom?.stop()
     await channels?.stop()
+    await duo?.stop()
     await backchannel?.stop()
   }
 }

@@ -67,8 +67,8 @@ import Testing
       // A process that ends leaves.
       bob.client.process.closeInput()
       _ = await bob.client.process.waitForExit(until: place.soon)
-      #expect(await ada.call("list_participants").structured == ["result": []])
-      #expect(await ada.call("get_status").structured?["message_count"]?.int == 5)
+      let left = await ada.call("list_participants") { $0.structured == ["result": []] }
+      #expect(left.structured == ["result": []])
     }
   }
 
@@ -170,6 +170,7 @@ import Testing
     try Workplace.use { place in
       let ada = try await Self.caller(place, "ada", extra: "live_push: { from: [boss] }")
       let bob = try await Self.caller(place, "bob")
+      await ada.sees("bob")
       #expect(!(await bob.call("list_participants")).isError)
       for (tool, arguments, text) in [
         ("join", ["name": "  "], "name must not be blank"),
@@ -241,12 +242,9 @@ import Testing
       await ada.call("join", ["name": "worker"])
       ada.client.process.kill(9)
       _ = await ada.client.process.waitForExit(until: place.soon)
-      var result = await bob.call("join", ["name": "worker"])
-      #expect(result.isError && result.code == "participant_active")
-      for _ in 0..<600 where result.isError {
-        await place.loop.sleep(for: .milliseconds(50))
-        result = await bob.call("join", ["name": "worker"])
-      }
+      let held = await bob.call("join", ["name": "worker"])
+      #expect(held.isError && held.code == "participant_active")
+      let result = await bob.call("join", ["name": "worker"]) { !$0.isError }
       #expect(!result.isError)
     }
   }

@@ -52,6 +52,26 @@ final class CompatCaller: Sendable {
     CompatResult(result: await client.call(counter.next(), tool, arguments))
   }
 
+  /// Calls a tool until its result is as it should be, as others do what they do; the last result.
+  func call(
+    _ tool: String, _ arguments: JSONValue = [:], until isRight: (CompatResult) -> Bool
+  ) async -> CompatResult {
+    var result = await call(tool, arguments)
+    for _ in 0..<600 where !isRight(result) {
+      await client.place.loop.sleep(for: .milliseconds(50))
+      result = await call(tool, arguments)
+    }
+    return result
+  }
+
+  /// Waits until the presence topic tells this process of another handle.
+  func sees(_ handle: String) async {
+    let found = await call("parley_list_users", ["online_only": true]) { result in
+      result.structured?["users"]?.array?.contains { $0["handle"]?.string == handle } == true
+    }
+    #expect(found.text.contains(handle))
+  }
+
   /// Sends a call and does not wait for its answer.
   func start(_ tool: String, _ arguments: JSONValue = [:]) -> Int {
     let id = counter.next()

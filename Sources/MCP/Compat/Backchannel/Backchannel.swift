@@ -53,8 +53,8 @@ package actor Backchannel: LoopActor {
     self.options = options
     let prefix = options.prefix
     tasks = Tasks(hub: hub) { $0.name.hasPrefix(prefix) }
-    // Reserved: channels are found here, never named by a caller.
-    directory = FoldedLog(hub: hub, topic: Topic("~" + prefix), window: 1 << 42) { BackchannelDirectory() }
+    // The prefix alone is no channel's topic, since no name is empty.
+    directory = FoldedLog(hub: hub, topic: Topic(prefix), window: 1 << 42) { BackchannelDirectory() }
     writes = WriteLimit(perMinute: options.writesPerMinute)
   }
 
