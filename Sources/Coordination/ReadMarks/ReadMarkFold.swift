@@ -21,6 +21,8 @@ public struct ReadMarkFold: Hashable, Sendable {
 
   /// Takes the next message of the log.
   public mutating func apply(_ message: Message) {
+    // What the owner's topic says besides is told by `OwnFold`.
+    guard !OwnEvent.owns(message) else { return }
     guard message.sender == owner else {
       ignoredEvents += 1
       return

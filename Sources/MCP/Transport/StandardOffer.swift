@@ -9,11 +9,13 @@ extension StandardTools {
 
 extension StdioServer.Offer {
   /// The standard tools, resources and prompts; of the tools only the named ones, where any are named.
-  package static func standard(_ names: [String] = []) -> Self {
+  package static func standard(_ names: [String] = [], compat: CompatOptions = CompatOptions()) -> Self {
     let tools = StandardTools.all.filter {
       names.isEmpty || names.contains($0.name) || names.contains(StandardTools.shortName(of: $0))
     }
-    return Self(
+    var offer = Self(
       tools: tools, resources: CombinedResources(TopicResources(), TaskResources()), prompts: StandardPrompts())
+    offer.compat = compat
+    return offer
   }
 }

@@ -51,6 +51,8 @@ package actor StdioServer: LoopActor {
     package var tools: [any Tool]
     package var resources: (any ResourceProvider)?
     package var prompts: (any PromptProvider)?
+    /// The tool sets of other systems, which each session has for itself.
+    package var compat = CompatOptions()
 
     package init(
       tools: [any Tool], resources: (any ResourceProvider)? = nil, prompts: (any PromptProvider)? = nil
@@ -92,6 +94,7 @@ package actor StdioServer: LoopActor {
   private let tasks: Tasks
   private let presence: Presence?
   private let answers: TaskAnswers?
+  private let compat: CompatSets
   private let ending: Waiters<End>
   private let endTicket: UInt64
   private var end: End?
@@ -118,6 +121,7 @@ package actor StdioServer: LoopActor {
     tasks = Tasks(hub: hub)
     presence = options.presence.map { [hub] in Presence(hub: hub, options: $0) }
     answers = presence.map { [hub, tasks] in TaskAnswers(hub: hub, tasks: tasks, presence: $0) }
+    compat = CompatSets(offer.compat, hub: hub)
     ending = Waiters(loop: supervisor.loop)
     endTicket = ending.ticket()
   }
@@ -132,8 +136,9 @@ package actor StdioServer: LoopActor {
     let connection = loop.spawn { [supervisor] in await supervisor.run() }
     let catchUp = loop.spawn { [self] in await startInbox(wiring.inbox) }
     let beating = presence.map { presence in loop.spawn { await presence.run() } }
+    let keeping = loop.spawn { [compat] in await compat.run() }
     if end == nil, case .cancelled = await ending.wait(endTicket, until: nil) { end = .cancelled }
-    await finish(wiring, connection: connection, others: [catchUp, beating].compactMap { $0 })
+    await finish(wiring, connection: connection, others: [catchUp, beating, keeping].compactMap { $0 })
     if case .failure(let error)? = end { throw error }
   }
 
@@ -159,13 +164,14 @@ package actor StdioServer: LoopActor {
     let output: @Sendable ([UInt8]) -> Void = { writer.append($0) }
     let feed = ChannelFeed(output: output)
     let subscriptions = ResourceSubscriptions(loop: loop, output: output)
+    compat.connect { event, topic in feed.push(event, of: topic) }
     let inbox = Inbox(hub: hub, options: inboxOptions(feed, subscriptions))
-    let session = Session(
-      setup: SessionSetup(
-        name: options.name, version: options.version, isChannel: options.livePush != nil, tools: offer.tools,
-        resources: offer.resources, prompts: offer.prompts, hub: hub, inbox: inbox, marks: marks,
-        tasks: tasks),
-      subscriptions: subscriptions, opened: { feed.open() }, output: output)
+    var setup = SessionSetup(
+      name: options.name, version: options.version, isChannel: options.livePush != nil || compat.pushes,
+      tools: offer.tools + compat.tools, resources: offer.resources, prompts: offer.prompts, hub: hub, inbox: inbox,
+      marks: marks, tasks: tasks)
+    setup.moreInstructions = compat.instructions
+    let session = Session(setup: setup, subscriptions: subscriptions, opened: { feed.open() }, output: output)
     let reader = LineReader(loop: loop, descriptor: streams.input, limit: hub.setup.limits.lineBytes) {
       [weak self] event in self?.take(event, for: session, writer)
     }
@@ -249,9 +255,10 @@ package actor StdioServer: LoopActor {
     await wiring.session.end()
     for task in others { task.cancel() }
     await answers?.stop()
-    let farewell = loop.spawn { [presence] in
+    let farewell = loop.spawn { [presence, compat] in
       // After the beat that may be under way: the goodbye is the last word.
       for task in others { await task.value }
+      await compat.stop()
       await presence?.sayGoodbye(within: Self.closing)
     }
     let closing = loop.now.advanced(by: Self.closing)

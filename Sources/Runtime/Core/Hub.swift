@@ -35,6 +35,8 @@ public actor Hub: LoopActor {
   private var lastKey: UInt64 = 0
   private let keyPrefix: String
   private var gate = Gate.open
+  /// Conversations that the participant is in, which it may use as its topics.
+  package private(set) var conversations: Set<Topic> = []
   private let gateChanges: Waiters<Void>
 
   /// Whether the participant may post now.
@@ -58,7 +60,12 @@ public actor Hub: LoopActor {
   }
 
   /// Whether the participant may post to and fetch from a topic.
-  public func permits(_ topic: Topic) -> Bool { allowlist.permits(topic) }
+  public func permits(_ topic: Topic) -> Bool { allowlist.permits(topic) || conversations.contains(topic) }
+
+  /// Opens or closes a conversation, for whoever knows of its members.
+  package func setConversation(_ topic: Topic, isOpen: Bool) {
+    if isOpen { conversations.insert(topic) } else { conversations.remove(topic) }
+  }
 
   /// Opens or closes posting, for whoever keeps the lease on the participant's handle.
   package func setGate(_ gate: Gate) {
@@ -166,10 +173,19 @@ public actor Hub: LoopActor {
     }
   }
 
+  /// Lets participants into a topic that only its members may read, where the backend has such topics.
+  package func admit(_ handles: [Handle], to topic: Topic) async throws(HubError) {
+    do throws(SeamError) {
+      try await supervisor.admit(handles, to: topic, deadline: deadline(nil))
+    } catch {
+      throw .seam(error)
+    }
+  }
+
   /// Throws unless the participant may use the topic.
   public func check(_ topic: Topic) throws(HubError) {
     try checkName("topic", topic.name, limit: setup.limits.topicBytes)
-    guard allowlist.permits(topic) else { throw .topicNotAllowed(topic) }
+    guard permits(topic) else { throw .topicNotAllowed(topic) }
   }
 
   private func deadline(_ patience: Duration?) -> LoopInstant { loop.now.advanced(by: patience ?? setup.patience) }

@@ -77,6 +77,9 @@ public actor Inbox: LoopActor {
   package private(set) var unreadRevision: UInt64 = 0
   private var seen = SeenIDs()
   private let started: Waiters<Void>
+  /// A topic was added.
+  private let added: Waiters<Void>
+  private var adding: Set<Topic> = []
   private var hasStarted = false
   private var isStopped = false
 
@@ -86,6 +89,7 @@ public actor Inbox: LoopActor {
     self.hub = hub
     self.options = options
     started = Waiters(loop: hub.loop)
+    added = Waiters(loop: hub.loop)
   }
 
   // MARK: Start and end
@@ -101,12 +105,36 @@ public actor Inbox: LoopActor {
       places[topic] = Place(live: caught.end, wait: caught.start, unread: caught.unread)
     }
     guard !isStopped else { return }
-    pushBacklog(backlog)
+    pushBacklog(backlog, of: places)
     hasStarted = true
     unreadRevision += 1
     started.resumeAll(())
     for topic in hub.setup.topics { await follow(topic) }
   }
+
+  /// Follows one more topic, from its mark if it `catchesUp` (see `start`); nothing where it is followed already.
+  public func add(_ topic: Topic, mark: Cursor?, catchesUp: Bool) async {
+    guard !isStopped, places[topic] == nil, adding.insert(topic).inserted else { return }
+    let caught = await catchUp(topic, after: mark, catchesUp: catchesUp)
+    guard let caught, !isStopped, adding.remove(topic) != nil, places[topic] == nil else { return }
+    let place = Place(live: caught.end, wait: caught.start, unread: caught.unread)
+    places[topic] = place
+    pushBacklog(caught.messages, of: [topic: place])
+    unreadRevision += 1
+    added.resumeAll(())
+    await follow(topic)
+  }
+
+  /// Ends following a topic that was added.
+  public func remove(_ topic: Topic) async {
+    adding.remove(topic)
+    guard let place = places.removeValue(forKey: topic) else { return }
+    unreadRevision += 1
+    if let follow = place.follow { await hub.supervisor.unfollow(follow) }
+  }
+
+  /// Whether the topic is followed.
+  public func follows(_ topic: Topic) -> Bool { places[topic] != nil || hub.setup.topics.contains(topic) }
 
   /// The catch-up is done.
   package var isReady: Bool { hasStarted }
@@ -151,19 +179,35 @@ public actor Inbox: LoopActor {
     unreadRevision += 1
   }
 
-  /// Waits until something that concerns the session is new on any of the topics, and returns it; empty at the
-  /// deadline or on cancellation. What is returned is not returned again; what does not `fit` any more comes next time.
+  /// Waits until something that concerns the session is new on any of the topics (nil for all that are followed, those
+  /// added meanwhile too), and returns it; empty at the deadline or on cancellation. What is returned is not returned
+  /// again; what does not `fit` any more comes next time.
   public func wait(
-    on topics: [Topic], limit: Int, until deadline: LoopInstant,
+    on topics: [Topic]?, limit: Int, until deadline: LoopInstant,
     fits: @escaping @Sendable (Message) -> Bool = { _ in true }, wanted: @escaping @Sendable (Message) -> Bool
   ) async -> [Topic: News] {
     guard await ready(until: deadline) else { return [:] }
-    var from: [Topic: Cursor] = [:]
-    for topic in topics { from[topic] = places[topic]?.wait }
     let filter = options.filter
-    let news = await hub.supervisor.awaitNews(from, limit: limit, until: deadline, fits: fits) {
-      filter.concerns($0) && wanted($0)
-    }
+    var news: [Topic: News] = [:]
+    var isWider: Bool
+    repeat {
+      let ticket = added.ticket()
+      let from = Dictionary(
+        uniqueKeysWithValues: (topics ?? Array(places.keys)).compactMap { topic in
+          places[topic].map { (topic, $0.wait) }
+        })
+      let find: @Sendable () async -> [Topic: News] = { [hub] in
+        await hub.supervisor.awaitNews(from, limit: limit, until: deadline, fits: fits) {
+          filter.concerns($0) && wanted($0)
+        }
+      }
+      if topics != nil {
+        added.forget(ticket)
+        (news, isWider) = (await find(), false)
+      } else {
+        (news, isWider) = await orAdded(ticket, until: deadline, find)
+      }
+    } while news.isEmpty && isWider && !Task.isCancelled
     // Nobody gets the answer of a cancelled call: what came in its last moment is still to be given.
     if Task.isCancelled { return [:] }
     for (topic, found) in news {
@@ -171,6 +215,25 @@ public actor Inbox: LoopActor {
       places[topic]?.wait = found.next
     }
     return news
+  }
+
+  /// What `find` finds, or whether a topic was added before it found anything.
+  private func orAdded(
+    _ ticket: UInt64, until deadline: LoopInstant, _ find: @escaping @Sendable () async -> [Topic: News]
+  ) async -> (news: [Topic: News], isWider: Bool) {
+    await withTaskGroup(of: (news: [Topic: News], isWider: Bool).self) { group in
+      group.addTask { (await find(), false) }
+      group.addTask { [added] in
+        if case .value = await added.wait(ticket, until: deadline) { ([:], true) } else { ([:], false) }
+      }
+      var result: (news: [Topic: News], isWider: Bool) = ([:], false)
+      for await part in group {
+        group.cancelAll()
+        if !part.news.isEmpty { result.news = part.news }
+        result.isWider = result.isWider || part.isWider
+      }
+      return result
+    }
   }
 
   // MARK: Live
@@ -217,12 +280,13 @@ public actor Inbox: LoopActor {
     var end: Cursor
   }
 
-  private func catchUp(_ topic: Topic, after mark: Cursor?) async -> CaughtUp? {
-    if options.catchesUp, let mark { return await count(topic, after: mark, keep: options.catchUpLimit) }
+  private func catchUp(_ topic: Topic, after mark: Cursor?, catchesUp: Bool? = nil) async -> CaughtUp? {
+    let catchesUp = catchesUp ?? options.catchesUp
+    if catchesUp, let mark { return await count(topic, after: mark, keep: options.catchUpLimit) }
     // Without a mark the participant is new here: its past is the newest `catchUpLimit` messages, or nothing.
-    let limit = options.catchesUp ? options.catchUpLimit : 1
+    let limit = catchesUp ? options.catchUpLimit : 1
     guard let page = await read(FetchRequest(topic, .latest, limit: limit)) else { return nil }
-    guard options.catchesUp else {
+    guard catchesUp else {
       return CaughtUp(messages: [], unread: Unread(count: 0), start: page.next, end: page.next)
     }
     let concerning = page.messages.filter(options.filter.concerns)
@@ -268,7 +332,7 @@ public actor Inbox: LoopActor {
     return nil
   }
 
-  private func pushBacklog(_ backlog: [Message]) {
+  private func pushBacklog(_ backlog: [Message], of places: [Topic: Place]) {
     guard let push = options.push else { return }
     // Topics are merged by the store's time; within a topic that time never goes back, so its order is kept.
     let ordered = backlog.enumerated().sorted { ($0.element.storedAt, $0.offset) < ($1.element.storedAt, $1.offset) }

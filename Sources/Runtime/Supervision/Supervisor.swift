@@ -280,6 +280,19 @@ public actor Supervisor: LoopActor {
     return try await backend.resolveIdentity(handle)
   }
 
+  /// Lets participants into a topic that only its members may read; nothing where the backend has no such topics.
+  public func admit(_ handles: [Handle], to topic: Topic, deadline: LoopInstant) async throws(SeamError) {
+    guard let closed = backend as? any PrivateTopics else { return }
+    while true {
+      do throws(SeamError) {
+        try await ready(until: deadline, for: "admit")
+        return try await closed.admit(handles, to: topic, deadline: deadline)
+      } catch {
+        guard await mayRetry(after: error, until: deadline) else { throw error }
+      }
+    }
+  }
+
   /// What the backend can do.
   public var traits: BackendTraits { get async { await backend.traits } }
 
