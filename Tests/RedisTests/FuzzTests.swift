@@ -58,6 +58,41 @@ import Testing
     return replies
   }
 
+  @Test(arguments: [1, 7, 1 << 20]) func repliesAreReadAsTheyWereSent(piece: Int) throws {
+    let long = String(repeating: "long ", count: 2000)
+    let expected: [(String, RedisReply)] = [
+      ("+OK\r\n", .status("OK")), (":-12\r\n", .integer(-12)), ("-ERR x y\r\n", .error("ERR x y")), ("$-1\r\n", .null),
+      ("*-1\r\n", .null), ("*0\r\n", .array([])), ("$0\r\n\r\n", .string("")), ("$2\r\n\r\n\r\n", .string("\r\n")),
+      ("$\(long.utf8.count)\r\n\(long)\r\n", .string(long)),
+      (
+        "*3\r\n*2\r\n+a\r\n*2\r\n*0\r\n$-1\r\n:7\r\n*1\r\n*1\r\n*1\r\n$1\r\nb\r\n",
+        .array([
+          .array([.status("a"), .array([.array([]), .null])]), .integer(7), .array([.array([.array([.string("b")])])]),
+        ])
+      ),
+      (
+        "*500\r\n" + String(repeating: "*2\r\n:1\r\n$3\r\nabc\r\n", count: 500),
+        .array(Array(repeating: .array([.integer(1), .string("abc")]), count: 500))
+      ),
+    ]
+    guard let parser = RedisHandle() else {
+      Issue.record("there is no memory")
+      return
+    }
+    var read: [RedisReply] = []
+    // Twice, so that the memory of the first round is used again.
+    for _ in 0..<2 {
+      var rest = Array(expected.map(\.0).joined().utf8)[...]
+      while !rest.isEmpty {
+        let next = Array(rest.prefix(piece))
+        rest = rest.dropFirst(piece)
+        try parser.feed(next.span.bytes)
+        while try parser.next({ read.append($0.copy) }) {}
+      }
+    }
+    #expect(read == expected.map(\.1) + expected.map(\.1))
+  }
+
   @Test func mutationsOfValidReplies() {
     var random = Seeded(state: 1)
     var replies = 0
