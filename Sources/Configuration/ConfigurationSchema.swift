@@ -55,7 +55,10 @@ package enum ConfigurationSchema {
   ])
 
   private static let duo = SettingsSchema([
-    Setting("topic", .string(minimumBytes: 1), default: .string("duo"), "The topic that says which partners there are.")
+    Setting(
+      "topic", .string(minimumBytes: 1), default: .string("duo"), "The topic that says which partners there are."),
+    Setting(
+      "notify_file", .boolean, default: .boolean(false), "Tell in the project's CLAUDE.md what is unread."),
   ])
 
   private static let channels = SettingsSchema([
