@@ -75,7 +75,8 @@ struct RootCommand: ParsableCommand {
     subcommands: [
       ServeCommand.self, PostCommand.self, FetchCommand.self, WaitCommand.self, TailCommand.self, TopicsCommand.self,
       UsersCommand.self, TaskCommand.self, UnregisterCommand.self,
-      ConfigCommand.self, DoctorCommand.self, DemoCommand.self, BenchCommand.self, CompletionsCommand.self,
+      OwnerCommand.self, TokenCommand.self, ClientsCommand.self, ConfigCommand.self, DoctorCommand.self,
+      DemoCommand.self, BenchCommand.self, CompletionsCommand.self,
       VersionCommand.self, ProbeCommand.self,
     ],
     defaultSubcommand: ServeCommand.self)

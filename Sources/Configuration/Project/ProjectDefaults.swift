@@ -32,6 +32,9 @@ struct ProjectDefaults {
     }
     root.derive("backend_config.\(projectFile.setting)", .string(path), from: reason)
     if !compat.isEmpty { root.derive("compat", .strings(compat), from: "--compat") }
+    root.derive(
+      "auth.store", .string(Path.join(project.stateDirectory, "auth.store")),
+      from: "the project \(quoted(project.root))")
     ConfigurationLoader.derive(&root, backend: backend, in: surroundings)
     return LoadedConfiguration(
       configuration: Configuration(root.settings, backend: backend), warnings: [], path: nil, handleLease: lease,
