@@ -35,7 +35,7 @@ package actor RemoteServer: LoopActor {
       setup: SessionSetup(
         name: options.name, version: options.version, isChannel: false, tools: offer.tools,
         resources: offer.resources, prompts: offer.prompts, hub: participant.hub, inbox: participant.inbox,
-        marks: participant.marks, tasks: participant.tasks),
+        coordination: participant.coordination),
       participant: participant, supervisor: supervisor, options: options)
     server = HTTPServer(
       loop: supervisor.loop, limits: options.limits, application: Door(mcp: mcp, options: options))
