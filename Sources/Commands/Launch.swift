@@ -45,9 +45,9 @@ enum Launch {
     throw CommandFailure(.failed, code: "missing", "HTTP is served by \(sibling): \(Handover.become(sibling))")
   }
 
-  /// The description of a backend that the command line names; becomes the sibling where only that may carry it.
-  static func description(of name: String) throws(CommandFailure) -> BackendDescription {
-    if let plugin = plugins.first(where: { $0.description.answers(to: name) }) { return plugin.description }
+  /// The backend that the command line names; becomes the sibling where only that may carry it.
+  static func plugin(named name: String) throws(CommandFailure) -> BackendPlugin {
+    if let plugin = plugins.first(where: { $0.description.answers(to: name) }) { return plugin }
     let known = plugins.map(\.description.name).joined(separator: ", ")
     let reason = carried.sibling.map { "; " + Handover.become($0) } ?? ""
     throw CommandFailure(.usage, code: "usage", "there is no backend named '\(name)', only \(known)\(reason)")

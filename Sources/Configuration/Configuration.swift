@@ -55,6 +55,16 @@ package struct Configuration: Sendable {
     case oidc(OIDC)
   }
 
+  /// What the HTTP door keeps of those who may enter, and how they reach it.
+  package struct Access: Hashable, Sendable {
+    /// The origin that clients and browsers know, without a slash at its end; nil where no authority gives out tokens.
+    package var publicURL: String?
+    /// The file of tokens, clients and the owner's passphrase.
+    package var store: String
+    /// Further addresses that clients may be redirected to.
+    package var redirects: [String]
+  }
+
   /// An outside authority that vouches for whoever enters.
   package struct OIDC: Hashable, Sendable {
     package var issuer: String
@@ -109,6 +119,7 @@ package struct Configuration: Sendable {
   /// Nil where nobody is asked.
   package var approvals: Approvals?
   package var authentication: Authentication
+  package var access: Access
   package var http: HTTP
   /// The backend's own name, also where the file uses an alias.
   package var backend: String
@@ -157,6 +168,9 @@ extension Configuration {
     let auth = settings.block("auth")
     authentication =
       if auth.string("mode") == "oidc", let oidc = auth.blockIfSet("oidc") { .oidc(OIDC(oidc)) } else { .builtin }
+    access = Access(
+      publicURL: auth.stringIfSet("public_url").map { $0.hasSuffix("/") ? String($0.dropLast()) : $0 },
+      store: auth.string("store"), redirects: auth.strings("redirects"))
     http = HTTP(settings.block("http"))
     self.backend = backend.name
     backendSettings = settings.block("backend_config")

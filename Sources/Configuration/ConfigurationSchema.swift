@@ -91,6 +91,10 @@ package enum ConfigurationSchema {
 
   private static let auth = SettingsSchema([
     Setting("mode", .choice(["builtin", "oidc"]), default: .string("builtin"), "Who vouches for whoever enters."),
+    Setting("public_url", .string(minimumBytes: 1), "The origin by which clients reach the door; with it they log in."),
+    Setting("store", .path, "The file of tokens, clients and the owner's passphrase."),
+    Setting(
+      "redirects", .strings(minimumCount: 0), default: .strings([]), "Further addresses that answers may go to."),
     Setting("oidc", .block(oidc), optional: true, "The outside authority of mode oidc."),
   ])
 

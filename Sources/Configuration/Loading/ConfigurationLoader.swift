@@ -79,6 +79,12 @@ struct ConfigurationLoader {
     {
       root.derive("presence.ttl_ms", .integer(3 * beat), from: "3 times presence.heartbeat_ms")
     }
+    if root.entry("auth.store")?.value == nil, case .string(let id) = root["instance_id"]?.value {
+      let path = ReadState.folder(instanceID: id, in: surroundings) + "/auth.store"
+      root.derive("auth.store", .string(path), from: "instance_id")
+    } else if case .string(let path) = root.entry("auth.store")?.value {
+      root.set("auth.store", .string(surroundings.absolute(path)))
+    }
     if root["state_path"]?.value == nil, case .string(let id) = root["instance_id"]?.value {
       let path = ReadState.path(instanceID: id, in: surroundings)
       root.derive("state_path", .string(path), from: "instance_id")

@@ -25,6 +25,9 @@ struct ProjectDefaults {
     root.derive("live_push.enabled", .boolean(true), from: "default without a file")
     let path = Path.join(project.stateDirectory, projectFile.name)
     root.derive("backend_config.\(projectFile.setting)", .string(path), from: "the project \(quoted(project.root))")
+    root.derive(
+      "auth.store", .string(Path.join(project.stateDirectory, "auth.store")),
+      from: "the project \(quoted(project.root))")
     ConfigurationLoader.derive(&root, backend: backend, in: surroundings)
     return LoadedConfiguration(
       configuration: Configuration(root.settings, backend: backend), warnings: [], path: nil, handleLease: lease,

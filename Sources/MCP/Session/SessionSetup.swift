@@ -35,6 +35,15 @@ package struct SessionSetup: Sendable {
 
   var limits: Limits { hub.setup.limits }
 
+  /// Whether a message, or one of a batch, calls a tool that may post; one that nobody knows counts.
+  package func posts(_ message: JSONSlice) -> Bool {
+    if message.kind == .array { return message.elements.contains(where: posts) }
+    guard case .request(_, let method, let params) = Incoming(message), Method(method) == .callTool,
+      let name = params?.member("name")?.string
+    else { return false }
+    return !catalog.readingTools.contains(name)
+  }
+
   /// The revisions this session can speak, newest first.
   var revisions: [Revision] { Revision.allCases.reversed().filter { !isChannel || !$0.isModern } }
 

@@ -10,8 +10,15 @@ package protocol Tool: Sendable {
   /// outputSchema), made once: deterministic, so clients may cache it.
   func definition(for hub: Hub.Setup) -> String
 
+  /// It posts nothing in anybody's name, so that whoever may only read may call it; false unless a tool says so.
+  var onlyReads: Bool { get }
+
   /// Carries out a call. Cancelling the task ends a waiting call at once. `arguments` is an object (possibly empty).
   func call(_ arguments: JSONSlice, in context: CallContext) async -> ToolOutcome
+}
+
+extension Tool {
+  package var onlyReads: Bool { false }
 }
 
 /// A tool whose work is one hand-over to the backend: it answers without a task, and cannot be cancelled.

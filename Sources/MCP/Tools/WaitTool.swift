@@ -5,6 +5,7 @@ import Synchronization
 /// `parley_wait`: waits in one call until something for this session is new on any of its topics.
 package struct WaitTool: Tool {
   package let name = "parley_wait"
+  package let onlyReads = true
   private static let defaultLimit = 100
   /// A call that may not wait still gives the backend so long to be asked.
   private static let shortestLook: Duration = .milliseconds(250)

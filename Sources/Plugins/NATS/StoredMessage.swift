@@ -7,7 +7,7 @@ struct StoredMessage: Sendable {
   /// When the stream stored it, in milliseconds since 1970.
   let storedAt: Int64
   /// The subject it was published to.
-  let subject: [UInt8]
+  let subject: String
   /// The payload.
   let data: [UInt8]
   /// The headers that matter here.
@@ -17,7 +17,7 @@ struct StoredMessage: Sendable {
   init(_ message: borrowing NATSMessage, _ delivered: Delivered) {
     sequence = delivered.sequence
     storedAt = delivered.nanoseconds / 1_000_000
-    subject = message.subject
+    subject = message.subjectText
     data = message.data
     headers = WireHeaders(message)
   }
@@ -29,7 +29,7 @@ struct StoredMessage: Sendable {
     else { return nil }
     self.sequence = sequence
     storedAt = time / 1_000_000
-    subject = Array((message.header("Nats-Subject") ?? "").utf8)
+    subject = message.header("Nats-Subject") ?? ""
     data = message.data
     headers = WireHeaders(message)
   }
@@ -44,7 +44,7 @@ struct StoredMessage: Sendable {
     else { return nil }
     self.sequence = UInt64(sequence)
     storedAt = time / 1_000_000
-    subject = Array((members[1]?.string ?? "").utf8)
+    subject = members[1]?.string ?? ""
     self.data = data
     headers = WireHeaders(block: block)
   }
@@ -90,39 +90,5 @@ struct WireHeaders: Hashable, Sendable {
       default: break
       }
     }
-  }
-
-  /// Those that are set, as they are published.
-  var list: [(name: String, value: String)] {
-    [("Nats-Msg-Id", key), ("Parley-Instance", instance), ("Parley-To", to), ("Parley-Attributes", attributes)]
-      .compactMap { name, value in value.map { (name, $0) } }
-  }
-}
-
-/// Base64 (RFC 4648 section 4) as Go writes it.
-enum Base64 {
-  /// The bytes of a text; nil for what is not base64.
-  static func decode(_ text: String) -> [UInt8]? {
-    var bytes: [UInt8] = []
-    bytes.reserveCapacity(text.utf8.count * 3 / 4)
-    var (bits, count): (UInt32, Int) = (0, 0)
-    for character in text.utf8 where character != UInt8(ascii: "=") {
-      let value: UInt8
-      switch character {
-      case UInt8(ascii: "A")...UInt8(ascii: "Z"): value = character - UInt8(ascii: "A")
-      case UInt8(ascii: "a")...UInt8(ascii: "z"): value = character - UInt8(ascii: "a") + 26
-      case UInt8(ascii: "0")...UInt8(ascii: "9"): value = character - UInt8(ascii: "0") + 52
-      case UInt8(ascii: "+"): value = 62
-      case UInt8(ascii: "/"): value = 63
-      default: return nil
-      }
-      bits = bits << 6 | UInt32(value)
-      count += 6
-      if count >= 8 {
-        count -= 8
-        bytes.append(UInt8(truncatingIfNeeded: bits >> UInt32(count)))
-      }
-    }
-    return bytes
   }
 }
