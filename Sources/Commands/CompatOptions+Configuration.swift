@@ -7,7 +7,7 @@ extension CompatOptions {
   init(_ loaded: LoadedConfiguration) {
     self.init()
     let configuration = loaded.configuration
-    guarded = Set(configuration.livePush.from)
+    guarded = Set(configuration.livePush.from).union(configuration.approvals?.approvers ?? [])
     let (sets, options) = (configuration.compat.sets, configuration.compat.options)
     if sets.contains("backchannel") {
       let block = options.block("backchannel")
