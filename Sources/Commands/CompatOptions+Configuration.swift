@@ -7,7 +7,7 @@ extension CompatOptions {
   init(_ loaded: LoadedConfiguration) {
     self.init()
     let configuration = loaded.configuration
-    guarded = Set(configuration.livePush.from)
+    guarded = Set(configuration.livePush.from).union(configuration.approvals?.approvers ?? [])
     let (sets, options) = (configuration.compat.sets, configuration.compat.options)
     if sets.contains("backchannel") {
       let block = options.block("backchannel")
@@ -29,6 +29,7 @@ extension CompatOptions {
         id: id, name: Surroundings.process["PARTNER_NAME"] ?? id,
         folder: Surroundings.process.workingDirectory)
       partners.topic = Topic(options.block("duo").string("topic"))
+      if options.block("duo").boolean("notify_file") { partners.noticeFolder = partners.folder }
       partners.heartbeat = configuration.presence.heartbeat
       partners.lifetime = configuration.presence.lifetime
       duo = partners

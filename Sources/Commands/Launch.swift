@@ -80,6 +80,7 @@ enum Launch {
     setup.postPatterns = configuration.postTopics
     setup.presenceTopic = configuration.presence.topic
     setup.presenceLifetime = configuration.presence.lifetime
+    setup.isPerson = configuration.presence.kind == "person"
     setup.limits = configuration.limits
     // Both say how long a call may wait: the name that the TypeScript Parley knows, and ours.
     setup.limits.wait = min(configuration.limits.wait, configuration.catchUp.blockMax)

@@ -110,6 +110,7 @@ struct ServeCommand: ParsableCommand {
     options.catchUp = .init(onStart: configuration.catchUp.onStart, limit: configuration.catchUp.limit)
     options.importMarks = ReadState.load(configuration.statePath)
     options.presence = presence(of: configuration)
+    options.approvals = configuration.approvals.map { StdioServer.ApprovalOptions(rules: $0.rules, host: HostName.own) }
     return options
   }
 }

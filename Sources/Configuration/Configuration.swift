@@ -39,6 +39,16 @@ package struct Configuration: Sendable {
     package var status: String?
   }
 
+  /// Whom a session asks for leave, and where.
+  package struct Approvals: Hashable, Sendable {
+    package var topic: Topic
+    /// Handles, or accounts of the backend.
+    package var approvers: [Handle]
+    /// Proves verdicts where the backend cannot verify senders.
+    package var secret: String?
+    package var lifetime: Duration
+  }
+
   /// Who may enter by HTTP.
   package enum Authentication: Hashable, Sendable {
     case builtin
@@ -114,6 +124,8 @@ package struct Configuration: Sendable {
   package var presence: Presence
   /// The user wants no questions asked; only ever true in a sandbox, and never grants an approval.
   package var skipsPermissions: Bool
+  /// Nil where nobody is asked.
+  package var approvals: Approvals?
   package var authentication: Authentication
   package var access: Access
   package var http: HTTP
@@ -157,6 +169,11 @@ extension Configuration {
       heartbeat: .milliseconds(presence.integer("heartbeat_ms")), lifetime: .milliseconds(presence.integer("ttl_ms")),
       kind: presence.string("kind"), status: presence.stringIfSet("status"))
     skipsPermissions = settings.block("permissions").boolean("skip_permissions")
+    approvals = settings.blockIfSet("approvals").map { block in
+      Approvals(
+        topic: Topic(block.string("topic")), approvers: block.strings("approvers").map(Handle.init),
+        secret: block.stringIfSet("secret"), lifetime: .seconds(block.integer("timeout_s")))
+    }
     let auth = settings.block("auth")
     authentication =
       if auth.string("mode") == "oidc", let oidc = auth.blockIfSet("oidc") { .oidc(OIDC(oidc)) } else { .builtin }
@@ -224,6 +241,7 @@ extension Limits {
     jsonDepth = settings.integer("json_depth")
     topicsSubscribed = settings.integer("topics_subscribed")
     pendingCalls = settings.integer("pending_calls")
+    hops = settings.integer("hops")
     wait = .milliseconds(settings.integer("wait_ms"))
   }
 }

@@ -26,6 +26,7 @@ package enum ConfigurationSchema {
       Setting("live_push", .block(livePush), "Which messages are pushed into the session as they come."),
       Setting("presence", .block(presence), "How participants tell each other that they are there."),
       Setting("permissions", .block(permissions), "What the user waives."),
+      Setting("approvals", .block(approvals), optional: true, "Whom a session asks for leave, and where."),
       Setting("auth", .block(auth), "Who may enter by HTTP."),
       Setting("http", .block(http), "Where and how `serve --http` listens, and to whom."),
       Setting(
@@ -55,7 +56,10 @@ package enum ConfigurationSchema {
   ])
 
   private static let duo = SettingsSchema([
-    Setting("topic", .string(minimumBytes: 1), default: .string("duo"), "The topic that says which partners there are.")
+    Setting(
+      "topic", .string(minimumBytes: 1), default: .string("duo"), "The topic that says which partners there are."),
+    Setting(
+      "notify_file", .boolean, default: .boolean(false), "Tell in the project's CLAUDE.md what is unread."),
   ])
 
   private static let channels = SettingsSchema([
@@ -109,6 +113,16 @@ package enum ConfigurationSchema {
 
   private static let permissions = SettingsSchema([
     Setting("skip_permissions", .boolean, default: .boolean(false), "Only in a sandbox (PARLEY_SANDBOX=1).")
+  ])
+
+  private static let approvals = SettingsSchema([
+    Setting("topic", .string(minimumBytes: 1), required: true, "Where requests are posted and answered."),
+    Setting(
+      "approvers", .strings(minimumCount: 1), required: true,
+      "Who may answer: handles, or accounts (Matrix ids, JIDs) where the backend verifies senders."),
+    Setting("secret", .secret, "Proves verdicts where the backend cannot verify senders."),
+    Setting(
+      "timeout_s", .integer(10...86_400), default: .integer(600), "A request that nobody answers so long is denied."),
   ])
 
   private static let auth = SettingsSchema([
@@ -178,6 +192,7 @@ package enum ConfigurationSchema {
       limit("json_depth", 8...256, standard.jsonDepth, "Nesting of JSON input."),
       limit("topics_subscribed", 1...100_000, standard.topicsSubscribed, "Topics subscribed by one process."),
       limit("pending_calls", 1...65_536, standard.pendingCalls, "Unanswered calls of one session."),
+      limit("hops", 0...1_000, standard.hops, "Messages in a row that answer each other without a person; 0: any."),
       limit("wait_ms", 0...milliseconds, Int(standard.wait / .milliseconds(1)), "The longest a waiting call may wait."),
     ])
   }()

@@ -124,6 +124,64 @@ extension Crowd {
     }
   }
 
+  /// Random histories of four processes, with days between and restarts anywhere: whoever followed, and whoever begins at
+  /// the end with any page size, agrees with the plain fold over the whole log.
+  @Test(arguments: 1...20 as ClosedRange<UInt64>)
+  func everyReaderComesToTheSameState(_ seed: UInt64) throws {
+    try Crowd.play(seed: seed, ["ada", "bob", "carol", "ada"]) { crowd in
+      func random(_ bound: Int) -> Int { Int(crowd.loop.random() % UInt64(bound)) }
+      var all: [Conversations] = []
+      for process in 0..<4 { all.append(try await crowd.conversations(process)) }
+      let group = try await all[0].create(name: "g", members: [Handle("bob")])
+      let names = ["ada", "bob", "carol", "dora"]
+      for _ in 0..<60 {
+        let process = random(4)
+        do {
+          switch random(8) {
+          case 0: try await all[process].leave(group.topic)
+          case 1, 2: _ = try await all[process].invite(Handle(names[random(4)]), to: group.topic)
+          case 3: _ = try await all[process].direct(with: Handle(names[random(4)]))
+          case 4: await crowd.loop.sleep(for: .seconds(40_000 * (1 + random(3))))
+          case 5:
+            await all[process].stop()
+            all[process] = try await crowd.conversations(process, pageLimit: [1, 3, 1000][random(3)])
+          default: try await crowd.say("words", process, in: group.topic)
+          }
+        } catch let error as HubError {
+          let codes = [
+            "conversationUnknown", "conversationNotMember", "invalidRequest", "topicNotAllowed", "conversationDirect",
+          ]
+          #expect(codes.contains(error.code), "\(error.code)")
+        }
+      }
+      await crowd.settle(5)
+      var whole = ConversationFold(topic: group.topic)
+      var page = try await crowd.hubs[0].fetchUnchecked(FetchRequest(group.topic, .latest, limit: 1000))
+      #expect(page.previous == nil)
+      for message in page.messages { whole.apply(message) }
+      let expected = try #require(whole.state)
+      for process in 0..<4 {
+        let isIn = expected.members[crowd.hubs[process].setup.author.handle] != nil
+        #expect(try await all[process].list().contains { $0.topic == group.topic } == isIn)
+        if isIn { #expect(try await all[process].conversation(group.topic).state == expected) }
+        for pageLimit in [1, 7, 1000] {
+          let fresh = try await crowd.conversations(process, pageLimit: pageLimit)
+          #expect(try await fresh.list() == all[process].list())
+          if isIn { #expect(try await fresh.conversation(group.topic).state == expected) }
+          await fresh.stop()
+        }
+      }
+      page = try await crowd.hubs[1].fetchUnchecked(FetchRequest(Topic("@bob"), .latest, limit: 1000))
+      var own = OwnFold(owner: Handle("bob"))
+      for message in page.messages where OwnFold.concerns(message) { own.apply(message) }
+      for pageLimit in [1, 5, 1000] {
+        let fresh = OwnTopic(hub: crowd.hubs[1], pageLimit: pageLimit)
+        try await fresh.load()
+        #expect(await fresh.state == own.state)
+      }
+    }
+  }
+
   @Test func refusalsAreToldAndLeaveNoTrace() throws {
     try Crowd.play(["ada", "bob"]) { crowd in
       let ada = try await crowd.conversations(0)

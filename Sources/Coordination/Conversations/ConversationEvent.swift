@@ -78,8 +78,8 @@ enum ConversationEvent: Hashable, Sendable {
       var attributes = ["kind": Kind.create.rawValue, "type": with == nil ? "group" : "direct"]
       attributes["name"] = name
       attributes["with"] = with?.name
-      // Two people who talk need no line about it.
-      if with != nil { attributes[Checkpoints.quiet] = "1" }
+      // What is said begins behind it: nobody needs to be told of it alone.
+      attributes[Checkpoints.quiet] = "1"
       let what = with.map { "with \(shown($0))" } ?? name.map { "\"\($0)\"" } ?? "of a group"
       return ("\(shown(handle)) begins a conversation \(what)", attributes)
     case .invite(let member):

@@ -28,6 +28,8 @@ public actor Conversations: LoopActor {
   /// Those that the participant is known to be in.
   private var joined: Set<Topic> = []
   private var observers: [@Sendable (Topic, _ isIn: Bool) -> Void] = []
+  /// Sessions that follow what the participant is in.
+  private var sessions: [ObjectIdentifier: (inbox: Inbox, marks: ReadMarks)] = [:]
   private var isRefreshing = false
   private var mustRefresh = false
   private var isStopped = false
@@ -62,9 +64,21 @@ public actor Conversations: LoopActor {
     for topic in joined.sorted() { observer(topic, true) }
   }
 
+  /// Lets a session follow the conversations that the participant is in, from their marks, and those that it comes
+  /// into later, whole.
+  public func attach(_ inbox: Inbox, marks: ReadMarks) async {
+    guard !isStopped else { return }
+    sessions[ObjectIdentifier(inbox)] = (inbox, marks)
+    for topic in joined.sorted() { await inbox.add(topic, mark: await marks.marks[topic]) }
+  }
+
+  /// Ends that for a session.
+  public func detach(_ inbox: Inbox) { sessions[ObjectIdentifier(inbox)] = nil }
+
   /// Ends following.
   public func stop() async {
     isStopped = true
+    sessions = [:]
     let all = logs.values
     logs = [:]
     for log in all { await log.stop() }
@@ -128,6 +142,15 @@ public actor Conversations: LoopActor {
     if isIn { joined.insert(topic) } else { joined.remove(topic) }
     hub.assumeIsolated { $0.setConversation(topic, isOpen: isIn) }
     for observer in observers { observer(topic, isIn) }
+    for (inbox, marks) in sessions.values {
+      loop.spawn {
+        if isIn {
+          await inbox.add(topic, mark: await marks.marks[topic], catchesUp: true)
+        } else {
+          await inbox.remove(topic)
+        }
+      }
+    }
   }
 
   // MARK: Looking
@@ -183,7 +206,7 @@ public actor Conversations: LoopActor {
     // Noted last, so that a beginning that broke off is made good.
     if await own.state.conversations[topic] == nil {
       if await log.state.state == nil {
-        try await hub.admit([me, handle], to: topic)
+        try await hub.admit([handle], to: topic)
         _ = try await say(.create(name: nil, with: handle), key: "create", in: log)
       }
       try await invite(handle, to: topic, name: nil, since: 0)
@@ -209,7 +232,7 @@ public actor Conversations: LoopActor {
     let topic =
       key.map { ConversationTopic.group(key: $0, scope: hub.setup.author.keyScope) }
       ?? ConversationTopic.group(random: (loop.random(), loop.random()))
-    try await hub.admit([me] + others, to: topic)
+    try await hub.admit(others, to: topic)
     let log = try await log(of: topic)
     if await log.state.state == nil {
       _ = try await say(.create(name: name, with: nil), key: "create", in: log)

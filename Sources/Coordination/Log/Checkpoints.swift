@@ -8,6 +8,11 @@ enum Checkpoints {
   /// What the state stands on may be so old; less where the store says that it keeps messages for less than three times
   /// as long.
   static let age: Duration = .seconds(2 * 86_400)
+  /// How old what the state stands on may grow on a store.
+  static func age(on traits: BackendTraits) -> Duration {
+    traits.retention.map { max(.seconds(3_600), min(age, $0 / 3)) } ?? age
+  }
+
   /// After so many messages too, so that starting reads little.
   static let events = 1_000
   /// Processes that share a topic wait for a random part of this, so that one of them does it.

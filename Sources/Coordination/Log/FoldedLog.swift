@@ -203,8 +203,7 @@ package actor FoldedLog<Fold: TopicFold>: LoopActor {
   }
 
   private func adaptToRetention() async {
-    guard let retention = await hub.supervisor.traits.retention else { return }
-    standing.oldest = min(standing.oldest, retention.milliseconds / 3)
+    standing.oldest = Checkpoints.age(on: await hub.supervisor.traits).milliseconds
   }
 
   private var isDue: Bool {

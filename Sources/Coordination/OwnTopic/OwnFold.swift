@@ -92,9 +92,9 @@ public struct OwnFold: TopicFold, Hashable {
     state == OwnState() ? nil : OwnEvent.checkpoint(state, through: through).message(by: owner)
   }
 
-  /// Takes the next message of the log; nil where it changes nothing.
+  /// Takes the next message of the log; nil where it is no event that counts.
   @discardableResult
-  package mutating func apply(_ message: Message) -> OwnState? {
+  package mutating func apply(_ message: Message) -> Bool? {
     let event: OwnEvent
     do throws(EventRefusal) {
       event = try OwnEvent(message)
@@ -111,7 +111,7 @@ public struct OwnFold: TopicFold, Hashable {
         return nil
       }
       invite(topic, name, message)
-      return state
+      return true
     }
     guard message.sender == owner else {
       ignoredEvents += 1
@@ -125,14 +125,15 @@ public struct OwnFold: TopicFold, Hashable {
       guard state.settings[name] != nil || state.settings.count < Self.settingLimit else { return nil }
       state.settings[name] = value
     }
-    return state
+    return true
   }
 
   private mutating func invite(_ topic: Topic, _ name: String?, _ message: Message) {
-    if state.conversations[topic] == nil, state.conversations.count >= Self.conversationLimit,
-      let oldest = state.conversations.values.min(by: { ($0.at, $0.topic) < ($1.at, $1.topic) })
-    {
-      state.conversations[oldest.topic] = nil
+    if state.conversations[topic] == nil, state.conversations.count >= Self.conversationLimit {
+      // Many at once, so that a flood costs little.
+      let kept = state.conversations.values.sorted { ($1.at, $1.topic) < ($0.at, $0.topic) }
+        .prefix(Self.conversationLimit * 9 / 10)
+      state.conversations = Dictionary(uniqueKeysWithValues: kept.map { ($0.topic, $0) })
     }
     state.conversations[topic] = Invitation(topic: topic, name: name, by: message.sender, at: message.storedAt)
   }

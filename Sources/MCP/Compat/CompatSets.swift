@@ -53,7 +53,8 @@ struct CompatSets: Sendable {
     async let room: Void? = chatroom?.run()
     async let agents: Void? = channels?.run()
     async let partners: Void? = duo?.run()
-    _ = await (room, agents, partners)
+    async let notices: Void? = duo?.keepNotices()
+    _ = await (room, agents, partners, notices)
   }
 
   /// Says goodbye, and ends what the sets follow.

@@ -26,7 +26,7 @@ extension Session {
     let given = arguments ?? .emptyObject
     // A tool whose work is a single hand-over needs no task; unread counts that are still awaited do.
     let hasCounts = unread.hasWaited || setup.inbox.assumeIsolated { $0.isReady }
-    if hasCounts, let tool = catalog.replyingTools[name] {
+    if hasCounts, let tool = catalog.replyingTools[name], tool.repliesAtOnce(given) {
       return try start(call, tool, given, reportsProgress: hasProgress)
     }
     try start(call) { [hasProgress] session, serial in
@@ -51,9 +51,9 @@ extension Session {
   func context(for call: Call, _ serial: UInt64, reportsProgress: Bool) -> CallContext {
     guard reportsProgress, let token = call.progressToken else {
       return CallContext(
-        hub: setup.hub, inbox: setup.inbox, marks: setup.marks, tasks: setup.tasks, progress: { _, _, _ in })
+        hub: setup.hub, inbox: setup.inbox, coordination: setup.coordination, progress: { _, _, _ in })
     }
-    return CallContext(hub: setup.hub, inbox: setup.inbox, marks: setup.marks, tasks: setup.tasks) {
+    return CallContext(hub: setup.hub, inbox: setup.inbox, coordination: setup.coordination) {
       [weak self, loop] done, total, text in
       let report: @Sendable () -> Void = { [weak self] in
         self?.assumeIsolated { $0.progress(call, serial, token, done, total, text) }

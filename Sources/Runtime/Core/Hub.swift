@@ -14,6 +14,8 @@ public actor Hub: LoopActor {
     public var presenceTopic = Topic("parley-presence")
     /// Silent for so long, a participant whose records do not say it counts as gone.
     public var presenceLifetime: Duration = .seconds(1800)
+    /// A person is behind the handle: what it says ends a row of messages that answer each other (`LoopGuard`).
+    public var isPerson = false
     /// What is accepted.
     public var limits = Limits()
     /// How long a call waits for the backend before it fails with the backend's cause.
@@ -137,10 +139,16 @@ public actor Hub: LoopActor {
   }
 
   private func draft(_ request: PostRequest) -> Draft {
-    Draft(
+    var attributes = request.attributes
+    if setup.isPerson {
+      attributes[LoopGuard.attribute] = "0"
+    } else if let hop = request.hop, hop > 1 {
+      attributes[LoopGuard.attribute] = String(hop)
+    }
+    return Draft(
       topic: request.topic, author: request.author ?? setup.author, content: request.content,
       key: request.key.map(DraftKey.chosen) ?? generateKey(), inReplyTo: request.inReplyTo, to: request.to,
-      attributes: request.attributes)
+      attributes: attributes)
   }
 
   private func check(_ request: PostRequest) throws(HubError) {
@@ -241,6 +249,8 @@ public struct PostRequest: Hashable, Sendable {
   public var author: Author?
   /// How long to wait for the backend; nil for the hub's patience.
   public var patience: Duration?
+  /// See `LoopGuard`; nil where nothing is said of it.
+  var hop: Int?
 
   /// Makes a request.
   public init(

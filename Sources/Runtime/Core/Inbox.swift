@@ -70,12 +70,13 @@ public actor Inbox: LoopActor {
   }
 
   public nonisolated let loop: EventLoop
-  private let hub: Hub
+  let hub: Hub
   private let options: Options
   private var places: [Topic: Place] = [:]
   /// Grows with every change of `unread`, so that readers may keep what they made of it.
   package private(set) var unreadRevision: UInt64 = 0
   private var seen = SeenIDs()
+  var loopGuard: LoopGuard
   private let started: Waiters<Void>
   /// A topic was added.
   private let added: Waiters<Void>
@@ -88,6 +89,7 @@ public actor Inbox: LoopActor {
     loop = hub.loop
     self.hub = hub
     self.options = options
+    loopGuard = LoopGuard(author: hub.setup.author, limit: hub.setup.limits.hops)
     started = Waiters(loop: hub.loop)
     added = Waiters(loop: hub.loop)
   }
@@ -100,7 +102,7 @@ public actor Inbox: LoopActor {
   public func start(marks: [Topic: Cursor]) async {
     var backlog: [Message] = []
     for topic in hub.setup.topics {
-      guard let caught = await catchUp(topic, after: marks[topic]) else { return }
+      guard let caught = await catchUp(topic, after: marks[topic], catchesUp: options.catchesUp) else { return }
       backlog += caught.messages
       places[topic] = Place(live: caught.end, wait: caught.start, unread: caught.unread)
     }
@@ -112,10 +114,13 @@ public actor Inbox: LoopActor {
     for topic in hub.setup.topics { await follow(topic) }
   }
 
-  /// Follows one more topic, from its mark if it `catchesUp` (see `start`); nothing where it is followed already.
-  public func add(_ topic: Topic, mark: Cursor?, catchesUp: Bool) async {
+  /// Follows one more topic, from its mark if it `catchesUp` (nil: as the session does); nothing where it is followed
+  /// already.
+  public func add(_ topic: Topic, mark: Cursor?, catchesUp: Bool? = nil) async {
     guard !isStopped, places[topic] == nil, adding.insert(topic).inserted else { return }
-    let caught = await catchUp(topic, after: mark, catchesUp: catchesUp)
+    var caught = await catchUp(topic, after: mark, catchesUp: catchesUp ?? options.catchesUp)
+    // What is new to the session is new to a waiting call too.
+    if mark == nil, let start = caught?.fresh { caught?.start = start }
     guard let caught, !isStopped, adding.remove(topic) != nil, places[topic] == nil else { return }
     let place = Place(live: caught.end, wait: caught.start, unread: caught.unread)
     places[topic] = place
@@ -160,7 +165,10 @@ public actor Inbox: LoopActor {
 
   /// Notes that the session was given these messages, so that they are not pushed too.
   public func noteGiven(_ page: Page, of request: FetchRequest) {
-    for message in page.messages { seen.insert(message.id, on: request.topic) }
+    for message in page.messages {
+      seen.insert(message.id, on: request.topic)
+      loopGuard.note(message)
+    }
     guard let place = places[request.topic] else { return }
     // Only a read that continues the waiting place, or reaches the newest, moves it: cursors have no order.
     let continues =
@@ -211,7 +219,10 @@ public actor Inbox: LoopActor {
     // Nobody gets the answer of a cancelled call: what came in its last moment is still to be given.
     if Task.isCancelled { return [:] }
     for (topic, found) in news {
-      for message in found.messages { seen.insert(message.id, on: topic) }
+      for message in found.messages {
+        seen.insert(message.id, on: topic)
+        loopGuard.note(message)
+      }
       places[topic]?.wait = found.next
     }
     return news
@@ -264,6 +275,7 @@ public actor Inbox: LoopActor {
       unreadRevision += 1
       if place.unread.count < Self.countingLimit { place.unread.count += 1 } else { place.unread.isCapped = true }
       if let push = options.push, options.filter.pushes(message), seen.insert(message.id, on: topic) {
+        loopGuard.note(message)
         push(.message(message))
       }
       options.changed?(topic)
@@ -278,10 +290,11 @@ public actor Inbox: LoopActor {
     /// Where the unread part begins and where reading ended.
     var start: Cursor
     var end: Cursor
+    /// Just before the first message that concerns the session, where there is no mark and that place is known.
+    var fresh: Cursor?
   }
 
-  private func catchUp(_ topic: Topic, after mark: Cursor?, catchesUp: Bool? = nil) async -> CaughtUp? {
-    let catchesUp = catchesUp ?? options.catchesUp
+  private func catchUp(_ topic: Topic, after mark: Cursor?, catchesUp: Bool) async -> CaughtUp? {
     if catchesUp, let mark { return await count(topic, after: mark, keep: options.catchUpLimit) }
     // Without a mark the participant is new here: its past is the newest `catchUpLimit` messages, or nothing.
     let limit = catchesUp ? options.catchUpLimit : 1
@@ -290,9 +303,10 @@ public actor Inbox: LoopActor {
       return CaughtUp(messages: [], unread: Unread(count: 0), start: page.next, end: page.next)
     }
     let concerning = page.messages.filter(options.filter.concerns)
+    let first = page.messages.firstIndex(where: options.filter.concerns) ?? 0
     return CaughtUp(
       messages: concerning, unread: Unread(count: concerning.count, isCapped: page.previous != nil),
-      start: page.next, end: page.next)
+      start: page.next, end: page.next, fresh: first > 0 ? page.messages[first - 1].cursor : nil)
   }
 
   private func count(_ topic: Topic, after mark: Cursor, keep: Int) async -> CaughtUp? {
@@ -341,6 +355,7 @@ public actor Inbox: LoopActor {
     for (_, message) in ordered where options.filter.pushes(message) {
       guard count < options.catchUpLimit else { break }
       guard seen.insert(message.id, on: message.topic) else { continue }
+      loopGuard.note(message)
       push(.message(message))
       pushed[message.topic, default: 0] += 1
       count += 1

@@ -13,6 +13,8 @@ package actor Duo: LoopActor {
     package var name: String
     /// The project's folder, told to nobody but this session.
     package var folder: String
+    /// Where `CLAUDE.md` lies that says what is unread; nil where that is not wanted.
+    package var noticeFolder: String?
     /// How often a session shows that it is there, and for how long that holds.
     package var heartbeat: Duration = .seconds(600)
     package var lifetime: Duration = .seconds(1800)

@@ -9,7 +9,7 @@ enum DuoTools {
   static func all(_ duo: Duo) -> [any Tool] {
     [
       register(duo), talk(duo), listen(duo), listPartners(duo), listConversations(duo), createConversation(duo),
-      leaveConversation(duo), history(duo), setStatus(duo),
+      leaveConversation(duo), history(duo), setStatus(duo), notifications(duo),
     ]
   }
 
@@ -112,6 +112,18 @@ enum DuoTools {
     ) { (arguments, _) async throws(Refusal) in
       try await duo.history(
         try arguments.requiredText("conversation"), limit: try arguments.integer("limit", in: 1...500, default: 50))
+    }
+  }
+
+  private static func notifications(_ duo: Duo) -> CompatTool {
+    tool(
+      "notifications", "Whether what is unread is told in the project's CLAUDE.md while you do not listen.",
+      ["enabled": Schema.boolean], required: ["enabled"]
+    ) { (arguments, _) async throws(Refusal) in
+      guard let isOn = try arguments.flag("enabled") else {
+        throw Refusal(422, "invalid_argument", "enabled is required")
+      }
+      return try await duo.setNotices(isOn)
     }
   }
 
