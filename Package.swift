@@ -30,6 +30,8 @@ let package = Package(
     .executable(name: "parley-bench", targets: ["parley-bench"]),
     .executable(name: "parley-floor-redis", targets: ["parley-floor-redis"]),
     .executable(name: "parley-floor-nats", targets: ["parley-floor-nats"]),
+    .executable(name: "parley-floor-matrix", targets: ["parley-floor-matrix"]),
+    .executable(name: "parley-floor-xmpp", targets: ["parley-floor-xmpp"]),
     .library(name: "ParleyRuntime", targets: ["ParleyRuntime"]),
     .library(name: "ParleySQLite", targets: ["ParleySQLite"]),
     .library(name: "ParleyHTTPClient", targets: ["ParleyHTTPClient"]),
@@ -57,6 +59,9 @@ let package = Package(
 
     // Needs libcurl's headers to be built (libcurl4-openssl-dev), and the library only when a request is made.
     .target(name: "CCurl", path: "Sources/CCurl", cSettings: [.unsafeFlags(["-Wall", "-Werror"])]),
+
+    // Needs libcjose's headers to be built (libcjose-dev), and the library only when a token is checked.
+    .target(name: "CJose", path: "Sources/CJose", cSettings: [.unsafeFlags(["-Wall", "-Werror"])]),
 
     .target(name: "ParleyRuntime", dependencies: ["CLinux"], path: "Sources/Runtime", swiftSettings: strict),
     .target(
@@ -91,7 +96,10 @@ let package = Package(
       name: "ParleyHTTPServer", dependencies: ["ParleyRuntime"], path: "Sources/HTTPServer", swiftSettings: strict),
     .target(
       name: "ParleyRemote",
-      dependencies: ["ParleyRuntime", "ParleyCoordination", "ParleyMCP", "ParleyHTTPServer"],
+      dependencies: [
+        "ParleyRuntime", "ParleyCoordination", "ParleyMCP", "ParleyHTTPClient", "ParleyHTTPServer", "ParleyTLS",
+        "CJose", "CLinux",
+      ],
       path: "Sources/Remote", swiftSettings: strict),
     .target(
       name: "ParleyCommands",
@@ -109,7 +117,8 @@ let package = Package(
     .executableTarget(
       name: "parley-full",
       dependencies: [
-        "ParleyCommands", "ParleyConfiguration", "ParleyHTTPServer", "ParleyMCP", "ParleyMatrix", "ParleyNATS",
+        "ParleyCommands", "ParleyConfiguration", "ParleyHTTPClient", "ParleyHTTPServer", "ParleyMCP", "ParleyMatrix",
+        "ParleyNATS",
         "ParleyRedis", "ParleyRemote", "ParleyRuntime", "ParleySQLiteWiring", "ParleyTLS", "ParleyXMPP",
       ],
       path: "Sources/CLI/parley-full",
@@ -130,12 +139,20 @@ let package = Package(
       name: "parley-floor-nats", path: "Sources/Bench/NATSFloor",
       cSettings: [.unsafeFlags(["-O2", "-Wall", "-Werror"])], linkerSettings: [.linkedLibrary("nats")]),
     .executableTarget(
+      name: "parley-floor-matrix", path: "Sources/Bench/MatrixFloor",
+      cSettings: [.unsafeFlags(["-O2", "-Wall", "-Werror"])], linkerSettings: [.linkedLibrary("curl")]),
+    .executableTarget(
+      name: "parley-floor-xmpp", path: "Sources/Bench/XMPPFloor",
+      cSettings: [.unsafeFlags(["-O2", "-Wall", "-Werror"])],
+      linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
+    .executableTarget(
       name: "parley-bench",
       dependencies: [
         "ParleyRuntime", "ParleyConformance", "ParleyTestKit", "CFloors", "CLinux",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
-      path: "Sources/Bench", exclude: ["Floors", "RedisFloor", "NATSFloor", "ServerFloor"], swiftSettings: strict),
+      path: "Sources/Bench",
+      exclude: ["Floors", "ServerFloor", "RedisFloor", "NATSFloor", "MatrixFloor", "XMPPFloor"], swiftSettings: strict),
 
     test("RuntimeTests", ["ParleyRuntime", "ParleyConformance", "ParleyTestKit"]),
     test(
@@ -160,8 +177,8 @@ let package = Package(
     test(
       "RemoteTests",
       [
-        "ParleyRemote", "ParleyHTTPServer", "ParleyMCP", "ParleyCoordination", "ParleyRuntime", "ParleyConformance",
-        "ParleyTLS",
+        "ParleyRemote", "ParleyHTTPClient", "ParleyHTTPServer", "ParleyMCP", "ParleyCoordination", "ParleyRuntime",
+        "ParleyConformance", "ParleyTLS",
         "ParleyTestKit",
       ]),
     test("ProcessTests", ["ParleyRuntime", "ParleyConformance", "ParleyTestKit", "CSQLite"]),

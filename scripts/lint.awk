@@ -39,7 +39,7 @@ function allowed_imports(path) {
   if (path ~ /^Sources\/MCP\//) return "ParleyRuntime ParleyCoordination"
   if (path ~ /^Sources\/HTTPServer\//) return "ParleyRuntime"
   if (path ~ /^Sources\/Remote\//)
-    return "ParleyRuntime ParleyCoordination ParleyMCP ParleyHTTPServer ParleyTLS C[A-Z][A-Za-z]*"
+    return "ParleyRuntime ParleyCoordination ParleyMCP ParleyHTTPClient ParleyHTTPServer ParleyTLS C[A-Z][A-Za-z]*"
   if (path ~ /^Sources\/Configuration\//) return "ParleyRuntime CYaml CLinux"
   if (path ~ /^Sources\/Commands\//)
     return "ParleyRuntime ParleyCoordination ParleyMCP ParleyRemote ParleyConfiguration ArgumentParser CLinux"

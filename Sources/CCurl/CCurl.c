@@ -4,6 +4,10 @@
 #include "CCurl.h"
 
 #include <dlfcn.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
 
 #undef curl_easy_setopt
 #undef curl_easy_getinfo
@@ -96,6 +100,34 @@ CURLcode parley_curl_set_sink(CURL *easy, CURLoption option, parley_curl_sink si
 CURLcode parley_curl_set_prerequest(CURL *easy, curl_prereq_callback callback, void *context) {
   curl.easy_setopt(easy, CURLOPT_PREREQDATA, context);
   return curl.easy_setopt(easy, CURLOPT_PREREQFUNCTION, callback);
+}
+
+static curl_socket_t open_judged(void *context, curlsocktype purpose, struct curl_sockaddr *found) {
+  unsigned char address[16] = {0};
+  parley_curl_judge judge;
+  *(void **)&judge = context;
+  if (purpose != CURLSOCKTYPE_IPCXN) return CURL_SOCKET_BAD;
+  if (found->family == AF_INET) {
+    address[10] = address[11] = 0xff;
+    memcpy(address + 12, &((struct sockaddr_in *)&found->addr)->sin_addr, 4);
+  } else if (found->family == AF_INET6) {
+    memcpy(address, &((struct sockaddr_in6 *)&found->addr)->sin6_addr, 16);
+  } else {
+    return CURL_SOCKET_BAD;
+  }
+  if (!judge(address)) {
+    errno = EACCES;
+    return CURL_SOCKET_BAD;
+  }
+  return socket(found->family, found->socktype | SOCK_CLOEXEC, found->protocol);
+}
+
+CURLcode parley_curl_set_judge(CURL *easy, parley_curl_judge judge) {
+  void *context;
+  *(parley_curl_judge *)&context = judge;
+  curl.easy_setopt(easy, CURLOPT_NOPROXY, "*");
+  curl.easy_setopt(easy, CURLOPT_OPENSOCKETDATA, context);
+  return curl.easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_judged);
 }
 
 CURLcode parley_curl_get_long(CURL *easy, CURLINFO info, long *value) { return curl.easy_getinfo(easy, info, value); }

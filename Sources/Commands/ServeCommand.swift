@@ -12,7 +12,7 @@ struct ServeCommand: ParsableCommand {
       Without a configuration file: a SQLite file for this project under $XDG_STATE_HOME/parley, the folder's name as \
       handle, topic "general", live push on. Ends with its input, with SIGINT, SIGTERM or SIGHUP, and with its parent.
 
-      With --http it listens where http.listen says (127.0.0.1:8808), needs http.token, and ends with SIGINT or SIGTERM.
+      With --http it listens where http.listen says (127.0.0.1:8808), asks for a token or lets clients log in, and ends with SIGINT or SIGTERM.
       """)
 
   @OptionGroup var shared: SharedOptions
@@ -20,18 +20,31 @@ struct ServeCommand: ParsableCommand {
   @Flag(help: "Serve MCP over HTTP, as the block http of the configuration says.")
   var http = false
 
+  @Option(help: "Offer these tool sets of other systems too, separated by commas, as compat of the configuration does.")
+  var compat: String?
+
+  private var sets: [String] { compat?.split(separator: ",").map(String.init) ?? [] }
+
+  func validate() throws {
+    let known = ConfigurationSchema.compatSets
+    for set in sets where !known.contains(set) {
+      throw ValidationError("There is no tool set '\(set)', only \(known.joined(separator: ", ")).")
+    }
+  }
+
   func run() throws {
     if http { try Launch.becomeDoorKeeper() }
-    let loaded = try Launch.load(shared, leasesHandle: true)
+    let loaded = try Launch.load(shared, leasesHandle: true, compat: sets)
     let configuration = loaded.configuration
     try shared.configureLog(configured: configuration.logLevel, default: .notice)
     for warning in loaded.warnings { Log.write(.warning, "configuration", [("problem", "\(warning)")]) }
     let loop = try EventLoop(name: "parley")
-    let supervisor = Supervisor(loop: loop, backend: try Launch.makeBackend(configuration, on: loop))
-    if http { return try serveHTTP(loaded, supervisor) }
+    let backend = try Launch.makeBackend(configuration, on: loop)
+    if http { return try serveHTTP(loaded, backend) }
+    let supervisor = Supervisor(loop: loop, backend: backend)
     let server = try StdioServer(
       hub: Launch.setup(configuration, author: try Launch.author(of: configuration)), supervisor: supervisor,
-      offer: .standard(configuration.tools),
+      offer: .standard(configuration.tools, compat: CompatOptions(loaded)),
       options: Self.options(of: loaded))
     let ended = try loop.run { () async -> SystemError? in
       await Log.follow(supervisor)
@@ -50,20 +63,27 @@ struct ServeCommand: ParsableCommand {
     if let ended { throw ended }
   }
 
-  private func serveHTTP(_ loaded: LoadedConfiguration, _ supervisor: Supervisor) throws {
+  private func serveHTTP(_ loaded: LoadedConfiguration, _ backend: any Backend) throws {
     let configuration = loaded.configuration
+    if !configuration.compat.sets.isEmpty {
+      Log.write(.warning, "the tool sets of compat are offered over standard input and output alone")
+    }
     guard let door = Launch.carried.door else {
       throw CommandFailure(.failed, code: "missing", "this program does not carry the HTTP door")
     }
-    if let refusal = DoorRule.refusal(configuration.http) {
+    if let refusal = DoorRule.refusal(configuration, try door.keys.summary(configuration.access.store)) {
       throw CommandFailure(.configuration, code: "configuration", refusal)
     }
+    let opening = try door.open(backend, configuration)
+    let supervisor = Supervisor(loop: backend.loop, backend: opening.backend)
     let room = HTTPDoor.Room(
       hub: Launch.setup(configuration, author: try Launch.author(of: configuration)), supervisor: supervisor,
-      offer: .standard(configuration.tools), session: Self.options(of: loaded), http: configuration.http)
+      offer: .standard(configuration.tools), session: Self.options(of: loaded), http: configuration.http,
+      authentication: configuration.authentication, access: configuration.access,
+      handles: configuration.identity.mayPostAs)
     let failure = try supervisor.loop.run { () async -> (any Error)? in
       await Log.follow(supervisor)
-      return await door.serve(room)
+      return await opening.serve(room)
     }
     withExtendedLifetime(loaded) {}
     if let failure { throw failure }
@@ -90,6 +110,7 @@ struct ServeCommand: ParsableCommand {
     options.catchUp = .init(onStart: configuration.catchUp.onStart, limit: configuration.catchUp.limit)
     options.importMarks = ReadState.load(configuration.statePath)
     options.presence = presence(of: configuration)
+    options.approvals = configuration.approvals.map { StdioServer.ApprovalOptions(rules: $0.rules, host: HostName.own) }
     return options
   }
 }

@@ -18,9 +18,22 @@ struct ConfigurationRules {
     checkHandles()
     checkPresence()
     checkPermissions()
+    checkApprovals()
     checkAuthentication()
     checkHTTP()
     if !toolNames.isEmpty { checkTools(toolNames) }
+    checkCompat()
+  }
+
+  private mutating func checkCompat() {
+    let names = ConfigurationSchema.compatSets
+    each("compat") { names.contains($0) ? nil : .notAChoice(value: $0, among: names) }
+    for path in [
+      "compat_options.backchannel.prefix", "compat_options.channels.topic", "compat_options.chatroom.topic",
+      "compat_options.duo.topic",
+    ] {
+      if let name = string(path) { checkTopic(name, path, line(path)) }
+    }
   }
 
   private mutating func checkTools(_ names: [String]) {
@@ -80,16 +93,8 @@ struct ConfigurationRules {
   }
 
   private mutating func checkHandle(_ handle: String, _ path: String, _ line: Int?) {
-    // A handle stands in lines that people and programs read: it must not begin another.
-    // Nor may it look like another: what is invisible or reorders text is refused too.
-    if VisibleText.visible(handle, keepsLines: false) != handle {
-      report(path, line, .controlCharacter)
-    }
-    // A blank name cannot be told from none, and these two stand for everyone and for Parley itself.
-    let isBlank = handle.unicodeScalars.allSatisfy(\.properties.isWhitespace)
-    if (isBlank && !handle.isEmpty) || ["all", "system"].contains(handle) {
-      report(path, line, .reservedHandle(handle))
-    }
+    if Handle(handle).isUnclear { report(path, line, .controlCharacter) }
+    if Handle(handle).isReserved { report(path, line, .reservedHandle(handle)) }
     checkLength(handle, path, line, limit: "limits.handle_bytes")
   }
 
@@ -113,7 +118,24 @@ struct ConfigurationRules {
     }
   }
 
+  private mutating func checkApprovals() {
+    if let topic = string("approvals.topic") { checkTopic(topic, "approvals.topic", line("approvals.topic")) }
+    if let entry = root.entry("approvals.approvers"), case .strings(let approvers) = entry.value {
+      for (index, approver) in approvers.enumerated() {
+        let line = index < entry.elementLines.count ? entry.elementLines[index] : line("approvals.approvers")
+        checkHandle(approver, "approvals.approvers.\(index)", line)
+      }
+    }
+    if let secret = string("approvals.secret"), secret.utf8.count < 16 {
+      report("approvals.secret", line("approvals.secret"), .shortToken(bytes: secret.utf8.count))
+    }
+  }
+
   private mutating func checkAuthentication() {
+    if let address = string("auth.public_url"), !Self.isOrigin(address) {
+      report("auth.public_url", line("auth.public_url"), .notAPublicAddress(address))
+    }
+    each("auth.redirects") { URLParts($0) == nil || $0.contains("#") || $0.contains("*") ? .notAURL : nil }
     guard let oidc = root.entry("auth.oidc")?.block else {
       if string("auth.mode") == "oidc" { report("auth.oidc", line("auth.mode"), .oidcBlockMissing) }
       return
@@ -130,6 +152,14 @@ struct ConfigurationRules {
     if !gates.contains(where: { oidc[$0].map { $0.origin != .default } ?? false }) {
       report("auth.oidc", line("auth.oidc"), .oidcGateMissing)
     }
+  }
+
+  /// `https://host[:port]`, or on this computer `http://…`, in lower case; a slash at the end is passed over.
+  private static func isOrigin(_ text: String) -> Bool {
+    guard let parts = URLParts(text), text == text.lowercased() else { return false }
+    let authority = (text.hasSuffix("/") ? text.dropLast() : text[...]).dropFirst(parts.scheme.utf8.count + 3)
+    guard !authority.contains(where: { "/?#@\\".contains($0) }) else { return false }
+    return parts.scheme == "https" || parts.scheme == "http" && ["localhost", "127.0.0.1", "::1"].contains(parts.host)
   }
 
   private mutating func checkHTTP() {

@@ -80,6 +80,7 @@ import ParleyRuntime
     unsafe parley_curl_set_long(easy, CURLOPT_TCP_KEEPALIVE, 1)
     unsafe parley_curl_set_long(easy, CURLOPT_TCP_KEEPIDLE, 20)
     unsafe parley_curl_set_long(easy, CURLOPT_TCP_KEEPINTVL, 10)
+    if options.onlyPublic { unsafe parley_curl_set_judge(easy, isPublicAddress) }
     if let path = options.certificateAuthorities { unsafe parley_curl_set_string(easy, CURLOPT_CAINFO, path) }
     unsafe parley_curl_set_headers(easy, headerList)
     unsafe parley_curl_set_pointer(easy, CURLOPT_ERRORBUFFER, errorText)
@@ -289,6 +290,11 @@ private func beginRequest(
   guard let context = unsafe context else { return CInt(CURL_PREREQFUNC_ABORT) }
   unsafe Unmanaged<CurlTransfer>.fromOpaque(context).takeUnretainedValue().mayHaveArrived = true
   return CInt(CURL_PREREQFUNC_OK)
+}
+
+private func isPublicAddress(_ address: UnsafePointer<UInt8>?) -> CInt {
+  guard let start = unsafe address else { return 0 }
+  return IPAddress(bytes: unsafe Array(UnsafeBufferPointer(start: start, count: 16))).isPublic ? 1 : 0
 }
 
 private func takeBody(

@@ -9,6 +9,10 @@ public struct HTTPClientOptions: Hashable, Sendable {
   /// Idle connections that are kept for later requests.
   public var idleConnections: Int
 
+  /// Connect to addresses of the public network alone, for URLs that strangers chose. Judged where the socket is opened,
+  /// so that no second look-up of the name can lead elsewhere; proxies of the environment are passed over.
+  public var onlyPublic = false
+
   /// Makes options.
   public init(
     certificateAuthorities: String? = nil, connectTimeout: Duration = .seconds(10), userAgent: String = "parley",

@@ -6,50 +6,125 @@ import ParleyRuntime
 // @unchecked: confined to the loop's thread.
 final class Door: HTTPApplication, @unchecked Sendable {
   private let mcp: MCPEndpoint
+  private let authorization: AuthorizationServer?
+  private let supervisor: Supervisor
   private let options: DoorOptions
+  /// Set by whoever makes the server.
+  var connectionCount: () -> Int = { 0 }
 
-  init(mcp: MCPEndpoint, options: DoorOptions) {
+  init(mcp: MCPEndpoint, authorization: AuthorizationServer?, supervisor: Supervisor, options: DoorOptions) {
     self.mcp = mcp
+    self.supervisor = supervisor
+    self.authorization = authorization
     self.options = options
   }
 
   func admit(_ head: RequestHead, from peer: IPAddress?) -> HTTPAdmission {
     if let refusal = options.access.refusal(of: head) { return .answer(.refusal(refusal)) }
+    if let document = options.metadata?.answer(head) {
+      log("document given", head, options.access.client(of: head, peer: peer), document.status)
+      return .answer(document)
+    }
     switch head.path {
-    case "/healthz":
+    case "/healthz", "/readyz":
       guard head.method == .get || head.method == .head else {
         let refusal = HTTPRefusal(405, "methodNotAllowed", "GET")
         return .answer(.refusal(refusal, fields: [("Allow", "GET, HEAD")]))
       }
-      return .answer(.json(200, Array(#"{"status":"ok"}"#.utf8)))
+      return .answer(head.path == "/healthz" ? .json(200, Array(#"{"status":"ok"}"#.utf8)) : readiness)
+    case "/metrics":
+      guard head.method == .get || head.method == .head else {
+        let refusal = HTTPRefusal(405, "methodNotAllowed", "GET")
+        return .answer(.refusal(refusal, fields: [("Allow", "GET, HEAD")]))
+      }
+      let client = options.access.client(of: head, peer: peer)
+      if case .refused(let response) = options.authenticator.authenticate(head) {
+        options.metrics.refused(.token)
+        log("request refused", head, client, response.status)
+        return .answer(response)
+      }
+      return .body(limit: 0)
     case "/mcp":
       let client = options.access.client(of: head, peer: peer)
-      guard options.access.allows(client) else {
-        return .answer(.refusal(HTTPRefusal(403, "addressNotAllowed", "not from this address")))
-      }
+      guard options.access.allows(client) else { return .answer(.refusal(Self.notFromHere)) }
       // Before method and body are looked at: a stranger learns nothing of what is served.
       if case .refused(let response) = options.authenticator.authenticate(head) {
-        log(head, client, response.status)
+        options.metrics.refused(.token)
+        log("request refused", head, client, response.status)
         return .answer(response)
       }
       if let response = mcp.refusal(of: head) { return .answer(response) }
       return .body(limit: head.method == .post ? mcp.bodyLimit : 0)
-    default: return .answer(.refusal(HTTPRefusal(404, "notFound", "there is nothing here")))
+    default:
+      guard let (server, route) = route(of: head) else {
+        return .answer(.refusal(HTTPRefusal(404, "notFound", "there is nothing here")))
+      }
+      let client = options.access.client(of: head, peer: peer)
+      guard route.isForPeople || options.access.allows(client) else { return .answer(.refusal(Self.notFromHere)) }
+      let admission = server.admit(route, head)
+      if case .answer(let response) = admission { log("request refused", head, client, response.status) }
+      return admission
     }
   }
 
   func handle(_ exchange: HTTPExchange) {
-    switch options.authenticator.authenticate(exchange.head) {
-    case .refused(let response): exchange.answer(response)
-    case .known(let principal): mcp.handle(exchange, from: principal)
+    if let (server, route) = route(of: exchange.head) {
+      let client = options.access.client(of: exchange.head, peer: exchange.peer)
+      log("request", exchange.head, client, nil)
+      return server.handle(route, exchange, from: client)
+    }
+    serve(exchange, options.authenticator.authenticate(exchange.head))
+  }
+
+  private func serve(_ exchange: HTTPExchange, _ found: Authentication) {
+    switch found {
+    case .refused(let response):
+      options.metrics.refused(.token)
+      log(
+        "request refused", exchange.head, options.access.client(of: exchange.head, peer: exchange.peer), response.status
+      )
+      exchange.answer(response)
+    case .known(let principal):
+      guard exchange.head.path == "/metrics" else { return mcp.handle(exchange, from: principal) }
+      exchange.answer(figures(for: principal))
+    case .pending(let find): find { [weak self] in self?.serve(exchange, $0) }
     }
   }
 
-  private func log(_ head: RequestHead, _ client: IPAddress?, _ status: Int) {
+  private func figures(for principal: Principal) -> HTTPResponse {
+    guard principal.scopes.covers(.admin) else {
+      options.metrics.refused(.scope)
+      return options.authenticator.refusal(lacking: .admin)
+    }
+    let present = DoorMetrics.Present(
+      health: supervisor.assumeIsolated { $0.health }, sessions: mcp.sessionCount, calls: mcp.callCount,
+      connections: connectionCount())
+    return HTTPResponse(
+      200, fields: [("Content-Type", "text/plain; version=0.0.4; charset=utf-8")],
+      body: Array(options.metrics.text(present).utf8))
+  }
+
+  /// Whether posts and fetches work; why not is for those who are let in.
+  private var readiness: HTTPResponse {
+    switch supervisor.assumeIsolated({ $0.health.state }) {
+    case .live, .degraded: .json(200, Array(#"{"status":"ready"}"#.utf8))
+    case .connecting, .waitingToRetry, .stopped:
+      .json(503, Array(#"{"status":"unavailable"}"#.utf8), fields: [("Retry-After", "1")])
+    }
+  }
+
+  private static let notFromHere = HTTPRefusal(403, "addressNotAllowed", "not from this address")
+
+  private func route(of head: RequestHead) -> (AuthorizationServer, AuthorizationServer.Route)? {
+    guard let authorization, let route = AuthorizationServer.Route(rawValue: head.path) else { return nil }
+    return (authorization, route)
+  }
+
+  /// The path alone: what stands behind it may be a secret.
+  private func log(_ event: String, _ head: RequestHead, _ client: IPAddress?, _ status: Int?) {
     Log.write(
-      .info, "request refused",
-      [
-        ("method", head.method.rawValue), ("path", head.path), ("status", String(status)),
+      .info, event,
+      [("method", head.method.rawValue), ("path", head.path)] + (status.map { [("status", String($0))] } ?? []) + [
         ("client", client.map(\.description) ?? "unix"),
         ("agent", String((head.fields["user-agent"] ?? "").prefix(200))),
       ])

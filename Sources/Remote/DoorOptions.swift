@@ -14,6 +14,14 @@ package struct DoorOptions: Sendable {
   package var endpoints: [Endpoint]
   package var access = AccessRules()
   package var authenticator: any Authenticator
+  /// The built-in authorization server and its records; nil where there is none.
+  package var authorization: (store: any AuthStore, options: AuthorizationOptions)?
+  /// The documents by which clients find out how to be let in; nil where they are told a token.
+  package var metadata: OAuthMetadata?
+  /// What was opened by a token ends so long after that was revoked.
+  package var revocationInterval: Duration = .seconds(5)
+  /// What is counted; the backend counts into the same.
+  package var metrics = DoorMetrics()
   package var limits = ServerLimits()
   /// Makes what encrypts a connection; nil where connections are clear.
   package var makeCipher: CipherMaker?

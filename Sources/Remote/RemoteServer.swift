@@ -12,7 +12,7 @@ package actor RemoteServer: LoopActor {
   package nonisolated let loop: EventLoop
   private let supervisor: Supervisor
   private let options: DoorOptions
-  private let participant: Participant
+  private let rooms: Rooms
   private let mcp: MCPEndpoint
   private let server: HTTPServer
   private let ending: Waiters<Void>
@@ -30,17 +30,19 @@ package actor RemoteServer: LoopActor {
     self.supervisor = supervisor
     self.options = options
     self.listening = listening
-    participant = try Participant(setup: setup, supervisor: supervisor, options: options)
-    mcp = MCPEndpoint(
-      setup: SessionSetup(
-        name: options.name, version: options.version, isChannel: false, tools: offer.tools,
-        resources: offer.resources, prompts: offer.prompts, hub: participant.hub, inbox: participant.inbox,
-        marks: participant.marks, tasks: participant.tasks),
-      participant: participant, supervisor: supervisor, options: options)
-    server = HTTPServer(
-      loop: supervisor.loop, limits: options.limits, application: Door(mcp: mcp, options: options))
+    rooms = try Rooms(setup: setup, supervisor: supervisor, offer: offer, options: options)
+    mcp = MCPEndpoint(rooms: rooms, supervisor: supervisor, options: options)
+    let authorization = options.authorization.map { server in
+      AuthorizationServer(
+        loop: supervisor.loop, store: server.store, options: server.options, metrics: options.metrics)
+    }
+    let door = Door(mcp: mcp, authorization: authorization, supervisor: supervisor, options: options)
+    server = HTTPServer(loop: supervisor.loop, limits: options.limits, application: door)
+    door.connectionCount = { [weak server] in server?.connectionCount ?? 0 }
     // Answers are for whoever asked, and nothing that a browser should keep or render.
-    server.commonFields = [("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff")]
+    server.commonFields =
+      [("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff")]
+      + SecurityFields.all(isSecure: options.metadata?.isSecure ?? false)
     server.cipher = options.makeCipher
     server.proxies = options.access.proxies
     ending = Waiters(loop: supervisor.loop)
@@ -66,7 +68,7 @@ package actor RemoteServer: LoopActor {
     }
     listening(places)
     let connection = loop.spawn { [supervisor] in await supervisor.run() }
-    participant.start()
+    rooms.start()
     if !hasEnded { _ = await ending.wait(endTicket, until: nil) }
     await finish(connection)
     process?.stop()
@@ -117,12 +119,12 @@ package actor RemoteServer: LoopActor {
     await mcp.settle(until: loop.now.advanced(by: Self.settling))
     mcp.end()
     await server.drain(until: deadline)
-    let life = participant.stop()
+    let lives = rooms.stop()
     connection.cancel()
     let joined = Waiters<Void>(loop: loop)
     let ticket = joined.ticket()
     let waiting = loop.spawn {
-      await life?.value
+      for life in lives { await life.value }
       await connection.value
       joined.resume(ticket, ())
     }

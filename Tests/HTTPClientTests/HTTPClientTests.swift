@@ -51,6 +51,28 @@ import Testing
     }
   }
 
+  /// A URL that a stranger chose must not reach what only this machine reaches, whatever its name says.
+  @Test func connectsToPublicAddressesAloneWhereThatIsAsked() async throws {
+    var options = HTTPClientOptions()
+    options.onlyPublic = true
+    options.connectTimeout = .seconds(5)
+    try await world(options: options) { client, server in
+      let port = server.url("/").split(separator: ":").last.map { $0.prefix { $0 != "/" } } ?? ""
+      for host in ["127.0.0.1", "localhost", "[::1]", "0.0.0.0", "[::ffff:127.0.0.1]", "127.1", "2130706433"] {
+        await #expect(throws: HTTPFailure.self, "\(host)") {
+          do {
+            _ = try await get(client, "http://\(host):\(port)/echo")
+          } catch let failure as HTTPFailure {
+            #expect(failure.code == .unreachable && !failure.mayHaveArrived, "\(host): \(failure)")
+            throw failure
+          }
+        }
+      }
+    }
+    // The server was there: a client that may reach it does.
+    try await world { client, server in try await expectStatus(200, client, server.url("/echo")) }
+  }
+
   @Test func anyStatusIsAnAnswer() async throws {
     try await world { client, server in
       for status in [204, 302, 404, 429, 500] {

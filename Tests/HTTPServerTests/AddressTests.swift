@@ -28,6 +28,18 @@ import Testing
     }
   }
 
+  @Test func publicAddressesAreTold() throws {
+    for text in ["8.8.8.8", "160.79.104.1", "172.32.0.1", "100.128.0.1", "2606:4700::1", "2a00:1450::1"] {
+      #expect(try #require(IPAddress(text)).isPublic, "\(text)")
+    }
+    for text in [
+      "0.0.0.0", "10.1.2.3", "100.64.0.1", "127.0.0.1", "169.254.169.254", "172.16.0.1", "172.31.255.255",
+      "192.0.0.1", "192.0.2.1", "192.168.1.1", "198.18.0.1", "198.51.100.1", "203.0.113.1", "224.0.0.1", "240.0.0.1",
+      "255.255.255.255", "::", "::1", "::ffff:127.0.0.1", "::ffff:10.0.0.1", "::127.0.0.1", "64:ff9b::a00:1",
+      "100::1", "2001::1", "2001:db8::1", "2002:7f00:1::", "fc00::1", "fd12::1", "fe80::1", "ff02::1", "fec0::1",
+    ] { #expect(!(try #require(IPAddress(text)).isPublic), "\(text)") }
+  }
+
   @Test func listeningPlaces() {
     #expect(Endpoint(listening: "127.0.0.1:8808") == .tcp(host: "127.0.0.1", port: 8808))
     #expect(Endpoint(listening: "[::1]:0") == .tcp(host: "::1", port: 0))

@@ -1,3 +1,4 @@
+import ParleyConformance
 import ParleyHTTPServer
 import ParleyMCP
 import ParleyRuntime
@@ -96,6 +97,73 @@ import Testing
     let believing = rules
     try RemoteWorld.use({ $0.access = believing }) { world async throws in
       #expect(try await Self.discover(world, ["X-Forwarded-For": "160.79.105.1"]).status == 403)
+    }
+  }
+
+  @Test func figuresAreForThoseWhoMaySeeThem() throws {
+    try RemoteWorld.use({ $0.authenticator = StaticToken("0123456789abcdef") }) { world async throws in
+      let bearer = ["Authorization": "Bearer 0123456789abcdef"]
+      let refused = try await world.request("GET", "/metrics", ["Authorization": "Bearer wrong"])
+      #expect(refused.status == 401 && !refused.text.contains("parley_"))
+      let answer = try await world.request("GET", "/metrics", bearer)
+      #expect(answer.status == 200 && answer.fields["content-type"] == "text/plain; version=0.0.4; charset=utf-8")
+      let lines = answer.text.split(separator: "\n").map(String.init)
+      #expect(lines.contains("parley_auth_failures_total{reason=\"token\"} 1"))
+      #expect(lines.contains("parley_sessions 0") && lines.contains { $0.hasPrefix("parley_connections ") })
+      #expect(lines.contains("# TYPE parley_post_duration_seconds histogram"))
+      // Every line is a comment or a name, perhaps with a label, and a number; every name has its type.
+      for line in lines where !line.hasPrefix("#") {
+        let parts = line.split(separator: " ")
+        let name = parts[0].prefix { $0 != "{" }
+        #expect(parts.count == 2 && Double(parts[1]) != nil, "\(line)")
+        let family = ["_bucket", "_sum", "_count"].first { name.hasSuffix($0) }.map { name.dropLast($0.count) } ?? name
+        #expect(lines.contains { $0.hasPrefix("# TYPE \(family) ") || $0.hasPrefix("# TYPE \(name) ") }, "\(line)")
+      }
+      #expect(try await world.request("POST", "/metrics", bearer).status == 405)
+    }
+  }
+
+  @Test func whatIsCounted() {
+    let metrics = DoorMetrics()
+    let receipt = Receipt(id: MessageID("1"), cursor: Cursor("c"), storedAt: nil, durability: .synced)
+    metrics.posted(.success(receipt), after: .microseconds(700))
+    metrics.posted(.success(receipt), after: .seconds(9))
+    metrics.posted(
+      .success(Receipt(id: MessageID("1"), cursor: Cursor("c"), storedAt: nil, durability: .synced, isDuplicate: true)),
+      after: .milliseconds(1))
+    metrics.posted(.failure(SeamError(.timedOut, operation: "post", cause: "x")), after: .seconds(1))
+    metrics.pushed()
+    metrics.noticedGap()
+    let text = metrics.text(
+      DoorMetrics.Present(health: Health(state: .live, since: 0, reconnects: 3), sessions: 1, calls: 2, connections: 4))
+    for line in [
+      "parley_posts_total{outcome=\"stored\"} 2", "parley_posts_total{outcome=\"duplicate\"} 1",
+      "parley_posts_total{outcome=\"failed\"} 1", "parley_post_duration_seconds_bucket{le=\"0.0005\"} 0",
+      "parley_post_duration_seconds_bucket{le=\"0.001\"} 2", "parley_post_duration_seconds_bucket{le=\"5.0\"} 2",
+      "parley_post_duration_seconds_bucket{le=\"+Inf\"} 3", "parley_post_duration_seconds_count 3",
+      "parley_post_duration_seconds_sum 9.0017", "parley_pushes_total 1", "parley_gaps_total 1", "parley_backend_up 1",
+      "parley_backend_reconnects_total 3", "parley_sessions 1", "parley_calls 2", "parley_connections 4",
+    ] { #expect(text.contains(line + "\n"), "\(line)") }
+  }
+
+  @Test func readinessIsTheBackends() throws {
+    try RemoteWorld.use { world async throws in
+      // Each look is a request of its own; the backend changes meanwhile.
+      func ends(with status: Int) async throws -> Bool {
+        let deadline = world.loop.now.advanced(by: .seconds(30))
+        while world.loop.now < deadline {
+          if try await world.request("GET", "/readyz").status == status { return true }
+        }
+        return false
+      }
+      #expect(try await ends(with: 200))
+      world.store.restart(downtime: .seconds(600))
+      #expect(try await ends(with: 503))
+      #expect(try await world.request("GET", "/readyz").text == #"{"status":"unavailable"}"#)
+      #expect(try await world.request("GET", "/healthz").status == 200)
+      world.store.heal()
+      #expect(try await ends(with: 200))
+      #expect(try await world.request("POST", "/readyz").status == 405)
     }
   }
 

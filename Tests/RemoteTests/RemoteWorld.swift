@@ -27,7 +27,7 @@ final class RemoteWorld: @unchecked Sendable {  // confined to its loop
   var authority: String { "\(endpoint)" }
   var soon: LoopInstant { loop.now.advanced(by: .seconds(10)) }
 
-  private init(loop: EventLoop, adjust: (inout DoorOptions) -> Void) throws {
+  private init(loop: EventLoop, adjust: (inout DoorOptions, EventLoop) throws -> Void) throws {
     self.loop = loop
     store = SimulatedStore(loop: loop)
     let changed = Waiters<Void>(loop: loop)
@@ -39,7 +39,7 @@ final class RemoteWorld: @unchecked Sendable {  // confined to its loop
     setup.patience = .seconds(2)
     var options = DoorOptions(
       version: "1.2.3", endpoints: [.tcp(host: "127.0.0.1", port: 0)], authenticator: OpenDoor())
-    adjust(&options)
+    try adjust(&options, loop)
     supervisor = Supervisor(loop: loop, backend: SimulatedBackend(store: store))
     server = try RemoteServer(
       hub: setup, supervisor: supervisor,
@@ -52,6 +52,13 @@ final class RemoteWorld: @unchecked Sendable {  // confined to its loop
 
   static func use(
     _ adjust: @escaping @Sendable (inout DoorOptions) -> Void = { _ in },
+    _ body: @escaping @Sendable (RemoteWorld) async throws -> Void
+  ) throws {
+    try use(adjusting: { options, _ in adjust(&options) }, body)
+  }
+
+  static func use(
+    adjusting adjust: @escaping @Sendable (inout DoorOptions, EventLoop) throws -> Void,
     _ body: @escaping @Sendable (RemoteWorld) async throws -> Void
   ) throws {
     let loop = try EventLoop(name: "test")

@@ -28,6 +28,11 @@ CURLcode parley_curl_set_sink(CURL *easy, CURLoption option, parley_curl_sink si
 // Called before each attempt to send the request, libcurl's own repetition on another connection included.
 CURLcode parley_curl_set_prerequest(CURL *easy, curl_prereq_callback callback, void *context);
 
+// Asked before each socket is opened, with the very address that it would be connected to (IPv4 ones mapped, RFC 4291
+// section 2.5.5.2): 0 refuses. Proxies of the environment are passed over, since they would connect elsewhere.
+typedef int (*parley_curl_judge)(const unsigned char address[16]);
+CURLcode parley_curl_set_judge(CURL *easy, parley_curl_judge judge);
+
 CURLcode parley_curl_get_long(CURL *easy, CURLINFO info, long *value);
 void *parley_curl_private(CURL *easy);
 

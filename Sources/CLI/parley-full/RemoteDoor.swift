@@ -1,6 +1,7 @@
 import Glibc
 import ParleyCommands
 import ParleyConfiguration
+import ParleyHTTPClient
 import ParleyHTTPServer
 import ParleyMCP
 import ParleyRemote
@@ -8,18 +9,28 @@ import ParleyRuntime
 import ParleyTLS
 
 extension HTTPDoor {
-  /// MCP over HTTP, as the block `http` of the configuration says.
-  static let remote = HTTPDoor { room in
+  /// MCP over HTTP, as the blocks `http` and `auth` of the configuration say.
+  static let remote = HTTPDoor(keys: .files) { backend, configuration in
+    let metrics = DoorMetrics()
+    let isGuarded = try isGuarded(configuration.http, configuration.access)
+    let key = isGuarded ? try FileAuthStore(configuration.access.store).key : nil
+    return Opening(backend: backend.behindDoor(key: key, metrics: metrics)) { await serve($0, metrics) }
+  }
+
+  private static func serve(_ room: Room, _ metrics: DoorMetrics) async -> (any Error)? {
     allowManyDescriptors(room.http.connections)
     do {
+      var options = try options(of: room)
+      options.metrics = metrics
       let server = try RemoteServer(
-        hub: room.hub, supervisor: room.supervisor, offer: room.offer, options: try options(of: room)
+        hub: room.hub, supervisor: room.supervisor, offer: room.offer, options: options
       ) { places in
         Log.write(
           .notice,
           "door open — handle=\(room.hub.author.handle) "
             + "topics=[\(room.hub.topics.map(\.name).joined(separator: ", "))] "
-            + "listening=[\(places.map { "\($0)" }.joined(separator: ", "))] token=\(room.http.token != nil)")
+            + "listening=[\(places.map { "\($0)" }.joined(separator: ", "))] "
+            + "login=\(room.access.publicURL ?? "none") token=\(room.http.token != nil)")
       }
       try await server.run()
       return nil
@@ -28,10 +39,73 @@ extension HTTPDoor {
     }
   }
 
-  private static func options(of room: Room) throws(SeamError) -> DoorOptions {
+  /// Whether whoever enters must show a key.
+  private static func isGuarded(_ http: Configuration.HTTP, _ access: Configuration.Access) throws -> Bool {
+    if http.token != nil || access.publicURL != nil { return true }
+    return try DoorKeys.files.summary(access.store).tokens > 0
+  }
+
+  /// Who may enter: without any key, whoever can connect, which only `http.insecure` allows.
+  private static func admit(_ room: Room, into options: inout DoorOptions) throws {
+    let loop = room.supervisor.loop
+    guard try isGuarded(room.http, room.access) else { return }
+    let store = try FileAuthStore(room.access.store)
+    let configured = room.http.token.map { StaticToken($0) }
+    guard let publicURL = room.access.publicURL else {
+      options.authenticator = StoredTokens(loop: loop, store: store, address: nil, configured: configured)
+      return
+    }
+    guard let address = PublicAddress(publicURL) else {
+      throw AuthStoreError("auth.public_url: \(publicURL) is not an origin that clients can reach; write it in ASCII")
+    }
+    options.access.hosts.insert(address.host)
+    options.access.origins.insert(address.issuer)
+    if case .oidc(let oidc) = room.authentication {
+      return try admit(
+        oidc, at: address, StoredTokens(loop: loop, store: store, address: nil, configured: configured), room,
+        into: &options)
+    }
+    options.authenticator = StoredTokens(loop: loop, store: store, address: address, configured: configured)
+    options.metadata = OAuthMetadata(address)
+    var client = HTTPClientOptions(userAgent: "parley/\(room.session.version)", idleConnections: 0)
+    client.onlyPublic = true
+    var server = AuthorizationOptions(
+      address: address, handle: room.hub.author.handle,
+      fetch: MetadataDocuments.network(HTTPClient(loop: loop, options: client)))
+    server.redirects = RedirectRules(further: room.access.redirects)
+    server.suggestions = room.handles
+    server.handleLimit = room.hub.limits.handleBytes
+    options.authorization = (store, server)
+  }
+
+  /// Who may enter where an identity provider vouches.
+  private static func admit(
+    _ oidc: Configuration.OIDC, at address: PublicAddress, _ own: StoredTokens, _ room: Room,
+    into options: inout DoorOptions
+  ) throws {
+    if let problem = JoseLibrary.problem {
+      throw AuthStoreError("auth.mode oidc needs libcjose (Debian's libcjose0), which cannot be loaded: \(problem)")
+    }
+    let loop = room.supervisor.loop
+    var rules = OIDCRules(issuer: oidc.issuer, audience: oidc.audience ?? address.resource)
+    rules.requiredScope = oidc.requiredScope
+    rules.allowedSubjects = oidc.allowedSubjects
+    rules.allowedUsernames = oidc.allowedUsernames
+    rules.requiredRole = oidc.requiredRole
+    rules.clockSkew = oidc.clockSkew
+    let client = HTTPClient(loop: loop, options: HTTPClientOptions(userAgent: "parley/\(room.session.version)"))
+    options.authenticator = OIDCTokens(
+      loop: loop, rules: rules,
+      keys: KeySource(
+        loop: loop, issuer: oidc.issuer, jwksURI: oidc.jwksURI, fetch: KeySource.network(client)),
+      address: address, own: own)
+    options.metadata = OAuthMetadata(
+      resource: address, issuers: [oidc.issuer], scopes: oidc.requiredScope.map { $0.isEmpty ? [] : [$0] } ?? [])
+  }
+
+  private static func options(of room: Room) throws -> DoorOptions {
     let http = room.http
-    let authenticator: any Authenticator = http.token.map { StaticToken($0) } ?? OpenDoor()
-    var options = DoorOptions(version: room.session.version, endpoints: http.listen, authenticator: authenticator)
+    var options = DoorOptions(version: room.session.version, endpoints: http.listen, authenticator: OpenDoor())
     options.name = room.session.name
     options.access.hosts = Set(http.hosts)
     options.access.origins = Set(http.origins)
@@ -53,6 +127,7 @@ extension HTTPDoor {
       options.makeCipher = try load().get()
       options.loadCipher = load
     }
+    try admit(room, into: &options)
     options.sessions = http.sessions
     options.sessionIdleTime = http.sessionIdle
     options.livePush = room.session.livePush

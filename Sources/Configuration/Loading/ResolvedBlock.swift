@@ -54,6 +54,14 @@ struct ResolvedBlock: Sendable {
     self[head] = entry
   }
 
+  /// Replaces a value by one that means the same.
+  mutating func set(_ path: String, _ value: SettingValue) {
+    let (head, tail) = Self.split(path)
+    guard var entry = self[head] else { return }
+    if tail.isEmpty { entry.value = value } else { entry.block?.set(tail, value) }
+    self[head] = entry
+  }
+
   /// The values alone.
   var settings: Settings {
     var result = Settings()

@@ -39,6 +39,7 @@ package enum Finding: Hashable, Sendable {
   case oidcGateMissing
   case notAURL
   case insecureIssuer
+  case notAPublicAddress(String)
   case notAListeningPlace(String)
   case notAnAddressRange(String)
   case notAHostName(String)

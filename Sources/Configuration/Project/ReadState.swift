@@ -4,7 +4,12 @@ import ParleyRuntime
 package enum ReadState {
   /// Where the file of an instance lies, unless `state_path` names it.
   package static func path(instanceID: String, in surroundings: Surroundings) -> String {
-    "\(surroundings.stateDirectory)/\(directoryName(instanceID))/read-state.json"
+    folder(instanceID: instanceID, in: surroundings) + "/read-state.json"
+  }
+
+  /// The folder of what an instance keeps.
+  static func folder(instanceID: String, in surroundings: Surroundings) -> String {
+    "\(surroundings.stateDirectory)/\(directoryName(instanceID))"
   }
 
   /// The instance id as a folder's name: unchanged where it is one, else made so and told apart by its hash.

@@ -5,6 +5,8 @@ package struct SessionCatalog: Sendable {
   let tools: [String: any Tool]
   /// Those of the tools that answer without a task; asked for once, since a cast takes longer than many a call.
   let replyingTools: [String: any ReplyingTool]
+  /// Those that post nothing.
+  let readingTools: Set<String>
   let toolList: Listing
   let resourceList: Listing
   let templateList: Listing
@@ -17,6 +19,7 @@ package struct SessionCatalog: Sendable {
   ) {
     tools = Dictionary(all.map { ($0.name, $0) }) { first, _ in first }
     replyingTools = tools.compactMapValues { $0 as? any ReplyingTool }
+    readingTools = Set(tools.values.lazy.filter(\.onlyReads).map(\.name))
     let resourceEntries = resources?.resources(for: hub) ?? []
     let templates = resources?.templates(for: hub) ?? []
     let promptEntries = prompts?.prompts(for: hub) ?? []

@@ -4,6 +4,7 @@ import ParleyRuntime
 /// `parley_fetch_recent`: reads one page of a topic, and moves the read mark only where the reader says so.
 package struct FetchRecentTool: Tool {
   package let name = "parley_fetch_recent"
+  package let onlyReads = true
   private static let defaultLimit = 100
 
   package init() {}

@@ -4,6 +4,7 @@ import ParleyRuntime
 /// `parley_list_users`: who can be reached, by the presence records and by who spoke lately.
 package struct ListUsersTool: Tool {
   package let name = "parley_list_users"
+  package let onlyReads = true
 
   package init() {}
 

@@ -4,6 +4,7 @@ import ParleyRuntime
 /// `parley_status`: how the backend is doing, and under which rules this participant works.
 package struct StatusTool: Tool {
   package let name = "parley_status"
+  package let onlyReads = true
 
   package init() {}
 

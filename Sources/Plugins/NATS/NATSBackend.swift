@@ -47,6 +47,7 @@ public actor NATSBackend: Backend {
     return BackendTraits(
       name: "nats", location: options.servers.map { ServerAddress($0).text }.joined(separator: ", "),
       durability: durability, contentLimit: contentLimit, keyWindow: .atLeast(options.keyWindow),
+      retention: options.retention,
       notes: notes.sorted { $0.key < $1.key }.map(\.value))
   }
 

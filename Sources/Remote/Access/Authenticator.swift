@@ -1,24 +1,48 @@
 import ParleyHTTPServer
 import ParleyRuntime
 
-/// Who a request comes from, as far as the door could find out.
+/// Who a request comes from, and what it may do, as far as the door could find out.
 package struct Principal: Hashable, Sendable {
-  /// What sessions are bound to; never shown to others.
+  /// What sessions are bound to: the same for all tokens of one client and handle. Never shown to others.
   package let name: String
+  /// The token, or the owner's consent, by which it entered: what a revocation takes away.
+  package var holder: String
+  /// The handle it posts as; nil for the door's own.
+  package var handle: Handle?
+  package var scopes: Scopes
 
-  package init(_ name: String) { self.name = name }
+  package init(_ name: String, holder: String = "", handle: Handle? = nil, scopes: Scopes = .all) {
+    self.name = name
+    self.holder = holder
+    self.handle = handle
+    self.scopes = scopes
+  }
 }
 
 /// Finds out who sends a request; decides before anything else of the request is looked at.
 package protocol Authenticator: Sendable {
   /// The sender, or the response that says what is missing.
   func authenticate(_ head: RequestHead) -> Authentication
+
+  /// The response to a principal that lacks a scope (RFC 6750 section 3.1).
+  func refusal(lacking scope: Scope) -> HTTPResponse
+
+  /// What principals may have entered by and still counts; nil where nothing is ever taken back.
+  func holders() -> Set<String>?
+}
+
+extension Authenticator {
+  package func refusal(lacking scope: Scope) -> HTTPResponse { Bearer.insufficient(scope) }
+  package func holders() -> Set<String>? { nil }
 }
 
 /// What an authenticator found.
 package enum Authentication: Sendable {
   case known(Principal)
   case refused(HTTPResponse)
+  /// It cannot be said without waiting; the body may be read meanwhile. The outcome is told once, on the loop, and is
+  /// not pending again.
+  case pending(@Sendable (_ reply: @escaping @Sendable (Authentication) -> Void) -> Void)
 }
 
 /// Lets everyone in who can connect.
@@ -37,9 +61,14 @@ package struct StaticToken: Authenticator {
 
   package func authenticate(_ head: RequestHead) -> Authentication {
     guard let given = Bearer.token(of: head) else { return .refused(Bearer.challenge()) }
-    // Digests of equal length, compared to their ends: the time tells nothing about the token.
-    let difference = zip(SHA256.hash(given.utf8), digest).reduce(UInt8(0)) { $0 | ($1.0 ^ $1.1) }
-    return difference == 0 ? .known(Principal("token")) : .refused(Bearer.challenge(error: "invalid_token"))
+    return accepts(given) ? .known(Self.principal) : .refused(Bearer.challenge(error: "invalid_token"))
+  }
+
+  static let principal = Principal("token")
+
+  /// Digests of equal length, compared to their ends: the time tells nothing about the token.
+  func accepts(_ given: String) -> Bool {
+    zip(SHA256.hash(given.utf8), digest).reduce(UInt8(0)) { $0 | ($1.0 ^ $1.1) } == 0
   }
 }
 
@@ -48,7 +77,7 @@ package enum Bearer {
   /// The token of the one Authorization line; nil where there is none, or another scheme.
   package static func token(of head: RequestHead) -> String? {
     let lines = head.fields.all("authorization")
-    guard lines.count == 1, let line = lines.first, line.utf8.count <= 4096 else { return nil }
+    guard lines.count == 1, let line = lines.first, line.utf8.count <= 16 << 10 else { return nil }
     let parts = line.split(separator: " ", maxSplits: 1)
     guard parts.count == 2, parts[0].lowercased() == "bearer" else { return nil }
     let token = HeaderFields.trimmed(parts[1])
@@ -61,5 +90,14 @@ package enum Bearer {
     let value = attributes.isEmpty ? "Bearer" : "Bearer \(attributes.joined(separator: ", "))"
     return .refusal(
       HTTPRefusal(401, "unauthorized", "a valid bearer token is required"), fields: [("WWW-Authenticate", value)])
+  }
+
+  /// 403 that names every scope the operation needs, so that one step up is enough.
+  package static func insufficient(_ scope: Scope, parameters: String = "") -> HTTPResponse {
+    var value = "Bearer error=\"insufficient_scope\", scope=\"\(Scopes([scope]).text)\""
+    if !parameters.isEmpty { value += ", \(parameters)" }
+    return .refusal(
+      HTTPRefusal(403, "insufficientScope", "the token lacks the scope \(scope.rawValue)"),
+      fields: [("WWW-Authenticate", value)])
   }
 }

@@ -16,7 +16,8 @@ final class LegacySession: @unchecked Sendable {
   private static let logBytes = 256 << 10
 
   let id: String
-  let principal: Principal
+  /// Whoever used it last: the same client and handle, perhaps by another token.
+  var principal: Principal
   private let loop: EventLoop
   private let keepAlive: Duration
   private var session: Session?

@@ -11,28 +11,27 @@ import ParleyRuntime
 // @unchecked: confined to the loop's thread.
 final class MCPEndpoint: @unchecked Sendable {
   private let loop: EventLoop
-  private let participant: Participant
+  private let rooms: Rooms
   private let supervisor: Supervisor
-  private let setup: SessionSetup
   private let options: DoorOptions
   private let sessions: SessionTable
-  private var calls: [ObjectIdentifier: StatelessCall] = [:]
+  private var calls: [ObjectIdentifier: (call: StatelessCall, principal: Principal)] = [:]
   private var isEnding = false
+  private var revocationTimer: LoopTimer?
 
-  /// `setup` is that of requests without a session.
-  init(setup: SessionSetup, participant: Participant, supervisor: Supervisor, options: DoorOptions) {
+  init(rooms: Rooms, supervisor: Supervisor, options: DoorOptions) {
     loop = supervisor.loop
-    self.setup = setup
-    self.participant = participant
+    self.rooms = rooms
     self.supervisor = supervisor
     self.options = options
     sessions = SessionTable(
       loop: supervisor.loop, limit: options.sessions, idleTime: options.sessionIdleTime,
-      ended: { participant.end($0) })
+      ended: { rooms.end($0) })
   }
 
   /// The longest body.
-  var bodyLimit: Int { setup.hub.setup.limits.lineBytes }
+  var bodyLimit: Int { limits.lineBytes }
+  private var limits: Limits { rooms.own.participant.hub.setup.limits }
   var callCount: Int { calls.count }
   var sessionCount: Int { sessions.count }
 
@@ -64,6 +63,7 @@ final class MCPEndpoint: @unchecked Sendable {
     guard !isEnding else {
       return exchange.answer(.refusal(HTTPRefusal(503, "unavailable", "the server ends")))
     }
+    guard principal.scopes.covers(.read) else { return refuse(exchange, lacking: .read) }
     switch exchange.head.method {
     case .get: listen(exchange, principal)
     case .delete: delete(exchange, principal)
@@ -71,15 +71,23 @@ final class MCPEndpoint: @unchecked Sendable {
     }
   }
 
+  private func refuse(_ exchange: HTTPExchange, lacking scope: Scope) {
+    let client = options.access.client(of: exchange.head, peer: exchange.peer)
+    Audit.note("scope lacking", client, [("needed", scope.rawValue)])
+    options.metrics.refused(.scope)
+    exchange.answer(options.authenticator.refusal(lacking: scope))
+  }
+
   // MARK: POST
 
   private func post(_ exchange: HTTPExchange, _ principal: Principal) {
     let value: JSONSlice
     do throws(JSONError) {
-      value = try JSONSlice(exchange.body, depth: setup.hub.setup.limits.jsonDepth, limit: bodyLimit)
+      value = try JSONSlice(exchange.body, depth: limits.jsonDepth, limit: bodyLimit)
     } catch {
       return fail(exchange, RPCError(error), id: nil)
     }
+    if !principal.scopes.covers(.post), rooms.own.setup.posts(value) { return refuse(exchange, lacking: .post) }
     let head = exchange.head
     if value.kind == .array { return inSession(exchange, value, principal, hasRequest: Self.hasRequest(value)) }
     switch Incoming(value) {
@@ -93,7 +101,7 @@ final class MCPEndpoint: @unchecked Sendable {
         } catch {
           return fail(exchange, error, id: id)
         }
-        serve(exchange, value, listens: method.isString("subscriptions/listen"))
+        serve(exchange, value, principal, listens: method.isString("subscriptions/listen"))
       } else {
         inSession(exchange, value, principal, hasRequest: true, id: id)
       }
@@ -136,7 +144,10 @@ final class MCPEndpoint: @unchecked Sendable {
 
   // MARK: Without a session
 
-  private func serve(_ exchange: HTTPExchange, _ message: JSONSlice, listens: Bool) {
+  private func serve(_ exchange: HTTPExchange, _ message: JSONSlice, _ principal: Principal, listens: Bool) {
+    let room: Room
+    do throws(HubError) { room = try rooms.room(of: principal) } catch { return cannotServe(exchange) }
+    let participant = room.participant
     let call = StatelessCall(reply: ReplyStream(exchange, loop: loop, keepAlive: options.keepAlive)) {
       [weak self] call in
       guard let self else { return }
@@ -145,9 +156,12 @@ final class MCPEndpoint: @unchecked Sendable {
     }
     let subscriptions = ResourceSubscriptions(loop: loop, output: { [weak call] in call?.tell($0) })
     let session = Session(
-      setup: setup, subscriptions: subscriptions, opened: {}, output: { [weak call] in call?.tell($0) })
-    calls[ObjectIdentifier(call)] = call
-    if listens { participant.listen(subscriptions) }
+      setup: room.setup, subscriptions: subscriptions, opened: {}, output: { [weak call] in call?.tell($0) })
+    calls[ObjectIdentifier(call)] = (call, principal)
+    if listens {
+      participant.listen(subscriptions)
+      watchRevocations()
+    }
     exchange.onGone = { [weak call] in call?.gone() }
     exchange.onCongestion = { [weak call] in call?.congested($0) }
     call.begin(session, subscriptions, message)
@@ -162,22 +176,25 @@ final class MCPEndpoint: @unchecked Sendable {
     }
     do throws(HubError) {
       let session = LegacySession(id: id, principal: principal, loop: loop, keepAlive: options.keepAlive)
-      try begin(session)
+      try begin(session, in: rooms.room(of: principal))
       session.take(message, exchange)
       // Refused, it is none.
       guard session.revision != nil else {
-        if let inbox = session.end() { participant.end(inbox) }
+        if let inbox = session.end() { rooms.end(inbox) }
         return
       }
       sessions.insert(session)
-    } catch {
-      exchange.answer(.refusal(HTTPRefusal(500, "failed", "no session can be opened")))
-    }
+      watchRevocations()
+    } catch { cannotServe(exchange) }
+  }
+
+  private func cannotServe(_ exchange: HTTPExchange) {
+    exchange.answer(.refusal(HTTPRefusal(500, "failed", "no session can be opened")))
   }
 
   /// Each session is a participant's process of its own: what it posts is news to the others.
-  private func begin(_ session: LegacySession) throws(HubError) {
-    var own = participant.hub.setup
+  private func begin(_ session: LegacySession, in room: Room) throws(HubError) {
+    var own = room.participant.hub.setup
     own.author = Author(
       handle: own.author.handle, instance: UUIDv4.make(), stableInstance: own.author.stableInstance)
     let hub = try Hub(setup: own, supervisor: supervisor)
@@ -187,16 +204,22 @@ final class MCPEndpoint: @unchecked Sendable {
     var inboxOptions = Inbox.Options(filter: filter(own.author))
     inboxOptions.catchesUp = options.catchUp.onStart
     inboxOptions.catchUpLimit = options.catchUp.limit
-    if options.livePush != nil { inboxOptions.push = { feed.push($0) } }
+    if options.livePush != nil {
+      let metrics = options.metrics
+      inboxOptions.push = {
+        metrics.pushed()
+        feed.push($0)
+      }
+    }
     inboxOptions.changed = { subscriptions.changed($0) }
     let inbox = Inbox(hub: hub, options: inboxOptions)
-    var sessionSetup = setup
+    var sessionSetup = room.setup
     sessionSetup.isChannel = options.livePush != nil
     sessionSetup.hub = hub
     sessionSetup.tasks = Tasks(hub: hub)
     sessionSetup.inbox = inbox
     session.begin(sessionSetup, inbox: inbox, feed: feed, subscriptions: subscriptions)
-    participant.begin(inbox)
+    room.participant.begin(inbox)
   }
 
   private func filter(_ author: Author) -> PushFilter {
@@ -260,6 +283,7 @@ final class MCPEndpoint: @unchecked Sendable {
       exchange.answer(.refusal(HTTPRefusal(404, "sessionNotFound", "there is no such session, or no longer")))
       return nil
     }
+    session.principal = principal
     return session
   }
 
@@ -268,13 +292,30 @@ final class MCPEndpoint: @unchecked Sendable {
   /// Refuses new calls, and waits until those under way are answered, at most until `deadline`.
   func settle(until deadline: LoopInstant, isolation: isolated (any Actor)? = #isolation) async {
     isEnding = true
-    for call in Array(calls.values) { await call.settle(until: deadline) }
+    for (call, _) in Array(calls.values) { await call.settle(until: deadline) }
     for session in sessions.all { await session.settle(until: deadline) }
   }
 
   /// Ends every call and every session.
   func end() {
-    for call in Array(calls.values) { call.close() }
+    if let revocationTimer { loop.cancel(revocationTimer) }
+    revocationTimer = nil
+    for (call, _) in Array(calls.values) { call.close() }
     sessions.endAll()
+  }
+
+  /// Ends what was opened by tokens and consents that no longer count: streams do not outlive what let them in. Looks
+  /// every few seconds while something is open.
+  private func watchRevocations() {
+    guard revocationTimer == nil, options.authenticator.holders() != nil else { return }
+    revocationTimer = loop.schedule(after: options.revocationInterval) { [weak self] in
+      guard let self else { return }
+      revocationTimer = nil
+      guard !isEnding, let holders = options.authenticator.holders() else { return }
+      let isRevoked = { (principal: Principal) in !principal.holder.isEmpty && !holders.contains(principal.holder) }
+      for (call, principal) in Array(calls.values) where isRevoked(principal) { call.close() }
+      for session in sessions.all where isRevoked(session.principal) { sessions.end(session) }
+      if !calls.isEmpty || sessions.count > 0 { watchRevocations() }
+    }
   }
 }

@@ -25,7 +25,7 @@ final class SessionTable: @unchecked Sendable {
 
   /// The session with this id, where it is this principal's. A session never vouches for whoever knows its id.
   func find(_ id: String, of principal: Principal) -> LegacySession? {
-    sessions[id].flatMap { $0.principal == principal ? $0 : nil }
+    sessions[id].flatMap { $0.principal.name == principal.name ? $0 : nil }
   }
 
   /// 128 bits of the system's randomness; nil where there are too many sessions, all of them in use.

@@ -41,35 +41,7 @@ enum StatelessHeaders {
   /// Text that a header cannot carry stands in it as `=?base64?…?=`; nil where that is not well formed.
   static func decoded(_ value: String) -> String? {
     guard value.hasPrefix("=?base64?"), value.hasSuffix("?="), value.utf8.count >= 11 else { return value }
-    guard let bytes = base64(value.utf8.dropFirst(9).dropLast(2)) else { return nil }
+    guard let bytes = Base64.decode(String(value.dropFirst(9).dropLast(2))) else { return nil }
     return String(validating: bytes, as: UTF8.self)
-  }
-
-  /// RFC 4648 section 4, with its padding.
-  private static func base64(_ text: some Collection<UInt8>) -> [UInt8]? {
-    guard text.count.isMultiple(of: 4) else { return nil }
-    let padding = text.reversed().prefix { $0 == UInt8(ascii: "=") }.count
-    guard padding <= 2 else { return nil }
-    var bytes: [UInt8] = []
-    var bits = 0
-    var count = 0
-    for byte in text.dropLast(padding) {
-      let value: UInt8
-      switch byte {
-      case UInt8(ascii: "A")...UInt8(ascii: "Z"): value = byte - UInt8(ascii: "A")
-      case UInt8(ascii: "a")...UInt8(ascii: "z"): value = byte - UInt8(ascii: "a") + 26
-      case UInt8(ascii: "0")...UInt8(ascii: "9"): value = byte - UInt8(ascii: "0") + 52
-      case UInt8(ascii: "+"): value = 62
-      case UInt8(ascii: "/"): value = 63
-      default: return nil
-      }
-      bits = bits << 6 | Int(value)
-      count += 6
-      guard count >= 8 else { continue }
-      count -= 8
-      bytes.append(UInt8(truncatingIfNeeded: bits >> count))
-      bits &= 1 << count - 1
-    }
-    return bytes
   }
 }

@@ -33,6 +33,20 @@ package struct IPAddress: Hashable, Sendable, CustomStringConvertible {
   /// It leads to this machine: 127.0.0.0/8 or ::1.
   package var isLoopback: Bool { isFour ? bytes[12] == 127 : bytes.dropLast().allSatisfy { $0 == 0 } && bytes[15] == 1 }
 
+  /// It belongs to a machine on the public network, by the registries of special addresses (RFC 6890, IANA): none of
+  /// this machine, of private networks, of one link, of translators, of documentation, multicast or the future.
+  package var isPublic: Bool {
+    guard !isFour else { return !Self.special.contains { $0.contains(self) } }
+    // All that is given out so far (2000::/3).
+    return bytes[0] >> 5 == 1 && !Self.special.contains { $0.contains(self) }
+  }
+
+  private static let special = [
+    "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
+    "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24",
+    "224.0.0.0/3", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20",
+  ].compactMap(AddressRange.init)
+
   package var description: String {
     if isFour { return bytes[12...].map(String.init).joined(separator: ".") }
     var text = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))

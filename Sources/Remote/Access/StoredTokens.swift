@@ -1,0 +1,53 @@
+import ParleyHTTPServer
+import ParleyRuntime
+
+/// Lets in whoever has a token that counts: one of the authorization server, one that the owner made, or the one of the
+/// configuration.
+package struct StoredTokens: Authenticator {
+  private let store: any AuthStore
+  private let loop: EventLoop
+  /// What access tokens are for; nil where none are given out.
+  private let address: PublicAddress?
+  private let configured: StaticToken?
+
+  package init(loop: EventLoop, store: any AuthStore, address: PublicAddress?, configured: StaticToken?) {
+    self.loop = loop
+    self.store = store
+    self.address = address
+    self.configured = configured
+  }
+
+  package func authenticate(_ head: RequestHead) -> Authentication {
+    guard let token = Bearer.token(of: head) else {
+      return .refused(Bearer.challenge(parameters: parameters(scopes: Scopes.usual)))
+    }
+    guard let principal = principal(token) else {
+      return .refused(Bearer.challenge(error: "invalid_token", parameters: parameters(scopes: Scopes.usual)))
+    }
+    return .known(principal)
+  }
+
+  private func principal(_ token: String) -> Principal? {
+    if let configured, configured.accepts(token) { return StaticToken.principal }
+    let (state, digest, now) = (store.state(), Secret.digest(token), loop.wallClockMilliseconds)
+    if let record = state.token(digest, now: now) {
+      return Principal("token \(record.id)", holder: record.id, handle: record.handle, scopes: record.scopes)
+    }
+    guard let address, let (grant, scopes) = state.grant(ofAccess: digest, now: now),
+      grant.resource == address.resource
+    else { return nil }
+    return Principal(
+      "client \(grant.client) as \(grant.handle.name)", holder: grant.id, handle: grant.handle, scopes: scopes)
+  }
+
+  package func refusal(lacking scope: Scope) -> HTTPResponse {
+    Bearer.insufficient(scope, parameters: parameters(scopes: nil))
+  }
+
+  package func holders() -> Set<String>? { store.state().holders(now: loop.wallClockMilliseconds) }
+
+  private func parameters(scopes: Scopes?) -> String {
+    guard let address else { return "" }
+    return "resource_metadata=\"\(address.resourceMetadata)\"" + (scopes.map { ", scope=\"\($0.text)\"" } ?? "")
+  }
+}

@@ -1,0 +1,133 @@
+import ParleyRuntime
+import ParleyTLS
+
+/// A backend as the door's participants use it: what is posted and what comes is counted, and, where the door knows its
+/// callers, what they post carries its code, and what carries that is read as `verified`.
+///
+/// The code (HMAC) covers topic, handle, text and everything else that the sender chose. So nobody who may write the
+/// backend can put words under a handle that the door vouches for; repeat what was said they can. Readers without the
+/// key see a `claimed` message with one attribute more.
+package actor DoorBackend<Base: Backend>: Backend {
+  package nonisolated let loop: EventLoop
+  private let base: Base
+  /// Nil where everybody is let in.
+  private nonisolated let seal: DoorSeal?
+  private nonisolated let metrics: DoorMetrics
+
+  package init(_ base: Base, key: ServerKey?, metrics: DoorMetrics) {
+    loop = base.loop
+    self.base = base
+    self.metrics = metrics
+    seal = key.map(DoorSeal.init)
+  }
+
+  package var traits: BackendTraits { base.assumeIsolated { $0.traits } }
+
+  package func connect(lost: @escaping @Sendable (SeamError) -> Void) async throws(SeamError) {
+    try await base.connect(lost: lost)
+  }
+
+  package func disconnect() async { await base.disconnect() }
+
+  package func subscribe(
+    _ topic: Topic, after cursor: Cursor, sink: @escaping Sink
+  ) async throws(SeamError) -> SubscriptionID {
+    let (seal, metrics) = (seal, metrics)
+    return try await base.subscribe(topic, after: cursor) { delivery in
+      guard case .message(let message) = delivery else {
+        metrics.noticedGap()
+        return sink(delivery)
+      }
+      return sink(.message(seal?.judge(message) ?? message))
+    }
+  }
+
+  package func resume(_ subscription: SubscriptionID) { base.assumeIsolated { $0.resume(subscription) } }
+
+  package func unsubscribe(_ subscription: SubscriptionID) { base.assumeIsolated { $0.unsubscribe(subscription) } }
+
+  package func post(_ draft: Draft, deadline: LoopInstant) async throws(SeamError) -> Receipt {
+    let begin = loop.now
+    do throws(SeamError) {
+      let receipt = try await base.post(seal?.stamp(draft) ?? draft, deadline: deadline)
+      metrics.posted(.success(receipt), after: begin.duration(to: loop.now))
+      return receipt
+    } catch {
+      metrics.posted(.failure(error), after: begin.duration(to: loop.now))
+      throw error
+    }
+  }
+
+  package func submit(_ draft: Draft, deadline: LoopInstant, reply: @escaping PostReply) {
+    let (begin, loop, metrics) = (loop.now, loop, metrics)
+    let stamped = seal?.stamp(draft) ?? draft
+    base.assumeIsolated { base in
+      base.submit(stamped, deadline: deadline) { outcome in
+        metrics.posted(outcome, after: begin.duration(to: loop.now))
+        reply(outcome)
+      }
+    }
+  }
+
+  package func fetch(_ request: FetchRequest, deadline: LoopInstant) async throws(SeamError) -> Page {
+    var page = try await base.fetch(request, deadline: deadline)
+    if let seal { page.messages = page.messages.map(seal.judge) }
+    return page
+  }
+
+  package func resolveIdentity(_ handle: Handle) async throws(SeamError) -> ResolvedIdentity {
+    try await base.resolveIdentity(handle)
+  }
+}
+
+extension Backend {
+  /// The same backend through a door, which counts, and vouches for its callers where it has a key.
+  package nonisolated func behindDoor(key: ServerKey?, metrics: DoorMetrics) -> any Backend {
+    DoorBackend(self, key: key, metrics: metrics)
+  }
+}
+
+/// The code by which a door knows its own callers' messages again.
+struct DoorSeal: Sendable {
+  static let attribute = "parley.door"
+  private let key: ServerKey
+
+  init(_ key: ServerKey) { self.key = key }
+
+  func stamp(_ draft: Draft) -> Draft {
+    var stamped = draft
+    stamped.attributes[Self.attribute] = Base64.encodeURL(
+      code(draft.topic, draft.author.handle, draft.content, draft.inReplyTo, draft.to, draft.attributes))
+    return stamped
+  }
+
+  /// The message without its code, `verified` where that is right; unchanged otherwise.
+  func judge(_ message: Message) -> Message {
+    guard let text = message.attributes[Self.attribute], let given = Base64.decodeURL(text) else { return message }
+    var plain = message
+    plain.attributes[Self.attribute] = nil
+    let expected = code(
+      message.topic, message.sender, message.content, message.inReplyTo, message.to, plain.attributes)
+    guard given.isIdentical(to: expected) else { return message }
+    plain.provenance = .verified
+    return plain
+  }
+
+  /// Each part behind its length, so that no two messages have the same bytes.
+  private func code(
+    _ topic: Topic, _ handle: Handle, _ content: String, _ inReplyTo: MessageID?, _ to: Handle?,
+    _ attributes: [String: String]
+  ) -> [UInt8] {
+    var bytes: [UInt8] = []
+    func add(_ text: String?) {
+      bytes += "\(text.map(\.utf8.count) ?? -1):".utf8
+      bytes += (text ?? "").utf8
+    }
+    for text in [topic.name, handle.name, content, inReplyTo?.text, to?.name] { add(text) }
+    for (name, value) in attributes.sorted(by: { $0.key < $1.key }) {
+      add(name)
+      add(value)
+    }
+    return key.code(bytes, for: .message)
+  }
+}
