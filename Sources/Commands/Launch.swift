@@ -26,13 +26,15 @@ enum Launch {
 
   /// Loads the configuration; where it names a backend of the sibling, the process becomes that, so a command calls
   /// this before it starts a thread or reads its input.
-  static func load(_ shared: SharedOptions, leasesHandle: Bool = false) throws(ConfigurationError)
+  static func load(
+    _ shared: SharedOptions, leasesHandle: Bool = false, compat: [String] = []
+  ) throws(ConfigurationError)
     -> LoadedConfiguration
   {
     do throws(ConfigurationError) {
       return try Configuration.load(
         path: shared.config, in: .process, backends: plugins.map(\.description), leasesHandle: leasesHandle,
-        toolNames: StandardTools.configurableNames)
+        toolNames: StandardTools.configurableNames, compat: compat)
     } catch {
       guard let sibling = carried.sibling, error.namesUnknownBackend else { throw error }
       throw error.explainingUnknownBackend(Handover.become(sibling))

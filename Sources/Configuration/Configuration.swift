@@ -103,6 +103,14 @@ package struct Configuration: Sendable {
     package var idleTimeout: Duration
   }
 
+  /// The tool sets of other systems, and how each works whether it is offered or not.
+  package struct Compat: Hashable, Sendable {
+    /// Some of `ConfigurationSchema.compatSets`.
+    package var sets: [String]
+    /// By `ConfigurationSchema.compatOptions`.
+    package var options: Settings
+  }
+
   package var identity: Identity
   /// What keys and the read-state directory are scoped by; the handle unless set.
   package var instanceID: String
@@ -127,6 +135,7 @@ package struct Configuration: Sendable {
   package var backendSettings: Settings
   /// The names under `tools`; empty for the default set.
   package var tools: [String]
+  package var compat: Compat
   package var limits: Limits
   /// Unknown keys are errors.
   package var isStrict: Bool
@@ -175,6 +184,7 @@ extension Configuration {
     self.backend = backend.name
     backendSettings = settings.block("backend_config")
     tools = settings.strings("tools")
+    compat = Compat(sets: settings.strings("compat"), options: settings.block("compat_options"))
     limits = Limits(settings.block("limits"))
     isStrict = settings.boolean("strict")
     logLevel = settings.stringIfSet("log_level")

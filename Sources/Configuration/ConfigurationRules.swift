@@ -22,6 +22,18 @@ struct ConfigurationRules {
     checkAuthentication()
     checkHTTP()
     if !toolNames.isEmpty { checkTools(toolNames) }
+    checkCompat()
+  }
+
+  private mutating func checkCompat() {
+    let names = ConfigurationSchema.compatSets
+    each("compat") { names.contains($0) ? nil : .notAChoice(value: $0, among: names) }
+    for path in [
+      "compat_options.backchannel.prefix", "compat_options.channels.topic", "compat_options.chatroom.topic",
+      "compat_options.duo.topic",
+    ] {
+      if let name = string(path) { checkTopic(name, path, line(path)) }
+    }
   }
 
   private mutating func checkTools(_ names: [String]) {

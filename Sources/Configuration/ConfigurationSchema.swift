@@ -36,11 +36,44 @@ package enum ConfigurationSchema {
       Setting("backend_config", backend.map { .block($0.schema) } ?? .foreign, "The keys of that backend."),
       Setting(
         "tools", .strings(minimumCount: 0), default: .strings([]), "The tools to offer; empty for the default set."),
+      Setting(
+        "compat", .strings(minimumCount: 0), default: .strings([]), "Tool sets of other systems to offer as well."),
+      Setting("compat_options", .block(compatOptions), "How those sets work."),
       Setting("limits", .block(limits), "What is accepted, and how much is given out at once."),
       Setting("strict", .boolean, default: .boolean(true), "Unknown keys are errors; false makes them warnings."),
       Setting("log_level", .choice(logLevels), "How much is logged to stderr."),
     ])
   }
+
+  /// What `compat` may name.
+  package static let compatSets = ["duo", "channels", "chatroom", "backchannel"]
+
+  private static let compatOptions = SettingsSchema([
+    Setting("backchannel", .block(backchannel), "The set backchannel."),
+    Setting("channels", .block(channels), "The set channels."),
+    Setting("chatroom", .block(chatroom), "The set chatroom."),
+    Setting("duo", .block(duo), "The set duo."),
+  ])
+
+  private static let duo = SettingsSchema([
+    Setting("topic", .string(minimumBytes: 1), default: .string("duo"), "The topic that says which partners there are.")
+  ])
+
+  private static let channels = SettingsSchema([
+    Setting("topic", .string(minimumBytes: 1), default: .string("channels"), "The topic that agents meet on.")
+  ])
+
+  private static let chatroom = SettingsSchema([
+    Setting("topic", .string(minimumBytes: 1), default: .string("chatroom"), "The topic that is the room.")
+  ])
+
+  private static let backchannel = SettingsSchema([
+    Setting(
+      "prefix", .string(minimumBytes: 1), default: .string("backchannel/"), "What the topics of channels begin with."),
+    Setting(
+      "writes_per_minute", .integer(0...1_000_000), default: .integer(120),
+      "Events that one session may write in a minute; 0 for no limit."),
+  ])
 
   private static let identity = SettingsSchema([
     Setting("handle", .string(minimumBytes: 1), required: true, "The name that others see."),

@@ -109,6 +109,12 @@ final class Client: Sendable {
     process = try place.start(["serve", "--config", place.folder.path(config)])
   }
 
+  /// A process that serves already.
+  init(_ process: ChildProcess, _ place: Workplace) {
+    self.place = place
+    self.process = process
+  }
+
   func send(_ line: String) { process.send(line + "\n") }
 
   /// The next line as JSON; nil at the end of output.

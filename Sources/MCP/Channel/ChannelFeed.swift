@@ -40,6 +40,15 @@ package final class ChannelFeed: @unchecked Sendable {
     }
   }
 
+  /// Tells what another tool set has to say, or counts it as a message of `topic`.
+  func push(_ event: ChannelEvent, of topic: Topic) {
+    guard !isCongested, heldBytes < heldLimit else {
+      skipped[topic, default: Unread(count: 0)].count += 1
+      return
+    }
+    send(event)
+  }
+
   /// The handshake is finished: what was held goes out.
   package func open() {
     guard let lines = held else { return }

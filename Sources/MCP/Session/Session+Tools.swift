@@ -86,6 +86,7 @@ extension Session {
     switch outcome {
     case .success(let members): answer(call, members)
     case .failure(let error): answer(call, error)
+    case .content(let content): answer(call, content)
     }
     callEnded()
   }
@@ -115,6 +116,25 @@ extension Session {
     }
   }
 
+  private func answer(_ call: Call, _ content: ToolContent) {
+    let meta = { [unread] (meta: inout JSONWriter) in
+      if let code = content.errorCode { meta.member("parley/error", code) }
+      meta.raw(trusted: unread.metaMembers)
+    }
+    respond(call, meta: meta) { result in
+      result.key("content")
+      result.textBlocks(content.blocks)
+      if let structured = content.structured {
+        result.key("structuredContent")
+        result.raw(trusted: structured)
+      }
+      if content.errorCode != nil {
+        result.key("isError")
+        result.bool(true)
+      }
+    }
+  }
+
   /// Failures carry no structured content: clients check that against the output schema.
   private func answer(_ call: Call, _ error: HubError) {
     let meta = { [unread] (meta: inout JSONWriter) in
@@ -141,13 +161,24 @@ extension JSONWriter {
     textContent { $0.string(trusted: text) }
   }
 
+  /// Writes an array of text blocks.
+  mutating func textBlocks(_ texts: [String]) {
+    beginArray()
+    for text in texts { textBlock { $0.string(text) } }
+    endArray()
+  }
+
   private mutating func textContent(_ text: (inout JSONWriter) -> Void) {
     beginArray()
+    textBlock(text)
+    endArray()
+  }
+
+  private mutating func textBlock(_ text: (inout JSONWriter) -> Void) {
     beginObject()
     member("type", "text")
     key("text")
     text(&self)
     endObject()
-    endArray()
   }
 }

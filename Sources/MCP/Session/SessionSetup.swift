@@ -8,6 +8,8 @@ package struct SessionSetup: Sendable {
   package var version: String
   /// The session is a Claude Code channel: the handshake revisions alone are spoken, since channels need one.
   package var isChannel: Bool
+  /// What the model is told beside the standard instructions.
+  package var moreInstructions = ""
   let catalog: SessionCatalog
   package var resources: (any ResourceProvider)?
   package var prompts: (any PromptProvider)?

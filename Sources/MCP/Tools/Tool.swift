@@ -51,6 +51,24 @@ package enum ToolOutcome: Sendable {
   case success(members: [UInt8])
   /// The call failed, or its arguments are wrong: told to the client as a result with `isError`.
   case failure(HubError)
+  /// A result in the shape of another system, as it is.
+  case content(ToolContent)
+}
+
+/// A result whose shape is another system's.
+package struct ToolContent: Sendable {
+  /// The text blocks.
+  package var blocks: [String]
+  /// The structured result, a whole JSON object; nil where there is none.
+  package var structured: [UInt8]?
+  /// The result is an error with this stable code.
+  package var errorCode: String?
+
+  package init(blocks: [String], structured: [UInt8]? = nil, errorCode: String? = nil) {
+    self.blocks = blocks
+    self.structured = structured
+    self.errorCode = errorCode
+  }
 }
 
 /// What a tool, resource or prompt may use of the session and call it runs in.

@@ -13,14 +13,16 @@ extension StandardTools {
 extension StdioServer.Offer {
   /// The standard tools, resources and prompts; of the tools only the named ones, where any are named, and the further
   /// ones of the sets that are.
-  package static func standard(_ names: [String] = []) -> Self {
+  package static func standard(_ names: [String] = [], compat: CompatOptions = CompatOptions()) -> Self {
     let sets = StandardTools.further.filter { names.contains($0.name) }
     let single = names.filter { name in !sets.contains { $0.name == name } }
     let standard = StandardTools.all.filter {
       single.isEmpty || single.contains($0.name) || single.contains(StandardTools.shortName(of: $0))
     }
     let tools = standard + sets.flatMap(\.tools)
-    return Self(
+    var offer = Self(
       tools: tools, resources: CombinedResources(TopicResources(), TaskResources()), prompts: StandardPrompts())
+    offer.compat = compat
+    return offer
   }
 }

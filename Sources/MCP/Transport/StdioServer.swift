@@ -64,6 +64,8 @@ package actor StdioServer: LoopActor {
     package var tools: [any Tool]
     package var resources: (any ResourceProvider)?
     package var prompts: (any PromptProvider)?
+    /// The tool sets of other systems, which each session has for itself.
+    package var compat = CompatOptions()
 
     package init(
       tools: [any Tool], resources: (any ResourceProvider)? = nil, prompts: (any PromptProvider)? = nil
@@ -106,6 +108,7 @@ package actor StdioServer: LoopActor {
   private let presence: Presence?
   private let answers: TaskAnswers?
   private let approvals: Approvals?
+  private let compat: CompatSets
   private let ending: Waiters<End>
   private let endTicket: UInt64
   private var end: End?
@@ -137,6 +140,7 @@ package actor StdioServer: LoopActor {
       : options.approvals.map { [hub] in
         Approvals(hub: hub, rules: $0.rules, host: $0.host)
       }
+    compat = CompatSets(offer.compat, hub: hub)
     ending = Waiters(loop: supervisor.loop)
     endTicket = ending.ticket()
   }
@@ -151,8 +155,9 @@ package actor StdioServer: LoopActor {
     let connection = loop.spawn { [supervisor] in await supervisor.run() }
     let catchUp = loop.spawn { [self] in await startInbox(wiring.inbox) }
     let beating = presence.map { presence in loop.spawn { await presence.run() } }
+    let keeping = loop.spawn { [compat] in await compat.run() }
     if end == nil, case .cancelled = await ending.wait(endTicket, until: nil) { end = .cancelled }
-    await finish(wiring, connection: connection, others: [catchUp, beating].compactMap { $0 })
+    await finish(wiring, connection: connection, others: [catchUp, beating, keeping].compactMap { $0 })
     if case .failure(let error)? = end { throw error }
   }
 
@@ -180,15 +185,16 @@ package actor StdioServer: LoopActor {
       written: { [coordination] message in coordination.receipts.assumeIsolated { $0.notePushed(message) } },
       output: output)
     let subscriptions = ResourceSubscriptions(loop: loop, output: output)
+    compat.connect { event, topic in feed.push(event, of: topic) }
     let inbox = Inbox(hub: hub, options: inboxOptions(feed, subscriptions))
     var setup = SessionSetup(
-      name: options.name, version: options.version, isChannel: options.livePush != nil, tools: offer.tools,
-      resources: offer.resources, prompts: offer.prompts, hub: hub, inbox: inbox,
+      name: options.name, version: options.version, isChannel: options.livePush != nil || compat.pushes,
+      tools: offer.tools + compat.tools, resources: offer.resources, prompts: offer.prompts, hub: hub, inbox: inbox,
       coordination: coordination)
+    setup.moreInstructions = compat.instructions
     let approvals = answerableApprovals
     if let approvals { setup.asked = { request in approvals.loop.spawn { await approvals.ask(request) } } }
-    let session = Session(
-      setup: setup, subscriptions: subscriptions, opened: { feed.open() }, output: output)
+    let session = Session(setup: setup, subscriptions: subscriptions, opened: { feed.open() }, output: output)
     approvals?.assumeIsolated {
       $0.onVerdict { [weak session] code, approval in session?.assumeIsolated { $0.tell(approval, code: code) } }
     }
@@ -296,9 +302,10 @@ package actor StdioServer: LoopActor {
     for task in others { task.cancel() }
     await answers?.stop()
     await approvals?.stop()
-    let farewell = loop.spawn { [presence] in
+    let farewell = loop.spawn { [presence, compat] in
       // After the beat that may be under way: the goodbye is the last word.
       for task in others { await task.value }
+      await compat.stop()
       await presence?.sayGoodbye(within: Self.closing)
     }
     let closing = loop.now.advanced(by: Self.closing)

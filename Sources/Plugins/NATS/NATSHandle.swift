@@ -163,7 +163,7 @@ import ParleyRuntime
         case .nothing: queued = 0
         }
       }
-      if isClosed { return }
+      if isClosed { return destroyBuried() }
     }
   }
 

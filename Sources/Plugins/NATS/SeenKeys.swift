@@ -10,13 +10,18 @@ struct SeenKeys: Sendable {
     let second: Int
 
     /// By bytes: Swift's own hash of text is of its canonical form.
-    init(of texts: InlineArray<5, String>) {
+    init(_ message: Message, key: String, stream: String, generation: String) {
       var (first, second) = (Hasher(), Hasher())
       second.combine(true)
-      for index in texts.indices {
-        texts[index].hashBytes(into: &first)
-        texts[index].hashBytes(into: &second)
+      func add(_ text: String) {
+        text.hashBytes(into: &first)
+        text.hashBytes(into: &second)
       }
+      add(stream)
+      add(generation)
+      add(key)
+      add(message.sender.name)
+      add(message.content)
       (self.first, self.second) = (first.finalize(), second.finalize())
     }
   }
@@ -31,7 +36,7 @@ struct SeenKeys: Sendable {
     -> Bool
   {
     guard let key else { return false }
-    let mark = Mark(of: [stream, generation, key, message.sender.name, message.content])
+    let mark = Mark(message, key: key, stream: stream, generation: generation)
     if let known = places[mark] {
       if known < sequence { return true }
       places[mark] = sequence

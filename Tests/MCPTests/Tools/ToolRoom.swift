@@ -95,6 +95,7 @@ struct ToolRoom: Sendable {
     let tool = try #require(tools.first { $0.name == name })
     switch await tool.call(try JSONSlice(arguments.text), in: context) {
     case .failure(let error): throw Failed(error: error)
+    case .content(let content): return .string(content.blocks.joined(separator: "\n"))
     case .success(let members):
       let result = try JSONValue(parsing: [UInt8(ascii: "{")] + members + [UInt8(ascii: "}")])
       let definition = try JSONValue(parsing: tool.definition(for: bob.setup))
