@@ -30,6 +30,8 @@ let package = Package(
     .executable(name: "parley-bench", targets: ["parley-bench"]),
     .executable(name: "parley-floor-redis", targets: ["parley-floor-redis"]),
     .executable(name: "parley-floor-nats", targets: ["parley-floor-nats"]),
+    .executable(name: "parley-floor-matrix", targets: ["parley-floor-matrix"]),
+    .executable(name: "parley-floor-xmpp", targets: ["parley-floor-xmpp"]),
     .library(name: "ParleyRuntime", targets: ["ParleyRuntime"]),
     .library(name: "ParleySQLite", targets: ["ParleySQLite"]),
     .library(name: "ParleyHTTPClient", targets: ["ParleyHTTPClient"]),
@@ -137,12 +139,20 @@ let package = Package(
       name: "parley-floor-nats", path: "Sources/Bench/NATSFloor",
       cSettings: [.unsafeFlags(["-O2", "-Wall", "-Werror"])], linkerSettings: [.linkedLibrary("nats")]),
     .executableTarget(
+      name: "parley-floor-matrix", path: "Sources/Bench/MatrixFloor",
+      cSettings: [.unsafeFlags(["-O2", "-Wall", "-Werror"])], linkerSettings: [.linkedLibrary("curl")]),
+    .executableTarget(
+      name: "parley-floor-xmpp", path: "Sources/Bench/XMPPFloor",
+      cSettings: [.unsafeFlags(["-O2", "-Wall", "-Werror"])],
+      linkerSettings: [.linkedLibrary("ssl"), .linkedLibrary("crypto")]),
+    .executableTarget(
       name: "parley-bench",
       dependencies: [
         "ParleyRuntime", "ParleyConformance", "ParleyTestKit", "CFloors", "CLinux",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
-      path: "Sources/Bench", exclude: ["Floors", "RedisFloor", "NATSFloor"], swiftSettings: strict),
+      path: "Sources/Bench",
+      exclude: ["Floors", "ServerFloor", "RedisFloor", "NATSFloor", "MatrixFloor", "XMPPFloor"], swiftSettings: strict),
 
     test("RuntimeTests", ["ParleyRuntime", "ParleyConformance", "ParleyTestKit"]),
     test(

@@ -19,12 +19,14 @@ struct ParleyBench: ParsableCommand {
     abstract: "Measure Parley through real processes and pipes, beside plain C doing the same work.",
     discussion: """
       Scenarios: start, stdio, post, push, fetch, idle, writers, and scale, which fills 1.5 GB of disk and runs only \
-      when it is named or with --full. With --backend redis or nats: start, seam, post, push, fetch and topics, over \
-      a server that is started for it, or the one that --url names. Every run ends with the history checker's verdict.
+      when it is named or with --full. With --backend redis or nats: start, seam, post, push, fetch and topics; with \
+      --backend matrix or xmpp: start, push, fetch and topics; over a server that is started for it, or the one that \
+      --url names (with PARLEY_BENCH_ACCOUNT and PARLEY_BENCH_PASSWORD where it has accounts). Every run ends with the \
+      history checker's verdict.
       """)
 
   /// The backends that can be measured.
-  enum Backend: String, CaseIterable, ExpressibleByArgument { case sqlite, redis, nats }
+  enum Backend: String, CaseIterable, ExpressibleByArgument { case sqlite, redis, nats, matrix, xmpp }
 
   /// A scenario, or all of the usual ones.
   enum Choice: String, CaseIterable, ExpressibleByArgument {
@@ -36,8 +38,13 @@ struct ParleyBench: ParsableCommand {
   @Option(help: ArgumentHelp("Write a latency plot.", valueName: "file")) var svg: String?
   @Option(help: "The backend to measure.") var backend = Backend.sqlite
   @Option(help: "The server of that backend; topics named bench-… stay behind on it.") var url: String?
+  @Option(help: ArgumentHelp("A PEM file of authorities to trust for it instead of the system's.", valueName: "file"))
+  var caFile: String?
   @Option(help: "Rounds per measurement; the report shows their medians.") var rounds = 3
-  @Option(help: "Requests per round with one outstanding; pipelined rounds send four times as many.")
+  @Option(
+    help:
+      "Requests per round with one outstanding; pipelined rounds send four times as many, Matrix a fiftieth, XMPP a tenth."
+  )
   var messages = 5000
   @Flag(help: "Also run scale.") var full = false
   @Flag(help: "Exit with 1 when a goal is missed by more than twice, or a message is lost.") var check = false
@@ -78,15 +85,17 @@ struct ParleyBench: ParsableCommand {
   }
 
   private func target(floors folder: String) throws -> ServerTarget? {
-    switch backend {
-    case .sqlite: nil
-    case .redis: try url.map { ServerTarget(.redis, url: $0, folder) } ?? .startingRedis(floors: folder)
-    case .nats: try url.map { ServerTarget(.nats, url: $0, folder) } ?? .startingNATS(floors: folder)
-    }
+    guard let kind = ServerTarget.Kind(rawValue: backend.rawValue) else { return nil }
+    guard let url else { return try .starting(kind, floors: folder) }
+    return try ServerTarget(kind, url: url, folder, authorities: caFile)
   }
 
   private var chosen: [Scenario] {
-    let all = backend == .sqlite ? Scenario.usual : Scenario.usualOfServers
+    let all =
+      switch ServerTarget.Kind(rawValue: backend.rawValue) {
+      case nil: Scenario.usual
+      case .some(let kind): kind.hasPeople ? Scenario.usualOfRooms : Scenario.usualOfServers
+      }
     let usual = scenarios.contains(.all) ? all : []
     let named = scenarios.compactMap { Scenario(rawValue: $0.rawValue) }
     return Scenario.allCases.filter { usual.contains($0) || named.contains($0) || (full && $0 == .scale) }

@@ -128,3 +128,16 @@ static inline int parley_dns_query(const char *name, int type, unsigned char *an
   return res_query(name, 1, type, answer, size);
 }
 static inline int parley_dns_error(void) { return h_errno; }
+// The same of one name server at a port of 127.0.0.1 instead of those of resolv.conf, which cannot name ports.
+static inline int parley_dns_query_at(uint16_t port, const char *name, int type, unsigned char *answer, int size) {
+  struct __res_state state;
+  memset(&state, 0, sizeof state);
+  if (res_ninit(&state) < 0) return -1;
+  state.nscount = 1;
+  state.nsaddr_list[0].sin_family = AF_INET;
+  state.nsaddr_list[0].sin_port = __builtin_bswap16(port);
+  state.nsaddr_list[0].sin_addr.s_addr = __builtin_bswap32(0x7f000001);
+  int length = res_nquery(&state, name, 1, type, answer, size);
+  res_nclose(&state);
+  return length;
+}

@@ -6,8 +6,10 @@ public struct BackendPlugin: Sendable {
   public let description: BackendDescription
   /// Makes the backend on a loop, from validated settings; must not block or connect.
   public let make: @Sendable (EventLoop, Settings) throws(SeamError) -> any Backend
-  /// Looks at what only this backend knows (files, rights, server settings), for `doctor`.
-  public let diagnose: @Sendable (Settings) async -> [Finding]
+  /// Looks at what only this backend knows (files, rights, server settings, what the topics need), for `doctor`.
+  public let diagnose: @Sendable (Settings, [Topic]) async -> [Finding]
+  /// Where people take part with clients and accounts of their own: how `demo` lets one.
+  public let people: DemoPeople?
   /// Versions of the libraries it uses, for `version`; asked only then, since it may load a library.
   public let versions: @Sendable () -> [(name: String, version: String)]
 
@@ -15,12 +17,14 @@ public struct BackendPlugin: Sendable {
   public init(
     description: BackendDescription,
     make: @escaping @Sendable (EventLoop, Settings) throws(SeamError) -> any Backend,
-    diagnose: @escaping @Sendable (Settings) async -> [Finding] = { _ in [] },
+    diagnose: @escaping @Sendable (Settings, [Topic]) async -> [Finding] = { _, _ in [] },
+    people: DemoPeople? = nil,
     versions: @escaping @autoclosure @Sendable () -> [(name: String, version: String)] = []
   ) {
     self.description = description
     self.make = make
     self.diagnose = diagnose
+    self.people = people
     self.versions = versions
   }
 }

@@ -26,13 +26,15 @@ enum Launch {
 
   /// Loads the configuration; where it names a backend of the sibling, the process becomes that, so a command calls
   /// this before it starts a thread or reads its input.
-  static func load(_ shared: SharedOptions, leasesHandle: Bool = false) throws(ConfigurationError)
+  static func load(
+    _ shared: SharedOptions, leasesHandle: Bool = false, compat: [String] = []
+  ) throws(ConfigurationError)
     -> LoadedConfiguration
   {
     do throws(ConfigurationError) {
       return try Configuration.load(
         path: shared.config, in: .process, backends: plugins.map(\.description), leasesHandle: leasesHandle,
-        toolNames: StandardTools.configurableNames)
+        toolNames: StandardTools.configurableNames, compat: compat)
     } catch {
       guard let sibling = carried.sibling, error.namesUnknownBackend else { throw error }
       throw error.explainingUnknownBackend(Handover.become(sibling))
@@ -45,9 +47,9 @@ enum Launch {
     throw CommandFailure(.failed, code: "missing", "HTTP is served by \(sibling): \(Handover.become(sibling))")
   }
 
-  /// The description of a backend that the command line names; becomes the sibling where only that may carry it.
-  static func description(of name: String) throws(CommandFailure) -> BackendDescription {
-    if let plugin = plugins.first(where: { $0.description.answers(to: name) }) { return plugin.description }
+  /// The backend that the command line names; becomes the sibling where only that may carry it.
+  static func plugin(named name: String) throws(CommandFailure) -> BackendPlugin {
+    if let plugin = plugins.first(where: { $0.description.answers(to: name) }) { return plugin }
     let known = plugins.map(\.description.name).joined(separator: ", ")
     let reason = carried.sibling.map { "; " + Handover.become($0) } ?? ""
     throw CommandFailure(.usage, code: "usage", "there is no backend named '\(name)', only \(known)\(reason)")
@@ -78,6 +80,7 @@ enum Launch {
     setup.postPatterns = configuration.postTopics
     setup.presenceTopic = configuration.presence.topic
     setup.presenceLifetime = configuration.presence.lifetime
+    setup.isPerson = configuration.presence.kind == "person"
     setup.limits = configuration.limits
     // Both say how long a call may wait: the name that the TypeScript Parley knows, and ours.
     setup.limits.wait = min(configuration.limits.wait, configuration.catchUp.blockMax)

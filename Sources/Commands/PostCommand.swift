@@ -1,5 +1,6 @@
 import ArgumentParser
 import Glibc
+import ParleyCoordination
 import ParleyRuntime
 
 /// `parley post`: stores one message and prints its id.
@@ -31,9 +32,26 @@ struct PostCommand: ParsableCommand {
   @Option(name: .customLong("attribute"), help: "A flat attribute NAME=VALUE; may be given more than once.")
   var attributes: [String] = []
 
+  @Option(
+    name: .customLong("wait-for"),
+    help: "Wait until it is pushed, seen (the recipient's read mark passed it) or acted on (a reply or task change).")
+  var waitFor: String?
+
+  @Option(help: "With --wait-for: give up after this many seconds; ends with code 4.")
+  var timeout = 60.0
+
+  func validate() throws {
+    // In this form NaN fails too.
+    guard timeout > 0, timeout <= 31_536_000 else { throw ValidationError("--timeout must be more than 0.") }
+    guard let waitFor else { return }
+    guard let stage = ReceiptStage(name: waitFor), stage > .stored else {
+      throw ValidationError("--wait-for must be pushed, seen or acted.")
+    }
+  }
+
   func run() throws {
     let loaded = try Launch.load(session.shared)
-    var request = PostRequest(topic: Topic(topic), content: try content())
+    var request = PostRequest(topic: Topic(topic), content: try StandardInput.text(text))
     request.inReplyTo = replyTo.map(MessageID.init)
     request.to = to.map(Handle.init)
     request.key = key
@@ -44,7 +62,9 @@ struct PostCommand: ParsableCommand {
       }
       request.attributes[String(parts[0])] = String(parts[1])
     }
+    let (stage, timeout) = (waitFor.flatMap { ReceiptStage(name: $0) }, timeout)
     try session.run(loaded) { [request] room in
+      if let stage { try Receipts.check(stage, for: request) }
       let receipt = try await room.hub.post(request)
       room.output.line(receipt.id.text)
       room.output.object { writer in
@@ -55,23 +75,39 @@ struct PostCommand: ParsableCommand {
         writer.key("duplicate")
         writer.bool(receipt.isDuplicate)
       }
+      if let stage { try await Self.follow(receipt, of: request, until: stage, timeout, in: room) }
     }
   }
 
-  private func content() throws -> String {
-    if !text.isEmpty, text != ["-"] { return text.joined(separator: " ") }
-    if text.isEmpty, isatty(STDIN_FILENO) == 1 {
-      throw ValidationError("Nothing to post: give the text, or pipe it in.")
+  /// Whether the message came as far as it was waited for.
+  private static func follow(
+    _ receipt: Receipt, of request: PostRequest, until stage: ReceiptStage, _ timeout: Double, in room: Room
+  ) async throws {
+    let deadline = room.hub.loop.now.advanced(by: .milliseconds(Int64(timeout * 1000)))
+    let reached = await Receipts(hub: room.hub).wait(
+      for: stage, of: receipt, on: request.topic, recipient: Receipts.recipient(of: request), until: deadline)
+    room.output.object { $0.member("receipt", reached.name) }
+    guard reached >= stage else {
+      throw CommandFailure(
+        .nothing, code: "timedOut", "the message is stored, but only \(reached.name) within \(timeout) seconds")
     }
-    guard let content = try StandardInput.readAll() else {
-      throw CommandFailure(.usage, code: "invalidRequest", "standard input is not valid UTF-8")
-    }
-    return content.last == "\n" ? String(content.dropLast()) : content
   }
 }
 
 /// Reads standard input to its end.
 enum StandardInput {
+  /// The words of a command line, or standard input where they are absent or "-".
+  static func text(_ words: [String]) throws -> String {
+    if !words.isEmpty, words != ["-"] { return words.joined(separator: " ") }
+    if words.isEmpty, isatty(STDIN_FILENO) == 1 {
+      throw ValidationError("Nothing to post: give the text, or pipe it in.")
+    }
+    guard let content = try readAll() else {
+      throw CommandFailure(.usage, code: "invalidRequest", "standard input is not valid UTF-8")
+    }
+    return content.last == "\n" ? String(content.dropLast()) : content
+  }
+
   /// The text, or nil where it is not UTF-8. Throws when reading fails.
   static func readAll() throws(SystemError) -> String? {
     var bytes: [UInt8] = []

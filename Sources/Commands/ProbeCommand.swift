@@ -40,6 +40,8 @@ struct ProbeCommand: ParsableCommand {
 }
 
 /// Two backends on one loop, as two connections of the floor are on one thread.
+///
+/// What comes in starts what goes out, without a task in between: the floor has none either.
 actor ProbeCourse: LoopActor {
   struct Figures: Sendable {
     var nanoseconds: [Int64] = []
@@ -52,12 +54,24 @@ actor ProbeCourse: LoopActor {
   private let topic: Topic
   private let author: Author
   private let content = String(repeating: "x", count: 200)
-  private let changed: Waiters<Void>
-  private var arrivals = 0
-  private var arrivedAt = LoopInstant(nanoseconds: 0)
-  private var answers = 0
-  private var failure: SeamError?
+  private let outcome: Waiters<SeamError?>
+  private var outcomeTicket: UInt64 = 0
+  private var figures = Figures()
+  private var begun = LoopInstant(nanoseconds: 0)
   private var posts = 0
+  /// Posts that are measured or answered so far, and how many there will be.
+  private var answers = 0
+  private var count = 0
+
+  /// One post at a time: when it was sent, when it arrived, and what of it is still to come.
+  private var trip = (sent: LoopInstant(nanoseconds: 0), arrived: LoopInstant(nanoseconds: 0), open: 0)
+  /// Trips that only warm both sides up.
+  private static let warm = 200
+
+  /// Many at a time: when each was sent.
+  private var window = 1
+  private var sentAt: [LoopInstant] = []
+  private var isRefillDue = false
 
   init(loop: EventLoop, writer: any Backend, reader: any Backend, topic: Topic, author: Author) {
     self.loop = loop
@@ -65,14 +79,21 @@ actor ProbeCourse: LoopActor {
     self.reader = reader
     self.topic = topic
     self.author = author
-    changed = Waiters(loop: loop)
+    outcome = Waiters(loop: loop)
   }
 
   func run(_ count: Int, window: Int) async -> Result<Figures, SeamError> {
+    (self.count, self.window) = (count, window)
     do throws(SeamError) {
       try await writer.connect { _ in }
       _ = try await writer.post(draft(), deadline: deadline)
-      let figures = window == 1 ? try await trips(count) : try await stream(count, window: window)
+      if window == 1 { try await follow() }
+      outcomeTicket = outcome.ticket()
+      begun = loop.now
+      if window == 1 { post() } else { refill() }
+      // A probe that hangs is its caller's to end.
+      if case .value(let error?) = await outcome.wait(outcomeTicket, until: nil) { throw error }
+      figures.whole = begun.duration(to: loop.now).nanoseconds
       await writer.disconnect()
       await reader.disconnect()
       return .success(figures)
@@ -81,7 +102,7 @@ actor ProbeCourse: LoopActor {
     }
   }
 
-  private func trips(_ count: Int) async throws(SeamError) -> Figures {
+  private func follow() async throws(SeamError) {
     try await reader.connect { _ in }
     let end = try await reader.fetch(FetchRequest(topic, .latest, limit: 1), deadline: deadline).next
     _ = try await reader.subscribe(topic, after: end) { [self] _ in
@@ -89,41 +110,55 @@ actor ProbeCourse: LoopActor {
       assumeIsolated { $0.arrived(now) }
       return .more
     }
-    var figures = Figures()
-    let warm = 200
-    var begun = loop.now
-    for index in 0..<(count + warm) {
-      if index == warm { begun = loop.now }
-      // As in the floor: the clock starts when the reader's next request has left.
-      await loop.sleep(for: .microseconds(1))
-      let sent = loop.now
-      submit()
-      while arrivals <= index || answers <= index { try await wait() }
-      if index >= warm { figures.nanoseconds.append(sent.duration(to: arrivedAt).nanoseconds) }
-    }
-    figures.whole = begun.duration(to: loop.now).nanoseconds
-    return figures
   }
 
-  private func stream(_ count: Int, window: Int) async throws(SeamError) -> Figures {
-    var figures = Figures()
-    var sentAt: [LoopInstant] = []
-    let begun = loop.now
-    var taken = 0
-    while taken < count {
-      let now = loop.now
-      while sentAt.count < count, sentAt.count - answers < window {
-        sentAt.append(now)
-        submit()
-      }
-      if answers == taken { try await wait() }
-      let came = loop.now
-      for index in taken..<answers { figures.nanoseconds.append(sentAt[index].duration(to: came).nanoseconds) }
-      taken = answers
-    }
-    figures.whole = begun.duration(to: loop.now).nanoseconds
-    return figures
+  // MARK: One at a time
+
+  private func post() {
+    if answers == Self.warm { begun = loop.now }
+    trip.open = 2
+    trip.sent = loop.now
+    submit { [self] in assumeIsolated { $0.step() } }
   }
+
+  private func arrived(_ now: LoopInstant) {
+    trip.arrived = now
+    step()
+  }
+
+  /// The message is there, or the answer; with both, the next is sent when the reader's next request has left, as the
+  /// floor does it.
+  private func step() {
+    trip.open -= 1
+    guard trip.open == 0 else { return }
+    if answers >= Self.warm { figures.nanoseconds.append(trip.sent.duration(to: trip.arrived).nanoseconds) }
+    answers += 1
+    guard answers < count + Self.warm else { return outcome.resume(outcomeTicket, nil) }
+    loop.schedule(after: .microseconds(1)) { [self] in assumeIsolated { $0.post() } }
+  }
+
+  // MARK: Many at a time
+
+  /// Sends what may be unanswered; what one read of the answers frees leaves in one write.
+  private func refill() {
+    isRefillDue = false
+    let now = loop.now
+    while sentAt.count < count, sentAt.count - answers < window {
+      sentAt.append(now)
+      submit { [self] in assumeIsolated { $0.answered() } }
+    }
+  }
+
+  private func answered() {
+    figures.nanoseconds.append(sentAt[answers].duration(to: loop.now).nanoseconds)
+    answers += 1
+    guard answers < count else { return outcome.resume(outcomeTicket, nil) }
+    guard !isRefillDue else { return }
+    isRefillDue = true
+    loop.execute { [self] in assumeIsolated { $0.refill() } }
+  }
+
+  // MARK: Posting
 
   private var deadline: LoopInstant { loop.now.advanced(by: .seconds(10)) }
 
@@ -132,30 +167,13 @@ actor ProbeCourse: LoopActor {
     return Draft(topic: topic, author: author, content: content, key: .generated("\(author.instance)-\(posts)"))
   }
 
-  private func submit() {
+  private func submit(_ done: @escaping @Sendable () -> Void) {
     let (draft, deadline) = (draft(), deadline)
     writer.assumeIsolated { writer in
-      writer.submit(draft, deadline: deadline) { [self] result in assumeIsolated { $0.answered(result) } }
-    }
-  }
-
-  private func arrived(_ now: LoopInstant) {
-    arrivals += 1
-    arrivedAt = now
-    changed.resumeAll(())
-  }
-
-  private func answered(_ result: Result<Receipt, SeamError>) {
-    answers += 1
-    if case .failure(let error) = result { failure = error }
-    changed.resumeAll(())
-  }
-
-  private func wait() async throws(SeamError) {
-    let outcome = await changed.wait(changed.ticket(), until: deadline)
-    if let failure { throw failure }
-    guard case .value = outcome else {
-      throw SeamError(.timedOut, operation: "probe", cause: "nothing came for ten seconds")
+      writer.submit(draft, deadline: deadline) { [self] result in
+        guard case .failure(let error) = result else { return done() }
+        assumeIsolated { $0.outcome.resume($0.outcomeTicket, error) }
+      }
     }
   }
 }

@@ -20,9 +20,21 @@ struct ServeCommand: ParsableCommand {
   @Flag(help: "Serve MCP over HTTP, as the block http of the configuration says.")
   var http = false
 
+  @Option(help: "Offer these tool sets of other systems too, separated by commas, as compat of the configuration does.")
+  var compat: String?
+
+  private var sets: [String] { compat?.split(separator: ",").map(String.init) ?? [] }
+
+  func validate() throws {
+    let known = ConfigurationSchema.compatSets
+    for set in sets where !known.contains(set) {
+      throw ValidationError("There is no tool set '\(set)', only \(known.joined(separator: ", ")).")
+    }
+  }
+
   func run() throws {
     if http { try Launch.becomeDoorKeeper() }
-    let loaded = try Launch.load(shared, leasesHandle: true)
+    let loaded = try Launch.load(shared, leasesHandle: true, compat: sets)
     let configuration = loaded.configuration
     try shared.configureLog(configured: configuration.logLevel, default: .notice)
     for warning in loaded.warnings { Log.write(.warning, "configuration", [("problem", "\(warning)")]) }
@@ -32,7 +44,7 @@ struct ServeCommand: ParsableCommand {
     let supervisor = Supervisor(loop: loop, backend: backend)
     let server = try StdioServer(
       hub: Launch.setup(configuration, author: try Launch.author(of: configuration)), supervisor: supervisor,
-      offer: .standard(configuration.tools),
+      offer: .standard(configuration.tools, compat: CompatOptions(loaded)),
       options: Self.options(of: loaded))
     let ended = try loop.run { () async -> SystemError? in
       await Log.follow(supervisor)
@@ -53,6 +65,9 @@ struct ServeCommand: ParsableCommand {
 
   private func serveHTTP(_ loaded: LoadedConfiguration, _ backend: any Backend) throws {
     let configuration = loaded.configuration
+    if !configuration.compat.sets.isEmpty {
+      Log.write(.warning, "the tool sets of compat are offered over standard input and output alone")
+    }
     guard let door = Launch.carried.door else {
       throw CommandFailure(.failed, code: "missing", "this program does not carry the HTTP door")
     }
@@ -95,6 +110,7 @@ struct ServeCommand: ParsableCommand {
     options.catchUp = .init(onStart: configuration.catchUp.onStart, limit: configuration.catchUp.limit)
     options.importMarks = ReadState.load(configuration.statePath)
     options.presence = presence(of: configuration)
+    options.approvals = configuration.approvals.map { StdioServer.ApprovalOptions(rules: $0.rules, host: HostName.own) }
     return options
   }
 }

@@ -39,6 +39,16 @@ package struct Configuration: Sendable {
     package var status: String?
   }
 
+  /// Whom a session asks for leave, and where.
+  package struct Approvals: Hashable, Sendable {
+    package var topic: Topic
+    /// Handles, or accounts of the backend.
+    package var approvers: [Handle]
+    /// Proves verdicts where the backend cannot verify senders.
+    package var secret: String?
+    package var lifetime: Duration
+  }
+
   /// Who may enter by HTTP.
   package enum Authentication: Hashable, Sendable {
     case builtin
@@ -93,6 +103,14 @@ package struct Configuration: Sendable {
     package var idleTimeout: Duration
   }
 
+  /// The tool sets of other systems, and how each works whether it is offered or not.
+  package struct Compat: Hashable, Sendable {
+    /// Some of `ConfigurationSchema.compatSets`.
+    package var sets: [String]
+    /// By `ConfigurationSchema.compatOptions`.
+    package var options: Settings
+  }
+
   package var identity: Identity
   /// What keys and the read-state directory are scoped by; the handle unless set.
   package var instanceID: String
@@ -106,6 +124,8 @@ package struct Configuration: Sendable {
   package var presence: Presence
   /// The user wants no questions asked; only ever true in a sandbox, and never grants an approval.
   package var skipsPermissions: Bool
+  /// Nil where nobody is asked.
+  package var approvals: Approvals?
   package var authentication: Authentication
   package var access: Access
   package var http: HTTP
@@ -115,6 +135,7 @@ package struct Configuration: Sendable {
   package var backendSettings: Settings
   /// The names under `tools`; empty for the default set.
   package var tools: [String]
+  package var compat: Compat
   package var limits: Limits
   /// Unknown keys are errors.
   package var isStrict: Bool
@@ -148,6 +169,11 @@ extension Configuration {
       heartbeat: .milliseconds(presence.integer("heartbeat_ms")), lifetime: .milliseconds(presence.integer("ttl_ms")),
       kind: presence.string("kind"), status: presence.stringIfSet("status"))
     skipsPermissions = settings.block("permissions").boolean("skip_permissions")
+    approvals = settings.blockIfSet("approvals").map { block in
+      Approvals(
+        topic: Topic(block.string("topic")), approvers: block.strings("approvers").map(Handle.init),
+        secret: block.stringIfSet("secret"), lifetime: .seconds(block.integer("timeout_s")))
+    }
     let auth = settings.block("auth")
     authentication =
       if auth.string("mode") == "oidc", let oidc = auth.blockIfSet("oidc") { .oidc(OIDC(oidc)) } else { .builtin }
@@ -158,6 +184,7 @@ extension Configuration {
     self.backend = backend.name
     backendSettings = settings.block("backend_config")
     tools = settings.strings("tools")
+    compat = Compat(sets: settings.strings("compat"), options: settings.block("compat_options"))
     limits = Limits(settings.block("limits"))
     isStrict = settings.boolean("strict")
     logLevel = settings.stringIfSet("log_level")
@@ -214,6 +241,7 @@ extension Limits {
     jsonDepth = settings.integer("json_depth")
     topicsSubscribed = settings.integer("topics_subscribed")
     pendingCalls = settings.integer("pending_calls")
+    hops = settings.integer("hops")
     wait = .milliseconds(settings.integer("wait_ms"))
   }
 }

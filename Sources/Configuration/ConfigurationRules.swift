@@ -18,9 +18,22 @@ struct ConfigurationRules {
     checkHandles()
     checkPresence()
     checkPermissions()
+    checkApprovals()
     checkAuthentication()
     checkHTTP()
     if !toolNames.isEmpty { checkTools(toolNames) }
+    checkCompat()
+  }
+
+  private mutating func checkCompat() {
+    let names = ConfigurationSchema.compatSets
+    each("compat") { names.contains($0) ? nil : .notAChoice(value: $0, among: names) }
+    for path in [
+      "compat_options.backchannel.prefix", "compat_options.channels.topic", "compat_options.chatroom.topic",
+      "compat_options.duo.topic",
+    ] {
+      if let name = string(path) { checkTopic(name, path, line(path)) }
+    }
   }
 
   private mutating func checkTools(_ names: [String]) {
@@ -102,6 +115,19 @@ struct ConfigurationRules {
     let path = "permissions.skip_permissions"
     if case .boolean(true) = root.entry(path)?.value, surroundings["PARLEY_SANDBOX"] != "1" {
       report(path, line(path), .skipPermissions)
+    }
+  }
+
+  private mutating func checkApprovals() {
+    if let topic = string("approvals.topic") { checkTopic(topic, "approvals.topic", line("approvals.topic")) }
+    if let entry = root.entry("approvals.approvers"), case .strings(let approvers) = entry.value {
+      for (index, approver) in approvers.enumerated() {
+        let line = index < entry.elementLines.count ? entry.elementLines[index] : line("approvals.approvers")
+        checkHandle(approver, "approvals.approvers.\(index)", line)
+      }
+    }
+    if let secret = string("approvals.secret"), secret.utf8.count < 16 {
+      report("approvals.secret", line("approvals.secret"), .shortToken(bytes: secret.utf8.count))
     }
   }
 

@@ -26,6 +26,7 @@ package enum ConfigurationSchema {
       Setting("live_push", .block(livePush), "Which messages are pushed into the session as they come."),
       Setting("presence", .block(presence), "How participants tell each other that they are there."),
       Setting("permissions", .block(permissions), "What the user waives."),
+      Setting("approvals", .block(approvals), optional: true, "Whom a session asks for leave, and where."),
       Setting("auth", .block(auth), "Who may enter by HTTP."),
       Setting("http", .block(http), "Where and how `serve --http` listens, and to whom."),
       Setting(
@@ -35,11 +36,47 @@ package enum ConfigurationSchema {
       Setting("backend_config", backend.map { .block($0.schema) } ?? .foreign, "The keys of that backend."),
       Setting(
         "tools", .strings(minimumCount: 0), default: .strings([]), "The tools to offer; empty for the default set."),
+      Setting(
+        "compat", .strings(minimumCount: 0), default: .strings([]), "Tool sets of other systems to offer as well."),
+      Setting("compat_options", .block(compatOptions), "How those sets work."),
       Setting("limits", .block(limits), "What is accepted, and how much is given out at once."),
       Setting("strict", .boolean, default: .boolean(true), "Unknown keys are errors; false makes them warnings."),
       Setting("log_level", .choice(logLevels), "How much is logged to stderr."),
     ])
   }
+
+  /// What `compat` may name.
+  package static let compatSets = ["duo", "channels", "chatroom", "backchannel"]
+
+  private static let compatOptions = SettingsSchema([
+    Setting("backchannel", .block(backchannel), "The set backchannel."),
+    Setting("channels", .block(channels), "The set channels."),
+    Setting("chatroom", .block(chatroom), "The set chatroom."),
+    Setting("duo", .block(duo), "The set duo."),
+  ])
+
+  private static let duo = SettingsSchema([
+    Setting(
+      "topic", .string(minimumBytes: 1), default: .string("duo"), "The topic that says which partners there are."),
+    Setting(
+      "notify_file", .boolean, default: .boolean(false), "Tell in the project's CLAUDE.md what is unread."),
+  ])
+
+  private static let channels = SettingsSchema([
+    Setting("topic", .string(minimumBytes: 1), default: .string("channels"), "The topic that agents meet on.")
+  ])
+
+  private static let chatroom = SettingsSchema([
+    Setting("topic", .string(minimumBytes: 1), default: .string("chatroom"), "The topic that is the room.")
+  ])
+
+  private static let backchannel = SettingsSchema([
+    Setting(
+      "prefix", .string(minimumBytes: 1), default: .string("backchannel/"), "What the topics of channels begin with."),
+    Setting(
+      "writes_per_minute", .integer(0...1_000_000), default: .integer(120),
+      "Events that one session may write in a minute; 0 for no limit."),
+  ])
 
   private static let identity = SettingsSchema([
     Setting("handle", .string(minimumBytes: 1), required: true, "The name that others see."),
@@ -76,6 +113,16 @@ package enum ConfigurationSchema {
 
   private static let permissions = SettingsSchema([
     Setting("skip_permissions", .boolean, default: .boolean(false), "Only in a sandbox (PARLEY_SANDBOX=1).")
+  ])
+
+  private static let approvals = SettingsSchema([
+    Setting("topic", .string(minimumBytes: 1), required: true, "Where requests are posted and answered."),
+    Setting(
+      "approvers", .strings(minimumCount: 1), required: true,
+      "Who may answer: handles, or accounts (Matrix ids, JIDs) where the backend verifies senders."),
+    Setting("secret", .secret, "Proves verdicts where the backend cannot verify senders."),
+    Setting(
+      "timeout_s", .integer(10...86_400), default: .integer(600), "A request that nobody answers so long is denied."),
   ])
 
   private static let auth = SettingsSchema([
@@ -145,6 +192,7 @@ package enum ConfigurationSchema {
       limit("json_depth", 8...256, standard.jsonDepth, "Nesting of JSON input."),
       limit("topics_subscribed", 1...100_000, standard.topicsSubscribed, "Topics subscribed by one process."),
       limit("pending_calls", 1...65_536, standard.pendingCalls, "Unanswered calls of one session."),
+      limit("hops", 0...1_000, standard.hops, "Messages in a row that answer each other without a person; 0: any."),
       limit("wait_ms", 0...milliseconds, Int(standard.wait / .milliseconds(1)), "The longest a waiting call may wait."),
     ])
   }()

@@ -48,6 +48,17 @@ enum FileSystem {
     if unsafe mkdir(path, 0o700) != 0, errno != EEXIST { throw .last("mkdir") }
   }
 
+  /// Makes a file with this content; nothing where it is there already.
+  static func create(_ path: String, _ content: String) throws(SystemError) {
+    let descriptor = unsafe parley_open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+    if descriptor < 0, errno == EEXIST { return }
+    try SystemError.check("open", descriptor)
+    defer { close(descriptor) }
+    let bytes = Array(content.utf8)
+    let written = unsafe bytes.withUnsafeBytes { unsafe Glibc.write(descriptor, $0.baseAddress, $0.count) }
+    guard written == bytes.count else { throw .last("write") }
+  }
+
   /// Opens (and makes) a file and locks it. Nil when another descriptor holds the lock.
   static func lock(_ path: String) throws(SystemError) -> CInt? {
     let descriptor = try SystemError.check("open", unsafe parley_open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600))

@@ -33,6 +33,9 @@ package struct Surroundings: Sendable {
     return (base ?? home + "/.local/state") + "/parley"
   }
 
+  /// The working directory's own name; empty for the root.
+  package var folderName: String { Path.name(workingDirectory) }
+
   /// A path from the working directory.
   package func absolute(_ path: String) -> String { Path.join(workingDirectory, path) }
 }

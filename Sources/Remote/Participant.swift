@@ -9,8 +9,8 @@ import ParleyRuntime
 // @unchecked: confined to the loop's thread.
 final class Participant: @unchecked Sendable {
   let hub: Hub
-  let marks: ReadMarks
-  let tasks: Tasks
+  let coordination: Coordination
+  private var marks: ReadMarks { coordination.marks }
   /// Where requests without a session stand.
   let inbox: Inbox
   private let importMarks: [Topic: Cursor]?
@@ -31,8 +31,7 @@ final class Participant: @unchecked Sendable {
 
   init(setup: Hub.Setup, supervisor: Supervisor, options: DoorOptions) throws(HubError) {
     hub = try Hub(setup: setup, supervisor: supervisor)
-    marks = ReadMarks(hub: hub)
-    tasks = Tasks(hub: hub)
+    coordination = Coordination(hub: hub)
     importMarks = options.importMarks
     let listeners = Listeners()
     self.listeners = listeners
@@ -71,6 +70,8 @@ final class Participant: @unchecked Sendable {
     hasMarks = true
     loaded.resumeAll(())
     await inbox.start(marks: await marks.marks)
+    await coordination.run()
+    await coordination.conversations.attach(inbox, marks: marks)
   }
 
   private func moved(_ topic: Topic, _ cursor: Cursor) {
@@ -91,12 +92,16 @@ final class Participant: @unchecked Sendable {
       if !hasMarks { _ = await loaded.wait(loaded.ticket(), until: nil) }
       guard inboxes[ObjectIdentifier(inbox)] != nil else { return }
       await inbox.start(marks: await marks.marks)
+      await coordination.conversations.attach(inbox, marks: marks)
     }
   }
 
   func end(_ inbox: Inbox) {
     guard inboxes.removeValue(forKey: ObjectIdentifier(inbox)) != nil else { return }
-    hub.loop.spawn { await inbox.stop() }
+    hub.loop.spawn { [coordination] in
+      await coordination.conversations.detach(inbox)
+      await inbox.stop()
+    }
   }
 
   func listen(_ subscriptions: ResourceSubscriptions) {

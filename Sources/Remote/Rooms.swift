@@ -31,7 +31,7 @@ final class Rooms: @unchecked Sendable {
       setup: SessionSetup(
         name: options.name, version: options.version, isChannel: false, tools: offer.tools,
         resources: offer.resources, prompts: offer.prompts, hub: participant.hub, inbox: participant.inbox,
-        marks: participant.marks, tasks: participant.tasks))
+        coordination: participant.coordination))
   }
 
   /// The room of a principal's handle.
@@ -46,8 +46,7 @@ final class Rooms: @unchecked Sendable {
     var sessionSetup = own.setup
     sessionSetup.hub = participant.hub
     sessionSetup.inbox = participant.inbox
-    sessionSetup.marks = participant.marks
-    sessionSetup.tasks = participant.tasks
+    sessionSetup.coordination = participant.coordination
     let room = Room(participant: participant, setup: sessionSetup)
     others[handle] = room
     if isStarted { participant.start() }

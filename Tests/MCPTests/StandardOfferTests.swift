@@ -11,7 +11,7 @@ import Testing
     try SessionWorld.run(settings) { world in
       let client = world.client
       try await client.initialize()
-      #expect(try await client.call("tools/list", id: 0)["result"]?["tools"]?.array?.count == 9)
+      #expect(try await client.call("tools/list", id: 0)["result"]?["tools"]?.array?.count == 10)
       _ = try await client.tool("parley_status", id: 1)
       let question = try await world.post("are you there?")
       let meta = try await client.notification("notifications/claude/channel")["params"]?["meta"]
@@ -30,5 +30,12 @@ import Testing
 
   @Test("only the named tools, where any are named") func named() {
     #expect(StdioServer.Offer.standard(["parley_post"]).tools.map(\.name) == ["parley_post"])
+    #expect(
+      StdioServer.Offer.standard(["wait", "conversations"]).tools.map(\.name) == ["parley_wait", "parley_conversation"])
+  }
+
+  @Test("a set adds its tools to the default ones") func sets() {
+    let names = StdioServer.Offer.standard(["conversations"]).tools.map(\.name)
+    #expect(names == StandardTools.all.map(\.name) + ["parley_conversation"])
   }
 }

@@ -81,6 +81,33 @@ import Testing
     }
   }
 
+  /// Matrix knows no floats and text is Unicode; older rooms and careless servers pass on both all the same.
+  @Test func floatsAndHalvesOfCharactersAreSurvived() throws {
+    let text = """
+      {"type":"m.room.message","event_id":"$e","sender":"@a:b","origin_server_ts":1.5e3,"content":{"msgtype":"m.image",
+      "body":"a\\ud800b\\u0000\\u0001","url":"mxc://a/b","info":{"size":0.5},"app.parley.attributes":{"x":1.5,"y":"\\udc00"}}}
+      """
+    let message = try #require(reader.entry(try JSONSlice(text), in: room)).message
+    #expect(
+      message.content
+        == "[image] a\u{fffd}b\u{1} (unknown type, unknown size) https://chat.test/_matrix/client/v1/media/download/a/b"
+    )
+    #expect(message.attributes == ["y": "\u{fffd}"] && message.storedAt == 0)
+  }
+
+  @Test func whatIsTooDeepIsCutOut() throws {
+    func nested(_ levels: Int) -> String {
+      String(repeating: "[", count: levels) + "\"]}\\\"\"" + String(repeating: "]", count: levels)
+    }
+    #expect(String(decoding: DeepContent.cut(Array(nested(5).utf8), beyond: 5), as: UTF8.self) == nested(5))
+    #expect(String(decoding: DeepContent.cut(Array(nested(7).utf8), beyond: 5), as: UTF8.self) == "[[[[[null]]]]]")
+    let answer = try DeepContent.parse(Array("{\"a\":{\"deep\":\(nested(5000)),\"b\":1},\"c\":\"]\"}".utf8))
+    #expect(answer.member("a")?.member("b")?.int == 1 && answer.member("c")?.string == "]")
+    for text in ["", "]", "{]", "[\"", String(repeating: "[", count: 100), nested(80) + "]", nested(80) + "x"] {
+      #expect(throws: JSONError.self, "\(text)") { try DeepContent.parse(Array(text.utf8)) }
+    }
+  }
+
   @Test func cursorsNamePlaces() throws {
     for text in ["matrix.ab12.start", "matrix.ab12.oldest", "matrix.ab12.$e", "matrix.ab12.<$e:with.dots"] {
       #expect(try LogPlace(Cursor(text)).cursor.text == text)

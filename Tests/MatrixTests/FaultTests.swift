@@ -8,6 +8,8 @@ import Testing
 /// What goes wrong with servers and networks while people and agents talk.
 @Suite(.serialized) struct FaultTests {
   private static let shared = TestHomeserver.Shared()
+  /// PARLEY_SOAK: the long forms, far beyond every watchdog.
+  private static let isSoak = Environment.value("PARLEY_SOAK") != nil
 
   private func run(_ body: @escaping @Sendable (MatrixWorld) async throws -> Void) async throws {
     try await MatrixWorld.run(try await Self.shared.value(), body)
@@ -26,7 +28,7 @@ import Testing
       _ = await supervisor.follow(world.topic, after: start, sink: recorder.sink)
       recorders.append(recorder)
     }
-    let deadline = world.loop.now.advanced(by: .seconds(120))
+    let deadline = world.loop.now.advanced(by: .seconds(180))
     let posting = zip(writers, supervisors).map { writer, supervisor in
       let drafts = (0..<posts).map { world.draft("\(writer) says \($0)", by: writer) }
       return world.loop.spawn { () -> [(Draft, Result<Receipt, SeamError>)] in
@@ -97,7 +99,7 @@ import Testing
       try await history(world, posts: 10, options: options) {
         await world.loop.sleep(for: .milliseconds(500))
         world.homeserver.server.process.pause()
-        await world.loop.sleep(for: .seconds(3))
+        await world.loop.sleep(for: .seconds(Self.isSoak ? 15 : 3))
         world.homeserver.server.process.resume()
       }
     }
@@ -127,6 +129,24 @@ import Testing
     }
   }
 
+  /// Nothing arrives on either side, and nobody is told; what was on its way comes through in the end, long after it was
+  /// given up and sent again.
+  @Test func aPartitionLosesNothing() async throws {
+    try await run { world in
+      let proxy = try await FaultProxy.start(to: world.homeserver.server.port)
+      var options = world.homeserver.options(port: proxy.port)
+      options.requestTimeout = .seconds(1)
+      options.syncTimeout = .seconds(1)
+      try await history(world, posts: 10, options: options) {
+        await world.loop.sleep(for: .milliseconds(400))
+        await proxy.setFlow(.stall)
+        await world.loop.sleep(for: .seconds(Self.isSoak ? 30 : 3))
+        await proxy.setFlow(.pass)
+      }
+      await proxy.close()
+    }
+  }
+
   @Test func whatWasMissedWhileAwayIsReadWhole() async throws {
     try await run { world in
       let proxy = try await FaultProxy.start(to: world.homeserver.server.port)
@@ -139,10 +159,11 @@ import Testing
       #expect(await recorder.wait(until: world.deadline) { $0.messages.count == 1 })
       try await proxy.setWelcome(.refuse)
       await proxy.cutAll()
-      let contents = (0..<200).map { "missed \($0)" }
+      let contents = (0..<(Self.isSoak ? 2000 : 200)).map { "missed \($0)" }
       for content in contents { _ = try await writer.post(world.draft(content), deadline: world.deadline) }
       try await proxy.setWelcome(.pass)
-      #expect(await recorder.wait(until: world.deadline) { $0.messages.count == 201 })
+      let deadline = world.loop.now.advanced(by: .seconds(300))
+      #expect(await recorder.wait(until: deadline) { $0.messages.count == contents.count + 1 })
       #expect(recorder.messages.map(\.content) == ["second"] + contents)
       #expect(recorder.gaps.isEmpty)
       await proxy.close()
@@ -191,6 +212,29 @@ import Testing
       #expect(try await world.fetch(from: backend).map(\.content) == ["first", "only once"])
       #expect(receipt.isDuplicate)
       await proxy.close()
+    }
+  }
+
+  /// The room goes away under writers and readers; the first post that finds it gone makes the next one.
+  @Test func aDeletedRoomIsToldAndMadeAnew() async throws {
+    try await run { world in
+      var options = world.options
+      options.syncTimeout = .seconds(1)
+      let reader = world.supervise(options)
+      let writer = world.supervise(options)
+      let first = try await writer.post(world.draft("first"), deadline: world.deadline)
+      let recorder = DeliveryRecorder(loop: world.loop)
+      _ = await reader.follow(world.topic, after: first.cursor, sink: recorder.sink)
+      _ = try await writer.post(world.draft("second"), deadline: world.deadline)
+      #expect(await recorder.wait(until: world.deadline) { $0.messages.count == 1 })
+      let old = try #require(await world.homeserver.room(of: world.topic))
+      try await world.homeserver.delete(world.topic)
+      let third = try await writer.post(world.draft("third"), deadline: world.deadline)
+      #expect(try await world.homeserver.room(of: world.topic) != old)
+      #expect(await recorder.wait(until: world.deadline) { $0.messages.count == 2 })
+      #expect(recorder.messages.map(\.content) == ["second", "third"] && recorder.messages.last?.id == third.id)
+      #expect(recorder.gaps.count == 1, "\(recorder.gaps)")
+      guard case .gap = recorder.deliveries.dropFirst().first else { return #expect(Bool(false), "no gap between") }
     }
   }
 

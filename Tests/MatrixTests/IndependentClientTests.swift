@@ -6,10 +6,8 @@ import Testing
 
 /// A person with matrix-nio, a client library that has nothing to do with Parley, on one topic with two agents.
 @Suite(.serialized) struct IndependentClientTests {
-  private static let shared = TestHomeserver.Shared()
-
   @Test func aPersonAndTwoAgentsTalk() async throws {
-    try await MatrixWorld.run(try await Self.shared.value()) { world in
+    try await MatrixWorld.run(try await TestHomeserver.peaceful.value()) { world in
       let name = "nina-\(world.topic)"
       try await world.homeserver.server.register(name, password: "secret")
       let person = "@\(name):\(SynapseServer.name)"
@@ -50,8 +48,18 @@ import Testing
       let reply = try await line()
       #expect(reply["body"]?.string == "[reviewer] tagged")
       #expect(reply["in_reply_to"]?.string == toReviewer.messages.first?.id.text)
+      // Who is answered is meant: the person's client rings.
+      #expect(reply["mentions"] == [.string(person)])
       #expect(await toCoder.wait(until: world.deadline) { $0.messages.count == 2 })
       #expect(toCoder.messages.last?.sender == Handle("reviewer"))
+      // A word of the person's own, to nobody in particular.
+      client.send("say off to lunch: back at two\n")
+      for (recorder, count) in [(toCoder, 3), (toReviewer, 3)] {
+        #expect(await recorder.wait(until: world.deadline) { $0.messages.count == count })
+        let message = try #require(recorder.messages.last)
+        #expect(message.content == "off to lunch: back at two" && message.inReplyTo == nil && message.mentions.isEmpty)
+        #expect(message.sender == Handle("nina") && message.provenance == .verified)
+      }
     }
   }
 
@@ -80,9 +88,12 @@ import Testing
         await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
         async def speak():
             while line := (await reader.readline()).decode():
-                _, event, text = line.rstrip("\n").split(" ", 2)
-                await client.room_send(await room, "m.room.message", {"msgtype": "m.text", "body": text,
-                    "m.relates_to": {"m.in_reply_to": {"event_id": event}}})
+                word, rest = line.rstrip("\n").split(" ", 1)
+                content = {"msgtype": "m.text", "body": rest}
+                if word == "reply":
+                    event, content["body"] = rest.split(" ", 1)
+                    content["m.relates_to"] = {"m.in_reply_to": {"event_id": event}}
+                await client.room_send(await room, "m.room.message", content)
         await asyncio.gather(client.sync_forever(timeout=10000, full_state=True), speak())
 
     asyncio.run(main())

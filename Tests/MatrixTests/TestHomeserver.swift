@@ -28,6 +28,9 @@ struct TestHomeserver: Sendable {
     }
   }
 
+  /// One that suites share which do nothing to a server that others would notice.
+  static let peaceful = Shared()
+
   func options(port: Int? = nil) -> MatrixOptions {
     var options = MatrixOptions(
       homeserver: "http://127.0.0.1:\(port ?? server.port)",

@@ -64,3 +64,9 @@ final class TestStore: Sendable {
     server.process.kill()
   }
 }
+
+/// Remembers losses. Confined to the test's loop.
+final class Lost: @unchecked Sendable {  // touched on one loop only
+  private(set) var errors: [SeamError] = []
+  func add(_ error: SeamError) { errors.append(error) }
+}

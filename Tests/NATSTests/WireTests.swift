@@ -72,9 +72,11 @@ import Testing
   }
 
   @Test func keysAreOneLine() {
-    let headers = WireFormat.headers(draft("x", by: "a/b ü", key: .chosen("line\r\nNats-Rollup: all")))
+    let draft = draft("x", by: "a/b ü", key: .chosen("line\r\nNats-Rollup: all"))
+    let headers = WireFormat.headers(draft, WireFormat.AuthorHeaders(draft.author))
     #expect(headers.key == "a%2fb%20%c3%bc/a%2fb%20%c3%bc/line%0d%0aNats-Rollup:%20all")
-    #expect(headers.list.allSatisfy { !$0.value.contains { $0.isNewline } })
+    let values = [headers.key, headers.instance, headers.to, headers.attributes].compactMap { $0 }
+    #expect(values.count == 2 && values.allSatisfy { !$0.contains { $0.isNewline } })
   }
 
   @Test func goQuotedAcknowledgements() throws {

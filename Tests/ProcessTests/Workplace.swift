@@ -55,14 +55,15 @@ final class Workplace: Sendable {
     var errorCode: String? { errors.last.flatMap { try? JSONValue(parsing: $0) }?["error"]?["code"]?.string }
   }
 
-  /// Runs a command to its end, at most for half a minute.
+  /// Runs a command to its end, at most for half a minute or as long as is said.
   func run(
-    _ arguments: String..., input: String = "", environment: [String: String] = [:], directory: String? = nil
+    _ arguments: String..., input: String = "", environment: [String: String] = [:], directory: String? = nil,
+    patience: Duration = .seconds(30)
   ) async throws -> Run {
     let process = try start(arguments, environment: environment, directory: directory)
     process.send(input)
     process.closeInput()
-    let exit = await process.waitForExit(until: soon)
+    let exit = await process.waitForExit(until: loop.now.advanced(by: patience))
     guard case .status(let status)? = exit else {
       Issue.record("\(arguments) ended with \(String(describing: exit)): \(process.errorLines)")
       return Run(status: -1, output: process.outputLines, errors: process.errorLines)
@@ -106,6 +107,12 @@ final class Client: Sendable {
   init(_ place: Workplace, config: String = "parley.config.yaml") throws {
     self.place = place
     process = try place.start(["serve", "--config", place.folder.path(config)])
+  }
+
+  /// A process that serves already.
+  init(_ process: ChildProcess, _ place: Workplace) {
+    self.place = place
+    self.process = process
   }
 
   func send(_ line: String) { process.send(line + "\n") }

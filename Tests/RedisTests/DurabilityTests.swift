@@ -31,7 +31,7 @@ import Testing
       try await place.server.wait(for: "state=online", in: "INFO", "replication")
       let backend = try await place.connect {
         $0.replicas = 1
-        $0.replicaTimeout = .milliseconds(200)
+        $0.replicaTimeout = .seconds(2)
       }
       #expect(try await backend.post(draft("new stream")).durability == .replicated(2))
       #expect(try await backend.post(draft("plain")).durability == .replicated(2))

@@ -10,126 +10,130 @@ import Testing
 @Suite(.serialized) struct FaultTests {
   private func survive(
     each count: Int = 300, removes: Bool = false, reconnects: Bool = true,
-    prepare: @escaping @Sendable (Arena) -> Void = { _ in }, disturb: @escaping @Sendable (Arena) async throws -> Void
+    disturb: @escaping @Sendable (Scene) async throws -> Void
   ) async throws {
     try await onLoop { loop in
-      let arena = try await Arena(loop: loop)
-      prepare(arena)
-      try await arena.run(each: count, disturb: disturb)
-      let again = await arena.reconnects()
-      let verdict = try await arena.verdict()
+      let scene = try await Scene(loop: loop)
+      let after: Result<Arena.Aftermath, any Error>
+      do { after = .success(try await scene.arena().run(each: count) { try await disturb(scene) }) } catch {
+        after = .failure(error)
+      }
+      await scene.end()
+      let (verdict, again) = (try after.get().verdict, try after.get().reconnects)
+      #expect(try after.get().failures.isEmpty)
       #expect(verdict.isClean, "\(verdict)")
-      #expect(verdict.acknowledged == 4 * count, "\(verdict)")
+      // With those after the disturbance and at the end.
+      #expect(verdict.acknowledged == 4 * count + 2, "\(verdict)")
       #expect((again > 0) == reconnects, "\(again) reconnects")
       if removes {
         #expect(verdict.removed > 0, "\(verdict)")
         #expect(verdict.gapsTold > 0, "\(verdict)")
       } else {
         #expect(verdict.gapsTold == 0, "\(verdict)")
-        #expect(verdict.present == 4 * count, "\(verdict)")
+        #expect(verdict.present == 4 * count + 2, "\(verdict)")
       }
     }
   }
 
   @Test func theServerIsKilledAndStartedAnew() async throws {
-    try await survive { arena in
-      arena.server.process.kill()
-      try await arena.server.process.start()
+    try await survive { scene in
+      scene.server.process.kill()
+      try await scene.server.process.start()
     }
   }
 
   @Test func theServerHangs() async throws {
-    try await survive { arena in
-      arena.server.process.pause()
+    try await survive { scene in
+      scene.server.process.pause()
       // PARLEY_SOAK: the long form, far beyond every watchdog.
-      await arena.loop.sleep(for: .seconds(Environment.value("PARLEY_SOAK") == nil ? 3 : 15))
-      arena.server.process.resume()
+      await scene.loop.sleep(for: .seconds(Environment.value("PARLEY_SOAK") == nil ? 3 : 15))
+      scene.server.process.resume()
     }
   }
 
   @Test(arguments: [1, 37, 400, 2000]) func theConnectionIsCutInACommand(bytes: Int) async throws {
-    try await survive { arena in
+    try await survive { scene in
       for _ in 0..<3 {
-        await arena.proxy.cut(after: bytes, .toServer)
-        #expect(await arena.proxy.waitForCut())
-        await arena.loop.sleep(for: .milliseconds(30))
+        await scene.proxy.cut(after: bytes, .toServer)
+        #expect(await scene.proxy.waitForCut())
+        await scene.loop.sleep(for: .milliseconds(30))
       }
     }
   }
 
   @Test(arguments: [1, 11, 150, 1500]) func theConnectionIsCutInAReply(bytes: Int) async throws {
-    try await survive { arena in
+    try await survive { scene in
       for _ in 0..<3 {
-        await arena.proxy.cut(after: bytes, .toClient)
-        #expect(await arena.proxy.waitForCut())
-        await arena.loop.sleep(for: .milliseconds(30))
+        await scene.proxy.cut(after: bytes, .toClient)
+        #expect(await scene.proxy.waitForCut())
+        await scene.loop.sleep(for: .milliseconds(30))
       }
     }
   }
 
   @Test func everyConnectionIsCutAgainAndAgain() async throws {
-    try await survive(each: 600) { arena in
+    try await survive(each: 600) { scene in
       for _ in 0..<8 {
-        await arena.proxy.cutAll()
-        await arena.loop.sleep(for: .milliseconds(90))
+        await scene.proxy.cutAll()
+        await scene.loop.sleep(for: .milliseconds(90))
       }
     }
   }
 
   @Test func connectionsAreHalfOpen() async throws {
-    try await survive { arena in
-      await arena.proxy.setFlow(.swallow)
-      await arena.loop.sleep(for: .seconds(2))
-      await arena.proxy.setFlow(.pass)
+    try await survive { scene in
+      await scene.proxy.setFlow(.swallow)
+      await scene.loop.sleep(for: .seconds(2))
+      await scene.proxy.setFlow(.pass)
     }
   }
 
   @Test func theNetworkStalls() async throws {
-    try await survive { arena in
-      await arena.proxy.setFlow(.stall)
-      await arena.loop.sleep(for: .seconds(2))
-      await arena.proxy.setFlow(.pass)
+    try await survive { scene in
+      await scene.proxy.setFlow(.stall)
+      await scene.loop.sleep(for: .seconds(2))
+      await scene.proxy.setFlow(.pass)
     }
   }
 
   @Test func theNetworkIsSlow() async throws {
-    try await survive(each: 30, reconnects: false) { arena in
-      await arena.proxy.setDelay(.milliseconds(100))
-      await arena.loop.sleep(for: .seconds(2))
-      await arena.proxy.setDelay(.zero)
+    try await survive(each: 30, reconnects: false) { scene in
+      await scene.proxy.setDelay(.milliseconds(100))
+      await scene.loop.sleep(for: .seconds(2))
+      await scene.proxy.setDelay(.zero)
     }
   }
 
   @Test func anAdministratorKillsTheBlockedReaders() async throws {
-    try await survive { arena in
+    try await survive { scene in
       for _ in 0..<3 {
-        let list = try await arena.server.command("CLIENT", "LIST").text ?? ""
+        let list = try await scene.server.command("CLIENT", "LIST").text ?? ""
         for line in list.split(separator: "\n") where line.contains("name=parley-reader") {
           let number = line.drop { $0 != "=" }.dropFirst().prefix { $0.isNumber }
-          _ = try? await arena.server.command("CLIENT", "KILL", "ID", String(number))
+          _ = try? await scene.server.command("CLIENT", "KILL", "ID", String(number))
         }
-        await arena.loop.sleep(for: .milliseconds(60))
+        await scene.loop.sleep(for: .milliseconds(60))
       }
     }
   }
 
   @Test func theStreamIsTrimmedUnderItsReaders() async throws {
-    try await survive(removes: true) { arena in
+    try await survive(removes: true) { scene in
       // Cut off first, so that the readers have not read what is trimmed.
-      await arena.proxy.setWelcomeForTest(.refuse)
-      await arena.proxy.cutAll()
+      await scene.proxy.setWelcomeForTest(.refuse)
+      await scene.proxy.cutAll()
       for number in 0..<50 {
-        try await arena.server.command(
-          "XADD", arena.stream, "*", "sender", "other", "content", "unseen \(number)", "ts", "", "in_reply_to", "")
+        try await scene.server.command(
+          "XADD", scene.stream, "*", "sender", "other", "content", "unseen \(number)", "ts", "", "in_reply_to", "")
       }
-      try await arena.server.command("XTRIM", arena.stream, "MAXLEN", "0")
-      await arena.proxy.setWelcomeForTest(.pass)
+      try await scene.server.command("XTRIM", scene.stream, "MAXLEN", "0")
+      await scene.proxy.setWelcomeForTest(.pass)
     }
   }
 
   @Test func theStreamIsDeletedAndMadeAnew() async throws {
-    try await survive(removes: true, reconnects: false) { arena in
-      try await arena.server.command("DEL", arena.stream)
+    try await survive(removes: true, reconnects: false) { scene in
+      try await scene.server.command("DEL", scene.stream)
     }
   }
 }

@@ -33,11 +33,19 @@ import Testing
         let piece = Array(rest.prefix(Int.random(in: 1...max(1, rest.count), using: &random)))
         rest = rest.dropFirst(piece.count)
         try parser.feed(piece.span.bytes)
-        while let reply = try parser.next() {
+        var kept: RedisReply?
+        while try parser.next({ view in
+          let reply = view.copy
+          kept = reply
+          // Lent and kept are read alike.
+          #expect(
+            StoredEntry.message(view, on: Topic("x"))?.message == StoredEntry.message(reply, on: Topic("x"))?.message)
+          #expect(view.streamID == reply.streamID)
+          view.forEach { _ = StoredEntry.message($0, on: Topic("x")) }
+          for index in 0..<min(view.count, 3) { #expect(view.node(index)?.copy == reply.elements[index]) }
+        }), let reply = kept {
           replies += 1
-          _ = StoredEntry.message(reply, on: Topic("x"))
           _ = StoredEntry.key(of: reply)
-          for element in reply.elements { _ = StoredEntry.message(element, on: Topic("x")) }
           do throws(RedisError) {
             _ = try StreamFacts(info: reply, generation: reply).loss(after: .after(.zero))
           } catch { _ = error.seamError("fuzz") }
@@ -48,6 +56,41 @@ import Testing
       #expect(!error.text.isEmpty)
     }
     return replies
+  }
+
+  @Test(arguments: [1, 7, 1 << 20]) func repliesAreReadAsTheyWereSent(piece: Int) throws {
+    let long = String(repeating: "long ", count: 2000)
+    let expected: [(String, RedisReply)] = [
+      ("+OK\r\n", .status("OK")), (":-12\r\n", .integer(-12)), ("-ERR x y\r\n", .error("ERR x y")), ("$-1\r\n", .null),
+      ("*-1\r\n", .null), ("*0\r\n", .array([])), ("$0\r\n\r\n", .string("")), ("$2\r\n\r\n\r\n", .string("\r\n")),
+      ("$\(long.utf8.count)\r\n\(long)\r\n", .string(long)),
+      (
+        "*3\r\n*2\r\n+a\r\n*2\r\n*0\r\n$-1\r\n:7\r\n*1\r\n*1\r\n*1\r\n$1\r\nb\r\n",
+        .array([
+          .array([.status("a"), .array([.array([]), .null])]), .integer(7), .array([.array([.array([.string("b")])])]),
+        ])
+      ),
+      (
+        "*500\r\n" + String(repeating: "*2\r\n:1\r\n$3\r\nabc\r\n", count: 500),
+        .array(Array(repeating: .array([.integer(1), .string("abc")]), count: 500))
+      ),
+    ]
+    guard let parser = RedisHandle() else {
+      Issue.record("there is no memory")
+      return
+    }
+    var read: [RedisReply] = []
+    // Twice, so that the memory of the first round is used again.
+    for _ in 0..<2 {
+      var rest = Array(expected.map(\.0).joined().utf8)[...]
+      while !rest.isEmpty {
+        let next = Array(rest.prefix(piece))
+        rest = rest.dropFirst(piece)
+        try parser.feed(next.span.bytes)
+        while try parser.next({ read.append($0.copy) }) {}
+      }
+    }
+    #expect(read == expected.map(\.1) + expected.map(\.1))
   }
 
   @Test func mutationsOfValidReplies() {

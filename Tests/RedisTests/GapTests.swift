@@ -120,6 +120,52 @@ import Testing
     }
   }
 
+  /// Streams long enough to be judged by their length.
+  @Test(arguments: [
+    // Trimmed below what was unread; deleted and made anew, as long as the old one and one more; the same, longer.
+    "for i = 1, 100 do redis.call('XADD', KEYS[1], 'MAXLEN', '10', '*', 'sender', 'x', 'content', tostring(i)) end",
+    "redis.call('DEL', KEYS[1]) for i = 1, 101 do redis.call('XADD', KEYS[1], '*', 'content', tostring(i)) end",
+    "redis.call('DEL', KEYS[1]) for i = 1, 400 do redis.call('XADD', KEYS[1], '*', 'content', tostring(i)) end",
+  ]) func aLongStreamThatIsReplacedBetweenTwoReadsIsTold(script: String) async throws {
+    try await withServer { place in
+      let backend = try await place.connect()
+      let recorder = DeliveryRecorder(loop: place.loop)
+      _ = try await backend.subscribe(general, after: Cursor("0-0"), sink: recorder.sink)
+      for number in 1...100 {
+        try await backend.post(draft("old \(number)"))
+        #expect(await recorder.wait(until: place.soon) { $0.messages.count == number })
+      }
+      // In one step, so that the reader cannot come in between.
+      try await place.server.command("EVAL", script, "1", "parley:general")
+      let length = try await place.server.command("XLEN", "parley:general").integer ?? 0
+      #expect(await recorder.wait(until: place.soon) { $0.messages.count == 100 + length })
+      #expect(recorder.gaps.count == 1)
+      let left = try await backend.fetch().messages
+      #expect(recorder.messages.suffix(left.count) == left[...])
+      if case .gap = recorder.deliveries[100] {} else { Issue.record("the gap is not told first") }
+    }
+  }
+
+  @Test func trimmingBehindTheReadersIsNoGap() async throws {
+    try await withServer { place in
+      let backend = try await place.connect()
+      let recorder = DeliveryRecorder(loop: place.loop)
+      _ = try await backend.subscribe(general, after: Cursor("0-0"), sink: recorder.sink)
+      for number in 1...300 {
+        // Without trimming, with one entry trimmed for each, and cut back now and then.
+        let text = "\(number)"
+        switch number {
+        case ...100: try await place.server.command("XADD", "parley:general", "*", "content", text)
+        case ...200: try await place.server.command("XADD", "parley:general", "MAXLEN", "100", "*", "content", text)
+        default: try await place.server.command("XADD", "parley:general", "MAXLEN", "~", "100", "*", "content", text)
+        }
+        #expect(await recorder.wait(until: place.soon) { $0.messages.count == number })
+      }
+      #expect(recorder.messages.map(\.content) == (1...300).map(String.init))
+      #expect(recorder.gaps.isEmpty)
+    }
+  }
+
   @Test func ourOwnTrimmingKeepsItsBounds() async throws {
     try await withServer { place in
       let byLength = try await place.connect { $0.maximumLength = 100 }

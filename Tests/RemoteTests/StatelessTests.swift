@@ -161,7 +161,7 @@ import Testing
       let head = try await client.head()
       #expect(head.status == 200 && head.isStream && head.fields["x-accel-buffering"] == "no")
       let progress = try await client.event { $0["method"] == "notifications/progress" }
-      #expect(progress["params"]?["progressToken"] == "p" && begin.duration(to: world.loop.now) < .seconds(2))
+      #expect(progress["params"]?["progressToken"] == "p" && begin.duration(to: world.loop.now) < .seconds(10))
       try await world.post("for you")
       let answer = try await client.event { $0["id"] == 7 }
       #expect(answer["result"]?["structuredContent"]?["messages"]?.array?.first?["content"] == "for you")

@@ -18,13 +18,25 @@ final class Arena: @unchecked Sendable {
   private(set) var recorders: [DeliveryRecorder] = []
   private var writers: [Supervisor] = []
   private(set) var posted = 0
+  /// An administrator of the server who made the room, and who sees everything that is said in it, in its order.
+  private(set) var witness: Person?
+  /// Errors that posts may end with.
+  var expects: [SeamError.Code] = []
 
-  init(loop: EventLoop, hibernation: Int = 5, isolation: isolated (any Actor)? = #isolation) async throws {
+  init(
+    loop: EventLoop, witnessed: Bool = false, isolation: isolated (any Actor)? = #isolation,
+    change: (inout ProsodyServer.Options) -> Void = { _ in }
+  ) async throws {
     self.loop = loop
     var options = ProsodyServer.Options()
-    options.hibernation = hibernation
+    change(&options)
     store = try await TestStore(options)
     settings = store.settings()
+    if witnessed {
+      let carol = try await Person.connect("carol", to: store, loop: loop)
+      _ = try await carol.join(topic, as: "carol")
+      witness = carol
+    }
     // Shortened, so that a server that is stopped for 3 s is noticed in that time.
     settings["timeout_ms"] = .integer(1000)
     settings["ping_interval_ms"] = .integer(1000)
@@ -76,7 +88,7 @@ final class Arena: @unchecked Sendable {
         acknowledged.append((receipt.id, content))
       } catch {
         if error.code == .outcomeUnknown { checker.leaveUnknown(post) } else { checker.fail(post) }
-        Issue.record("\(draft.content): \(error)")
+        if !expects.contains(error.code) { Issue.record("\(draft.content): \(error)") }
       }
       posted += 1
     }
@@ -104,12 +116,62 @@ final class Arena: @unchecked Sendable {
       position = .before(previous)
     }
     await direct.disconnect()
+    // What is gone was taken away by the test; the witness saw where it stood.
+    let present = Set(log.map(\.id))
+    let seen = witnessed().filter { !present.contains($0.id) }
+    let order = witnessed().map(\.id)
+    let rank = Dictionary(uniqueKeysWithValues: zip(order, order.indices))
+    var entries = log.map { HistoryChecker.Entry(id: $0.id, content: $0.content) } + seen
+    if !seen.isEmpty {
+      entries = entries.enumerated().sorted {
+        (rank[$0.element.id] ?? Int.max, $0.offset) < (rank[$1.element.id] ?? Int.max, $1.offset)
+      }.map(\.element)
+    }
+    witness?.session.close()
     for (_, _, task) in supervisors {
       task.cancel()
       await task.value
     }
     await store.end()
-    return checker.verdict(log: log.map { HistoryChecker.Entry(id: $0.id, content: $0.content) })
+    return checker.verdict(log: entries)
+  }
+
+  private func witnessed() -> [HistoryChecker.Entry] {
+    let room = TopicRooms(service: ProsodyServer.rooms).room(of: topic)
+    return (witness?.stanzas ?? []).compactMap { stanza in
+      guard stanza["type"] == "groupchat", let text = stanza.child("body", Namespace.client)?.text,
+        let id = stanza.all("stanza-id", Namespace.stanzaID).first(where: { $0["by"] == room.description })?["id"]
+      else { return nil }
+      return HistoryChecker.Entry(id: MessageID(id), content: text, isRemoved: true)
+    }
+  }
+
+  /// Takes everybody but the witness out of the room; how many.
+  func kickAll(isolation: isolated (any Actor)? = #isolation) async throws -> Int {
+    guard let witness else { return 0 }
+    let room = TopicRooms(service: ProsodyServer.rooms).room(of: topic)
+    var nicks: [String] = []
+    for presence in witness.stanzas where presence.name == "presence" {
+      guard let nick = presence["from"].flatMap({ JID($0) })?.resource, nick != "carol" else { continue }
+      nicks.removeAll { $0 == nick }
+      if presence["type"] == nil { nicks.append(nick) }
+    }
+    for nick in nicks {
+      let item = XMLElement("item", Namespace.mucAdmin, ["nick": nick, "role": "none"])
+      // Whoever was renamed meanwhile is none.
+      _ = try? await witness.session.request(
+        "set", to: room, XMLElement("query", Namespace.mucAdmin, children: [item]), "kick", until: soon)
+    }
+    return nicks.count
+  }
+
+  /// Destroys the room, and with it its archive.
+  func destroy(isolation: isolated (any Actor)? = #isolation) async throws {
+    guard let witness else { return }
+    let query = XMLElement(
+      "query", Namespace.mucOwner, children: [XMLElement("destroy", Namespace.mucOwner)])
+    _ = try await witness.session.request(
+      "set", to: TopicRooms(service: ProsodyServer.rooms).room(of: topic), query, "destroy", until: soon)
   }
 
   /// How often the supervisors connected anew.
@@ -124,5 +186,28 @@ final class Arena: @unchecked Sendable {
     var count = 0
     for (_, backend, _) in supervisors where await backend.live?.session.isResumed == true { count += 1 }
     return count
+  }
+}
+
+/// Four writers and two readers of `count` messages each, while a disturbance befalls them.
+func survive(
+  each count: Int = 40, reconnects: Bool? = true, resumes: Bool = false, removes: Bool = false,
+  change: @escaping @Sendable (inout ProsodyServer.Options) -> Void = { _ in }, witnessed: Bool = false,
+  disturb: @escaping @Sendable (Arena) async throws -> Void
+) async throws {
+  try await onLoop { loop in
+    let arena = try await Arena(loop: loop, witnessed: witnessed, change: change)
+    try await arena.run(each: count, disturb: disturb)
+    let (again, resumed) = (await arena.reconnects(), await arena.resumed())
+    let verdict = try await arena.verdict()
+    #expect(verdict.isClean, "\(verdict)")
+    #expect(verdict.acknowledged == 4 * count, "\(verdict)")
+    if removes {
+      #expect(verdict.removed > 0 && arena.recorders.allSatisfy { $0.gaps.count == 1 }, "\(verdict)")
+    } else {
+      #expect(verdict.gapsTold == 0, "\(verdict)")
+    }
+    if let reconnects { #expect((again > 0) == reconnects, "\(again) reconnects") }
+    if resumes { #expect(resumed > 0, "no stream was resumed") }
   }
 }

@@ -76,11 +76,21 @@ import Testing
     func record(_ priority: Int, _ host: String) -> ServiceRecord {
       ServiceRecord(priority: priority, weight: 0, port: 1, host: host)
     }
-    let merged = Negotiation.merge(
-      clear: [record(5, "a"), record(20, "b")], direct: [record(5, "c"), record(10, "d")], domain: "x")
+    func merge(_ clear: [ServiceRecord], _ direct: [ServiceRecord]) -> [XMPPOptions.Service] {
+      Negotiation.merge(clear: clear, direct: direct, domain: "x") { 0 }
+    }
+    let merged = merge([record(5, "a"), record(20, "b")], [record(5, "c"), record(10, "d")])
     #expect(merged.map(\.host) == ["c", "a", "d", "b"] && merged.map(\.isDirect) == [true, false, true, false])
-    #expect(Negotiation.merge(clear: [], direct: [], domain: "x").map(\.host) == ["x"])
-    #expect(Negotiation.merge(clear: [record(0, "")], direct: [], domain: "x").isEmpty)
+    #expect(merge([], []) == [XMPPOptions.Service(host: "x", port: 5222, isDirect: false)])
+    #expect(merge([record(0, "")], []).isEmpty, "decidedly not offered")
+    #expect(merge([record(0, "")], [record(1, "d")]).map(\.host) == ["d"])
+    #expect(merge([], [record(0, "")]).map(\.host) == ["x"], "no direct TLS says nothing about STARTTLS")
+    // Weights count across both kinds.
+    let weighted = Negotiation.merge(
+      clear: [ServiceRecord(priority: 1, weight: 90, port: 1, host: "clear")],
+      direct: [ServiceRecord(priority: 1, weight: 10, port: 1, host: "direct")], domain: "x"
+    ) { 50 }
+    #expect(weighted.map(\.host) == ["clear", "direct"])
   }
 
   @Test func streamCountsBeginAgainAfterTheLast() {
@@ -107,6 +117,7 @@ import Testing
     let wrong: [(String, SettingValue)] = [
       ("service", .string("http://x")), ("service", .string("xmpp://x:0")), ("mechanisms", .strings(["X"])),
       ("accounts", .strings(["olga"])), ("domain", .string("a b")), ("username", .string("a@b")),
+      ("invite", .strings(["olga"])),
     ]
     for (key, value) in wrong {
       var settings = settings

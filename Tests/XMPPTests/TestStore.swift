@@ -68,6 +68,23 @@ struct TestStore: Sendable {
   }
 }
 
+/// Waits until a supervisor's health is so; whether it came to that.
+func wait(
+  for supervisor: Supervisor, until deadline: LoopInstant, isolation: isolated (any Actor)? = #isolation,
+  _ condition: (Health) -> Bool
+) async -> Bool {
+  let changed = Waiters<Void>(loop: supervisor.loop)
+  await supervisor.observeHealth { _ in changed.resumeAll(()) }
+  while true {
+    let ticket = changed.ticket()
+    guard !condition(await supervisor.health) else {
+      changed.forget(ticket)
+      return true
+    }
+    guard case .value = await changed.wait(ticket, until: deadline) else { return false }
+  }
+}
+
 /// Runs a body on a loop and thread of its own.
 func onLoop(_ body: @escaping @Sendable (EventLoop) async throws -> Void) async throws {
   let loop = try EventLoop.thread(named: "xmpp test")

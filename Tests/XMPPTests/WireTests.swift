@@ -105,6 +105,10 @@ import Testing
       #expect(stamp == (arrival - 5 + 300) / 1000 * 1000)
     }
     #expect(sure > 700, "\(sure) of 1000")
+    // Where stamps are finer, one of them says as much as hundreds of whole seconds.
+    var fine = ArchiveClock()
+    fine.learn(arrival: 1_000_500, stamp: 1_000_795)
+    #expect(fine.stamp(arrival: 2_000_300) == 2_000_000 && fine.stamp(arrival: 2_000_690) == nil)
     // The clock is set: what was learnt is forgotten, not believed.
     for number in 0..<200 {
       let arrival = Int64(3_000_000 + number * 137)

@@ -70,7 +70,7 @@ final class Server {
     return Array(
       """
       {"jsonrpc":"2.0","id":\(id),"method":"tools/call","params":{"name":"parley_fetch_recent",\
-      "arguments":{"topic":"\(topic)","limit":\(limit)\(since)}}}
+      "arguments":{"topic":"\(topic)","limit":\(limit),"max_bytes":1000000\(since)}}}
 
       """.utf8)
   }

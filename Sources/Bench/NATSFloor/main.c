@@ -1,7 +1,8 @@
 // What Parley's work on JetStream costs in plain C with cnats: the floor of `parley bench --backend nats`.
 //
 //   parley-floor-nats URL roundtrip STREAM COUNT SIZE         publish on one connection until an ordered consumer's
-//                                                             delivery on another
+//                                                             delivery on another; the publish asks for its
+//                                                             acknowledgement, which is read afterwards
 //   parley-floor-nats URL post STREAM COUNT WINDOW SIZE MODE  publishes with WINDOW acknowledgements outstanding; MODE
 //                                                             same: payload and headers as Parley's; bare: no headers
 //   parley-floor-nats URL fetch STREAM COUNT                  direct get of 100 messages from COUNT places
@@ -9,24 +10,12 @@
 // STREAM is made where it is missing, its subject is the same word. Writes nanoseconds, one figure a line, then
 // "seconds" and the whole time.
 #define _GNU_SOURCE
+#include "../ServerFloor/floor.h"
 #include <nats/nats.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-
-typedef unsigned long long nanoseconds;
-
-static nanoseconds now(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return (nanoseconds)time.tv_sec * 1000000000 + (nanoseconds)time.tv_nsec;
-}
 
 static void check(const char *what, natsStatus status) {
   if (status == NATS_OK) return;
-  fprintf(stderr, "floor: %s: %s\n", what, natsStatus_GetText(status));
-  exit(1);
+  fail(what, natsStatus_GetText(status));
 }
 
 static natsConnection *dial(const char *url) {
@@ -59,19 +48,12 @@ static jsCtx *stream_of(natsConnection *connection, const char *name) {
   return js;
 }
 
-static void report(const nanoseconds *times, long count, nanoseconds whole) {
-  for (long i = 0; i < count; i++) printf("%llu\n", times[i]);
-  printf("seconds %.9f\n", (double)whole / 1e9);
-}
-
 // As Parley writes it: a JSON payload of about `size` bytes of content.
 static char *payload(int size) {
-  char *text = malloc((size_t)size + 128), *content = malloc((size_t)size + 1);
-  memset(content, 'x', (size_t)size);
-  content[size] = 0;
+  char *text = malloc((size_t)size + 128), *inner = content(size);
   sprintf(text, "{\"sender\":\"floor\",\"content\":\"%s\",\"ts\":\"2026-01-01T00:00:00.000Z\",\"in_reply_to\":\"\"}",
-      content);
-  free(content);
+      inner);
+  free(inner);
   return text;
 }
 
@@ -89,6 +71,14 @@ static void publish(natsConnection *connection, const char *subject, const char 
   natsMsg_Destroy(message);
 }
 
+static natsSubscription *subscribed(natsConnection *connection, natsInbox **inbox) {
+  natsSubscription *answers = NULL;
+  check("inbox", natsInbox_Create(inbox));
+  check("subscribe", natsConnection_SubscribeSync(&answers, connection, *inbox));
+  check("limits", natsSubscription_SetPendingLimits(answers, -1, -1));
+  return answers;
+}
+
 static int roundtrip(const char *url, const char *stream, long count, int size) {
   natsConnection *writer = dial(url), *reader = dial(url);
   jsCtx *js = stream_of(reader, stream);
@@ -98,18 +88,22 @@ static int roundtrip(const char *url, const char *stream, long count, int size) 
   options.Ordered = true;
   options.Config.DeliverPolicy = js_DeliverNew;
   check("subscribe", js_SubscribeSync(&subscription, js, stream, NULL, &options, NULL));
+  natsInbox *inbox = NULL;
+  natsSubscription *answers = subscribed(writer, &inbox);
   char *text = payload(size);
   nanoseconds *times = calloc((size_t)count, sizeof *times), run = now(), begun = 0;
-  enum { warm = 200 };
   for (long i = -warm; i < count; i++) {
     if (i == 0) begun = now();
     nanoseconds sent = now();
-    publish(writer, stream, NULL, text, i + warm, run, 1);
+    publish(writer, stream, inbox, text, i + warm, run, 1);
     natsMsg *message = NULL;
     check("delivery", natsSubscription_NextMsg(&message, subscription, 5000));
     nanoseconds came = now();
     if (i >= 0) times[i] = came - sent;
     natsMsg_Destroy(message);
+    natsMsg *answer = NULL;
+    check("acknowledgement", natsSubscription_NextMsg(&answer, answers, 5000));
+    natsMsg_Destroy(answer);
   }
   report(times, count, now() - begun);
   return 0;
@@ -119,10 +113,7 @@ static int post(const char *url, const char *stream, long count, long window, in
   natsConnection *connection = dial(url);
   stream_of(connection, stream);
   natsInbox *inbox = NULL;
-  natsSubscription *answers = NULL;
-  check("inbox", natsInbox_Create(&inbox));
-  check("subscribe", natsConnection_SubscribeSync(&answers, connection, inbox));
-  check("limits", natsSubscription_SetPendingLimits(answers, -1, -1));
+  natsSubscription *answers = subscribed(connection, &inbox);
   char *text = payload(size);
   nanoseconds *times = calloc((size_t)count, sizeof *times), run = now(), begun = now();
   for (long sent = 0, answered = 0; answered < count;) {
@@ -157,14 +148,12 @@ static int fetch(const char *url, const char *stream, long count) {
   nanoseconds first = info->State.FirstSeq, places = info->State.Msgs;
   if (places < 200) check("fewer than 200 messages", NATS_ERR);
   natsInbox *inbox = NULL;
-  natsSubscription *answers = NULL;
-  check("inbox", natsInbox_Create(&inbox));
-  check("subscribe", natsConnection_SubscribeSync(&answers, connection, inbox));
+  natsSubscription *answers = subscribed(connection, &inbox);
   char subject[256], request[128];
   snprintf(subject, sizeof subject, "$JS.API.DIRECT.GET.%s", stream);
   nanoseconds *times = calloc((size_t)count, sizeof *times), begun = now();
   for (long i = 0; i < count; i++) {
-    nanoseconds place = first + ((nanoseconds)i * 0x9E3779B97F4A7C15ull) % (places - 100);
+    nanoseconds place = first + spread(i, (size_t)places - 100);
     snprintf(request, sizeof request, "{\"seq\":%llu,\"batch\":100}", place);
     nanoseconds sent = now();
     check("request", natsConnection_PublishRequestString(connection, subject, inbox, request));
@@ -185,12 +174,4 @@ static int fetch(const char *url, const char *stream, long count) {
   return 0;
 }
 
-int main(int argc, char **argv) {
-  const char *what = argc > 3 ? argv[2] : "";
-  if (argc == 6 && !strcmp(what, "roundtrip")) return roundtrip(argv[1], argv[3], atol(argv[4]), atoi(argv[5]));
-  if (argc == 8 && !strcmp(what, "post"))
-    return post(argv[1], argv[3], atol(argv[4]), atol(argv[5]), atoi(argv[6]), !strcmp(argv[7], "same"));
-  if (argc == 5 && !strcmp(what, "fetch")) return fetch(argv[1], argv[3], atol(argv[4]));
-  fprintf(stderr, "floor: unknown\n");
-  return 2;
-}
+int main(int argc, char **argv) { return run((struct floor){roundtrip, post, fetch}, argc, argv); }

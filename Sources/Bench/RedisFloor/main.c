@@ -7,27 +7,11 @@
 //
 // URL is redis://[[user]:password@]host[:port]. Writes nanoseconds, one figure a line, then "seconds" and the whole time.
 #define _GNU_SOURCE
+#include "../ServerFloor/floor.h"
 #include <hiredis/hiredis.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
-#include <time.h>
-
-typedef unsigned long long nanoseconds;
-
-static nanoseconds now(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return (nanoseconds)time.tv_sec * 1000000000 + (nanoseconds)time.tv_nsec;
-}
-
-static void fail(const char *what, const char *why) {
-  fprintf(stderr, "floor: %s: %s\n", what, why);
-  exit(1);
-}
 
 static redisReply *checked(redisContext *c, redisReply *reply) {
   if (!reply) fail("redis", c->errstr);
@@ -62,18 +46,6 @@ static redisContext *dial(const char *url) {
   return c;
 }
 
-static void report(const nanoseconds *times, long count, nanoseconds whole) {
-  for (long i = 0; i < count; i++) printf("%llu\n", times[i]);
-  printf("seconds %.9f\n", (double)whole / 1e9);
-}
-
-static char *content(int size) {
-  char *text = malloc((size_t)size + 1);
-  memset(text, 'x', (size_t)size);
-  text[size] = 0;
-  return text;
-}
-
 static void append_post(redisContext *c, const char *stream, const char *text, long index, int same) {
   char key[32];
   snprintf(key, sizeof key, "floor-key-%019ld", index);
@@ -96,7 +68,6 @@ static int roundtrip(const char *url, const char *stream, long count, int size) 
   redisReply *first = checked(reader, redisCommand(reader, "XREVRANGE %s + - COUNT 1", stream));
   snprintf(last, sizeof last, "%s", first->element[0]->element[0]->str);
   freeReplyObject(first);
-  enum { warm = 200 };
   for (long i = -warm; i < count; i++) {
     if (i == 0) begun = now();
     int done = 0;
@@ -152,7 +123,7 @@ static int fetch(const char *url, const char *stream, long count) {
   if (all->elements < 200) fail(stream, "fewer than 200 entries");
   nanoseconds *times = calloc((size_t)count, sizeof *times), begun = now();
   for (long i = 0; i < count; i++) {
-    size_t place = (size_t)(((nanoseconds)i * 0x9E3779B97F4A7C15ull) % (all->elements - 100));
+    size_t place = spread(i, all->elements - 100);
     nanoseconds sent = now();
     redisReply *page =
         checked(c, redisCommand(c, "XRANGE %s (%s + COUNT 100", stream, all->element[place]->element[0]->str));
@@ -164,12 +135,4 @@ static int fetch(const char *url, const char *stream, long count) {
   return 0;
 }
 
-int main(int argc, char **argv) {
-  const char *what = argc > 3 ? argv[2] : "";
-  if (argc == 6 && !strcmp(what, "roundtrip")) return roundtrip(argv[1], argv[3], atol(argv[4]), atoi(argv[5]));
-  if (argc == 8 && !strcmp(what, "post"))
-    return post(argv[1], argv[3], atol(argv[4]), atol(argv[5]), atoi(argv[6]), !strcmp(argv[7], "same"));
-  if (argc == 5 && !strcmp(what, "fetch")) return fetch(argv[1], argv[3], atol(argv[4]));
-  fprintf(stderr, "floor: unknown\n");
-  return 2;
-}
+int main(int argc, char **argv) { return run((struct floor){roundtrip, post, fetch}, argc, argv); }

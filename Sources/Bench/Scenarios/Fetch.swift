@@ -47,19 +47,23 @@ enum Fetch {
     return Outcome(scenario: "fetch", lines: [line], verdict: verdict)
   }
 
-  /// Fetches pages of 100 from places spread evenly over `cursors`, in an order that jumps about.
+  /// Fetches pages of `size` from places spread evenly over `cursors`, in an order that jumps about.
   static func pages(
-    _ peer: Peer, _ count: Int, after cursors: [String], topic: String = "general"
+    _ peer: Peer, _ count: Int, after cursors: [String], topic: String = "general", size: Int = 100
   ) throws(BenchError) -> Exchange {
-    let last = cursors.count - 100
     var short: String?
     let exchange = try peer.exchange(count: count, window: 1) { index, id, buffer in
-      let place = Int((UInt64(index) &* 0x9E37_79B9_7F4A_7C15) % UInt64(last))
-      buffer += Server.fetchRequest(id: id, topic: topic, after: cursors[place], limit: 100)
+      let cursor = cursors[place(index, of: cursors.count - size)]
+      buffer += Server.fetchRequest(id: id, topic: topic, after: cursor, limit: size)
     } answer: { index, line in
-      if index == 0, peer.strings(after: "\"backendMsgId\":\"", in: line).count != 100 { short = peer.text(line) }
+      if index == 0, peer.strings(after: "\"backendMsgId\":\"", in: line).count != size { short = peer.text(line) }
     }
-    if let short { throw BenchError("a page does not hold 100 messages: \(short.prefix(400))") }
+    if let short { throw BenchError("a page does not hold \(size) messages: \(short.prefix(400))") }
     return exchange
+  }
+
+  /// The place of a page among so many.
+  static func place(_ index: Int, of count: Int) -> Int {
+    Int((UInt64(index) &* 0x9E37_79B9_7F4A_7C15) % UInt64(count))
   }
 }

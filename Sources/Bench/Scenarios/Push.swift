@@ -44,12 +44,13 @@ enum Push {
     return Outcome(scenario: "push", lines: [line], verdict: verdict)
   }
 
-  /// Pushes one at a time, the first hundred unmeasured.
+  /// Pushes one at a time, the first ones, `warm` of them, unmeasured.
   static func pushes(
-    from writer: Peer, to listener: Peer, _ count: Int, _ history: inout History, topic: String = "general"
+    from writer: Peer, to listener: Peer, _ count: Int, _ history: inout History, topic: String = "general",
+    warm: Int = 100
   ) throws(BenchError) -> Exchange {
     // The first ones only warm both sides up; they are judged like all others.
-    _ = try push(Posts("warm", topics: [topic]), from: writer, to: listener, 100, &history)
+    _ = try push(Posts("warm", topics: [topic]), from: writer, to: listener, warm, &history)
     return try push(Posts("p", topics: [topic]), from: writer, to: listener, count, &history)
   }
 

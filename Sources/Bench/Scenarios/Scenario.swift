@@ -10,8 +10,14 @@ enum Scenario: String, CaseIterable, ExpressibleByArgument {
   /// What runs when nothing is named and the backend has a server.
   static let usualOfServers: [Scenario] = [.start, .seam, .post, .push, .fetch, .topics]
 
+  /// What runs when nothing is named and topics are rooms that people share.
+  static let usualOfRooms: [Scenario] = [.start, .push, .fetch, .topics]
+
   func run(_ rig: Rig) throws(BenchError) -> Outcome {
-    if let target = rig.target { return try ServerScenarios(rig: rig, target: target).run(self) }
+    if let target = rig.target {
+      if target.kind.hasPeople, self != .start { return try RoomScenarios(rig: rig, target: target).run(self) }
+      return try ServerScenarios(rig: rig, target: target).run(self)
+    }
     return switch self {
     case .start: try Start.run(rig)
     case .stdio: try Stdio.run(rig)

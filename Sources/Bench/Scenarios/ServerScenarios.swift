@@ -54,14 +54,14 @@ struct ServerScenarios {
     let lines = try rig.inWorkspace { (workspace) throws(BenchError) -> [Line] in
       let trip = try rig.interleaved(
         floor: { (round) throws(BenchError) in
-          try figures(floor("roundtrip", "floor-trip\(round)", [rig.messages, 200], workspace))
+          try floor("roundtrip", "floor-trip\(round)", [rig.messages, 200], workspace).figures()
         },
         parley: { (round) throws(BenchError) in
-          try figures(probe("trip\(round)", count: rig.messages, window: 1, workspace))
+          try probe("trip\(round)", count: rig.messages, window: 1, workspace).figures()
         })
       let (series, base) = (Series("seam", trip.parley), Series("C floor", trip.floor))
       let rates = try self.rates(workspace) { (round) throws(BenchError) in
-        try figures(probe("rate\(round)", count: rig.messages * 8, window: 256, workspace))
+        try probe("rate\(round)", count: rig.messages * 8, window: 256, workspace).figures()
       }
       return [
         Line(
@@ -109,7 +109,7 @@ struct ServerScenarios {
     let (floor, parley) = try rig.inWorkspace { (workspace) throws(BenchError) in
       try rig.interleaved(
         floor: { (round) throws(BenchError) in
-          try figures(self.floor("roundtrip", "floor-push\(round)", [rig.messages, 200], workspace))
+          try self.floor("roundtrip", "floor-push\(round)", [rig.messages, 200], workspace).figures()
         },
         parley: { (round) throws(BenchError) in
           let topic = "\(run)-push\(round)"
@@ -134,7 +134,7 @@ struct ServerScenarios {
     let stored = 5000
     let topic = "\(run)-fetch"
     let (floor, parley) = try rig.inWorkspace { (workspace) throws(BenchError) in
-      _ = try self.floor("post", "floor-fetch", [stored, 256, 200], workspace, mode: ["same"])
+      _ = try figures(self.floor("post", "floor-fetch", [stored, 256, 200], workspace, mode: ["same"]))
       let server = try Server.ready(settings(topic), parley: rig.parley, workspace: workspace)
       let posts = Posts("m", topics: [topic])
       var cursors: [String] = []
@@ -145,7 +145,7 @@ struct ServerScenarios {
       }
       let measured = try rig.interleaved(
         floor: { (_) throws(BenchError) in
-          try figures(self.floor("fetch", "floor-fetch", [rig.messages / 4], workspace))
+          try self.floor("fetch", "floor-fetch", [rig.messages / 4], workspace).figures()
         },
         parley: { (_) throws(BenchError) in
           try Fetch.pages(server.peer, rig.messages / 4, after: cursors, topic: topic)
@@ -214,8 +214,8 @@ struct ServerScenarios {
     let measured = try rig.interleaved(
       floor: { (round) throws(BenchError) in
         bare.append(
-          try figures(self.floor("post", "floor-bare\(round)", [count, 256, 200], workspace, mode: ["bare"])).rate)
-        return try figures(self.floor("post", "floor-rate\(round)", [count, 256, 200], workspace, mode: ["same"]))
+          try self.floor("post", "floor-bare\(round)", [count, 256, 200], workspace, mode: ["bare"]).figures().rate)
+        return try self.floor("post", "floor-rate\(round)", [count, 256, 200], workspace, mode: ["same"]).figures()
       }, parley: parley)
     let name = "C floor (bare \(Report.number(bare.median))/s)"
     return (Series("parley", measured.parley), Series(name, measured.floor), bare.median)
@@ -240,22 +240,5 @@ struct ServerScenarios {
         [
           rig.parley, "probe", name, "--config", configuration, "--count", String(count), "--window", String(window),
         ], errors: workspace.errors, wide: true))
-  }
-
-  /// What a floor or a probe printed: nanoseconds, one figure a line, then the whole time in seconds.
-  private func figures(_ peer: Peer) throws(BenchError) -> Exchange {
-    var latencies: [Nanoseconds] = []
-    while true {
-      let line = try peer.waitLine()
-      let text = peer.text(line)
-      if let latency = Nanoseconds(text) {
-        latencies.append(latency)
-      } else if text.hasPrefix("seconds "), let seconds = Double(text.dropFirst(8)), !latencies.isEmpty {
-        try peer.process.finish()
-        return Exchange(latencies: latencies, seconds: seconds)
-      } else {
-        throw BenchError("no figure: \(text)")
-      }
-    }
   }
 }

@@ -9,6 +9,6 @@ extension BackendPlugin {
   public static let sqlite = BackendPlugin(
     description: SQLiteOptions.description,
     make: { loop, settings throws(SeamError) in SQLiteBackend(loop: loop, options: SQLiteOptions(settings)) },
-    diagnose: { settings in SQLiteDiagnosis(options: SQLiteOptions(settings)).findings() },
+    diagnose: { settings, _ in SQLiteDiagnosis(options: SQLiteOptions(settings)).findings() },
     versions: [("library", unsafe String(cString: sqlite3_libversion())), ("schema", "1")])
 }

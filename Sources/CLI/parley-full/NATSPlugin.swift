@@ -7,6 +7,6 @@ extension BackendPlugin {
   static let nats = BackendPlugin(
     description: NATSOptions.description,
     make: { loop, settings throws(SeamError) in NATSBackend(loop: loop, options: try NATSOptions(settings)) },
-    diagnose: { settings in await NATSDiagnosis(settings: settings).findings() },
+    diagnose: { settings, _ in await NATSDiagnosis(settings: settings).findings() },
     versions: [("cnats", NATSBackend.libraryVersion)])
 }

@@ -7,7 +7,7 @@ extension BackendPlugin {
   static let redis = BackendPlugin(
     description: RedisOptions.description,
     make: { loop, settings throws(SeamError) in RedisBackend(loop: loop, options: try RedisOptions(settings)) },
-    diagnose: { settings in await RedisDiagnosis.findings(settings) },
+    diagnose: { settings, _ in await RedisDiagnosis.findings(settings) },
     versions: [("hiredis", RedisOptions.libraryVersion)])
 }
 

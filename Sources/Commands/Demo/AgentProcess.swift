@@ -10,6 +10,9 @@ actor AgentProcess: LoopActor {
     let at: LoopInstant
   }
 
+  /// How long anything may take: a homeserver on a busy machine needs its time.
+  static let patience = Duration.seconds(30)
+
   nonisolated let loop: EventLoop
   private let pid: pid_t
   private let input: CInt
@@ -59,7 +62,7 @@ actor AgentProcess: LoopActor {
     }
   }
 
-  /// Sends a request and waits for its result; nil when the process ended, refused, or ten seconds passed.
+  /// Sends a request and waits for its result; nil when the process ended, refused, or took longer than `patience`.
   func request(_ method: String, _ params: String) async -> JSONSlice? {
     let id = answers.ticket()
     send(#"{"jsonrpc":"2.0","id":\#(id),"method":"\#(method)","params":\#(params)}"#)
@@ -76,7 +79,7 @@ actor AgentProcess: LoopActor {
   /// Sends a notification.
   func notify(_ method: String) { send(#"{"jsonrpc":"2.0","method":"\#(method)"}"#) }
 
-  /// The next live push, in order; nil after ten seconds without one.
+  /// The next live push, in order; nil after `patience` without one.
   func nextPush() async -> Push? {
     if !waitingPushes.isEmpty { return waitingPushes.removeFirst() }
     let ticket = pushes.ticket()
@@ -95,7 +98,7 @@ actor AgentProcess: LoopActor {
     return status & 0x7f == 0 ? (status >> 8) & 0xff : -1
   }
 
-  private var deadline: LoopInstant { loop.now.advanced(by: .seconds(10)) }
+  private var deadline: LoopInstant { loop.now.advanced(by: Self.patience) }
 
   private func send(_ line: String) { Output.write(Array((line + "\n").utf8), to: input) }
 

@@ -76,7 +76,7 @@ struct DoctorCommand: ParsableCommand {
         let supervisor = Supervisor(loop: loop, backend: backend)
         let life = loop.spawn { await supervisor.run() }
         let probed = await LatencyProbe(setup: setup, supervisor: supervisor).findings()
-        let diagnosed = await plugin.diagnose(settings)
+        let diagnosed = await plugin.diagnose(settings, setup.topics)
         life.cancel()
         await life.value
         return probed + diagnosed

@@ -9,23 +9,25 @@ extension Configuration {
   /// The file is `path` (from `--config`), else what `PARLEY_CONFIG` names, else `parley.config.yaml` in the working
   /// directory. A named file must exist; without any, the project's own defaults hold (see `Project`). `leasesHandle`
   /// asks for a handle that no living instance of the project holds; a one-shot command posts under the plain one.
-  /// `toolNames` are what `tools` may name; unchecked where there are none.
+  /// `toolNames` are what `tools` may name; unchecked where there are none. `compat` are tool sets to offer beside those
+  /// of the file.
   /// Throws every problem of the file at once.
   package static func load(
     path: String? = nil, in surroundings: Surroundings, backends: [BackendDescription], leasesHandle: Bool,
-    toolNames: [String] = []
+    toolNames: [String] = [], compat: [String] = []
   ) throws(ConfigurationError) -> LoadedConfiguration {
     if let named = path ?? surroundings["PARLEY_CONFIG"] {
       return try ConfigurationLoader(
-        file: named, surroundings: surroundings, backends: backends, toolNames: toolNames
+        file: named, surroundings: surroundings, backends: backends, toolNames: toolNames, compat: compat
       ).load()
     }
     if FileSystem.status(surroundings.absolute(defaultFileName)) != nil {
       return try ConfigurationLoader(
-        file: defaultFileName, surroundings: surroundings, backends: backends, toolNames: toolNames
+        file: defaultFileName, surroundings: surroundings, backends: backends, toolNames: toolNames, compat: compat
       ).load()
     }
-    return try ProjectDefaults(surroundings: surroundings, backends: backends).load(leasesHandle: leasesHandle)
+    return try ProjectDefaults(surroundings: surroundings, backends: backends).load(
+      leasesHandle: leasesHandle, compat: compat)
   }
 }
 
@@ -35,6 +37,7 @@ struct ConfigurationLoader {
   let surroundings: Surroundings
   let backends: [BackendDescription]
   let toolNames: [String]
+  var compat: [String] = []
 
   private var path: String { surroundings.absolute(file) }
   private var environmentPath: String { Path.join(Path.parent(path), ".env") }
@@ -60,6 +63,9 @@ struct ConfigurationLoader {
     }
     guard problems.isEmpty, let backend else { throw ConfigurationError(problems: problems, warnings: warnings) }
     Self.derive(&root, backend: backend, in: surroundings)
+    if case .strings(let named) = root["compat"]?.value, !compat.isEmpty {
+      root.derive("compat", .strings(named + compat.filter { !named.contains($0) }), from: "the file and --compat")
+    }
     return LoadedConfiguration(
       configuration: Configuration(root.settings, backend: backend), warnings: warnings.inFileOrder, path: file,
       handleLease: nil, root: root)

@@ -8,7 +8,7 @@ struct ProjectDefaults {
   let surroundings: Surroundings
   let backends: [BackendDescription]
 
-  func load(leasesHandle: Bool) throws(ConfigurationError) -> LoadedConfiguration {
+  func load(leasesHandle: Bool, compat: [String] = []) throws(ConfigurationError) -> LoadedConfiguration {
     let project = Project(of: surroundings)
     guard let backend = ConfigurationLoader.projectBackend(backends), let projectFile = backend.projectFile else {
       throw problem(
@@ -23,8 +23,15 @@ struct ProjectDefaults {
     root.derive("identity.handle", .string(lease?.handle ?? project.baseHandle), from: "the folder's name")
     root.derive("topics", .strings([Self.topic]), from: "default without a file")
     root.derive("live_push.enabled", .boolean(true), from: "default without a file")
-    let path = Path.join(project.stateDirectory, projectFile.name)
-    root.derive("backend_config.\(projectFile.setting)", .string(path), from: "the project \(quoted(project.root))")
+    var path = Path.join(project.stateDirectory, projectFile.name)
+    var reason = "the project \(quoted(project.root))"
+    if compat.contains("chatroom") {
+      let folder = try chatroomFolder(project)
+      path = Path.join(folder, projectFile.name)
+      reason = "the chatroom of \(quoted(Path.parent(folder)))"
+    }
+    root.derive("backend_config.\(projectFile.setting)", .string(path), from: reason)
+    if !compat.isEmpty { root.derive("compat", .strings(compat), from: "--compat") }
     root.derive(
       "auth.store", .string(Path.join(project.stateDirectory, "auth.store")),
       from: "the project \(quoted(project.root))")
@@ -32,6 +39,26 @@ struct ProjectDefaults {
     return LoadedConfiguration(
       configuration: Configuration(root.settings, backend: backend), warnings: [], path: nil, handleLease: lease,
       root: root)
+  }
+
+  /// Where agents of one repository meet who were told of a chatroom: `.parley` in `CHATROOM_ROOT`, else in the
+  /// repository. It tells git to ignore it.
+  private func chatroomFolder(_ project: Project) throws(ConfigurationError) -> String {
+    let folder = Path.join(Self.chatroomRoot(project, in: surroundings), ".parley")
+    do throws(SystemError) {
+      try FileSystem.makeDirectories(folder)
+      try FileSystem.create(Path.join(folder, ".gitignore"), "*\n")
+    } catch {
+      throw problem(.stateDirectory(path: folder, reason: error.description))
+    }
+    return folder
+  }
+
+  /// The folder that a chatroom belongs to.
+  static func chatroomRoot(_ project: Project, in surroundings: Surroundings) -> String {
+    guard var named = surroundings["CHATROOM_ROOT"]?.trimmingBlanks, !named.isEmpty else { return project.root }
+    if named == "~" || named.hasPrefix("~/") { named = surroundings.home + named.dropFirst() }
+    return Path.normalised(surroundings.absolute(named))
   }
 
   /// Makes the project's directory, and takes a handle where one is asked for.
@@ -50,5 +77,12 @@ struct ProjectDefaults {
 
   private func problem(_ finding: Finding) -> ConfigurationError {
     ConfigurationError(problems: [ConfigurationProblem(file: nil, line: nil, finding)])
+  }
+}
+
+extension String {
+  /// The text without blanks at its ends.
+  fileprivate var trimmingBlanks: String {
+    String(drop(while: \.isWhitespace).reversed().drop(while: \.isWhitespace).reversed())
   }
 }

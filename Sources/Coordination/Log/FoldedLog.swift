@@ -3,6 +3,8 @@ import ParleyRuntime
 /// A fold over one topic that is kept current: read back to the edge of its window once, then followed.
 ///
 /// It is woken by what comes and never asks again. After a gap it reads anew, so that it agrees with whoever starts now.
+/// Where the fold has checkpoints, reading ends at the newest, and one is posted again before what the state stands on
+/// grows old (`Checkpoints`).
 package actor FoldedLog<Fold: TopicFold>: LoopActor {
   package nonisolated let loop: EventLoop
   package nonisolated let topic: Topic
@@ -23,6 +25,11 @@ package actor FoldedLog<Fold: TopicFold>: LoopActor {
   /// `storedAt` of the newest message, and how far the store's clock is ahead of ours, as our own posts showed it.
   private var newestStoredAt: Int64 = 0
   private var clockOffset: Int64 = 0
+  /// Everything up to this message is in the state.
+  private var position: Cursor?
+  private var standing = Standing()
+  private var keeping: LoopTimer?
+  private var isKeeping = false
 
   /// Makes the state of `topic`; nothing is read until `load`.
   package init(
@@ -68,39 +75,61 @@ package actor FoldedLog<Fold: TopicFold>: LoopActor {
   private func loadOnce() async -> Result<Void, HubError> {
     defer { loading = nil }
     do throws(HubError) {
-      let (events, newest, end) = try await history()
+      let (checkpoint, events, newest, end) = try await history()
       guard !isStopped else { return .success(()) }
       var fresh = makeFold()
+      if let checkpoint { fresh.restore(from: checkpoint) }
       for message in events { outcomes.insert(message.id, fresh.apply(message)) }
+      standing = Standing(since: (checkpoint ?? events.first)?.storedAt, events: events.count)
+      position = newest.last?.cursor
       for message in newest { outcomes.note(message.id) }
       if let last = newest.last { newestStoredAt = max(newestStoredAt, last.storedAt) }
       fold = fresh
       isLoaded = true
+      await adaptToRetention()
       let id = await hub.supervisor.follow(topic, after: end) { [weak self] delivery in
         self?.assumeIsolated { $0.take(delivery) }
         return .more
       }
       if isStopped { await hub.supervisor.unfollow(id) } else { follow = id }
       changed()
+      scheduleKeeping()
       return .success(())
     } catch {
       return .failure(error)
     }
   }
 
-  /// The events of the window in log order, the newest page whole, and the end of the log.
-  private func history() async throws(HubError) -> (events: [Message], newest: [Message], end: Cursor) {
-    let since = loop.wallClockMilliseconds + clockOffset - window
+  /// What the state stands on: the newest checkpoint and what came after its place, or the events of the window; all in
+  /// log order. With them the newest page whole, and the end of the log.
+  private func history() async throws(HubError) -> (
+    checkpoint: Message?, events: [Message], newest: [Message], end: Cursor
+  ) {
+    let since = window == .max ? .min : loop.wallClockMilliseconds + clockOffset - window
+    let judge = makeFold()
     var page = try await hub.fetchUnchecked(FetchRequest(topic, .latest, limit: pageLimit))
     let newest = page.messages
-    let end = page.next
-    var pages = [newest.filter(Fold.concerns)]
-    while let previous = page.previous, let oldest = page.messages.first, oldest.storedAt >= since {
+    // A message's own cursor, where there is one: a checkpoint's `through` is looked for among them.
+    let end = newest.last?.cursor ?? page.next
+    var pages: [[Message]] = []
+    var checkpoint: Message?
+    var through: Cursor?
+    while true {
+      var start = 0
+      for (index, message) in page.messages.enumerated().reversed() {
+        if message.cursor == through {
+          start = index + 1
+          break
+        }
+        if through == nil, let place = judge.through(of: message) { (checkpoint, through) = (message, place) }
+      }
+      pages.append(page.messages[start...].filter(Fold.concerns))
+      guard start == 0, let previous = page.previous, let oldest = page.messages.first, oldest.storedAt >= since
+      else { break }
       page = try await hub.fetchUnchecked(
-        FetchRequest(topic, .before(previous, storedSince: since), limit: pageLimit))
-      pages.append(page.messages.filter(Fold.concerns))
+        FetchRequest(topic, .before(previous, storedSince: since == .min ? nil : since), limit: pageLimit))
     }
-    return (pages.reversed().flatMap { $0 }, newest, end)
+    return (checkpoint, pages.reversed().flatMap { $0 }, newest, end)
   }
 
   private func take(_ delivery: Delivery) {
@@ -108,7 +137,9 @@ package actor FoldedLog<Fold: TopicFold>: LoopActor {
     switch delivery {
     case .message(let message):
       newestStoredAt = max(newestStoredAt, message.storedAt)
+      position = message.cursor
       let outcome = Fold.concerns(message) ? fold.apply(message) : nil
+      if Fold.keepsCheckpoints { note(message) }
       outcomes.insert(message.id, outcome)
       arrivals.resumeAll(())
       if outcome != nil { changed() }
@@ -140,9 +171,84 @@ package actor FoldedLog<Fold: TopicFold>: LoopActor {
   /// Ends following; the state stays as it is.
   package func stop() async {
     isStopped = true
+    if let keeping { loop.cancel(keeping) }
+    keeping = nil
     guard let id = follow else { return }
     follow = nil
     await hub.supervisor.unfollow(id)
+  }
+
+  // MARK: Checkpoints
+
+  /// What the state stands on in the log.
+  private struct Standing {
+    /// `storedAt` of the newest checkpoint, or of the first event where there is none.
+    var since: Int64?
+    /// Messages read after it.
+    var events = 0
+    var oldest: Int64 = Checkpoints.age.milliseconds
+  }
+
+  private func note(_ message: Message) {
+    if fold.through(of: message) != nil {
+      standing.since = message.storedAt
+      standing.events = 0
+      scheduleKeeping()
+    } else if Fold.concerns(message) {
+      standing.events += 1
+      guard standing.since == nil else { return }
+      standing.since = message.storedAt
+      scheduleKeeping()
+    }
+  }
+
+  private func adaptToRetention() async {
+    standing.oldest = Checkpoints.age(on: await hub.supervisor.traits).milliseconds
+  }
+
+  private var isDue: Bool {
+    guard let since = standing.since else { return false }
+    return now - since >= standing.oldest || standing.events >= Checkpoints.events
+  }
+
+  /// Looks again when the checkpoint will be due; processes that share a topic do so at different moments, so that one
+  /// of them posts it.
+  private func scheduleKeeping(atLeast least: Duration = .zero) {
+    if let keeping { loop.cancel(keeping) }
+    keeping = nil
+    guard Fold.keepsCheckpoints, !isStopped, let since = standing.since else { return }
+    let spread = Int64(loop.random() % UInt64(max(1, min(Checkpoints.spread.milliseconds, standing.oldest / 10))))
+    let delay = max(least.milliseconds, since + standing.oldest - now, 0) + spread
+    keeping = loop.schedule(after: .milliseconds(delay)) { [weak self] in
+      guard let self else { return }
+      self.loop.spawn { await self.keep() }
+    }
+  }
+
+  /// Posts the state again where what it stands on has grown old or long. What led here is stored in any case.
+  package func keep() async {
+    guard Fold.keepsCheckpoints, isLoaded, !isStopped, !isKeeping, isDue, let position else { return }
+    guard let text = fold.checkpoint(through: position) else {
+      standing = Standing(oldest: standing.oldest)
+      return
+    }
+    isKeeping = true
+    defer { isKeeping = false }
+    let limit = min(hub.setup.limits.contentBytes, await hub.supervisor.traits.contentLimit ?? .max)
+    guard text.content.utf8.count <= limit else {
+      return Log.write(.warning, "a checkpoint is too large to be stored", [("topic", topic.name)])
+    }
+    do throws(HubError) {
+      let receipt = try await hub.postUnchecked(
+        PostRequest(topic: topic, content: text.content, attributes: text.attributes))
+      note(receipt)
+      standing.since = max(standing.since ?? 0, receipt.storedAt ?? now)
+      standing.events = 0
+      scheduleKeeping()
+    } catch {
+      Log.write(.warning, "no checkpoint was stored", [("topic", topic.name), ("cause", error.description)])
+      scheduleKeeping(atLeast: Checkpoints.spread)
+    }
   }
 
   // MARK: Waiting

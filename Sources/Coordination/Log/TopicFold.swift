@@ -8,6 +8,29 @@ package protocol TopicFold: Sendable {
   /// Whether the message can change the state; others are not kept while the log is read.
   static func concerns(_ message: Message) -> Bool
 
-  /// Takes the next message of the log; nil where it is no event of this fold.
+  /// Takes the next message of the log; nil where it is no event of this fold. A checkpoint changes nothing here: the
+  /// state has what it says already.
   mutating func apply(_ message: Message) -> Outcome?
+
+  /// The state must outlive the store's retention, so checkpoints of it are posted.
+  static var keepsCheckpoints: Bool { get }
+
+  /// Up to which place the checkpoint in this message stands for the log; nil where it is none.
+  func through(of message: Message) -> Cursor?
+
+  /// Begins with the state that a checkpoint has, for a log whose earlier part is not read.
+  mutating func restore(from checkpoint: Message)
+
+  /// The state as the text and attributes of a message, as it is at the place `through`; nil where it needs none.
+  func checkpoint(through: Cursor) -> EventText?
+}
+
+/// The text and the attributes of a message that carries an event.
+package typealias EventText = (content: String, attributes: [String: String])
+
+extension TopicFold {
+  package static var keepsCheckpoints: Bool { false }
+  package func through(of message: Message) -> Cursor? { nil }
+  package mutating func restore(from checkpoint: Message) {}
+  package func checkpoint(through: Cursor) -> EventText? { nil }
 }

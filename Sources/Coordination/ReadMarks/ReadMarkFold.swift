@@ -13,6 +13,8 @@ public struct ReadMarkFold: Hashable, Sendable {
   public private(set) var hasImported = false
   /// Marks since the last checkpoint.
   public private(set) var marksSinceCheckpoint = 0
+  /// `storedAt` of the newest checkpoint, or of the first mark where there is none: what the state stands on.
+  private(set) var since: Int64?
   /// Messages that were no events of ours, of a later version, or damaged.
   public private(set) var ignoredEvents = 0
 
@@ -21,6 +23,8 @@ public struct ReadMarkFold: Hashable, Sendable {
 
   /// Takes the next message of the log.
   public mutating func apply(_ message: Message) {
+    // What the owner's topic says besides is told by `OwnFold`.
+    guard !OwnEvent.owns(message) else { return }
     guard message.sender == owner else {
       ignoredEvents += 1
       return
@@ -29,12 +33,16 @@ public struct ReadMarkFold: Hashable, Sendable {
       switch try ReadMarkEvent(message) {
       case .mark(let topic, let mark):
         marksSinceCheckpoint += 1
+        since = since ?? message.storedAt
         advance(topic, to: mark)
       case .checkpoint(let all, let imported, _):
         marksSinceCheckpoint = 0
+        since = message.storedAt
         for (topic, mark) in all { advance(topic, to: mark) }
         hasImported = hasImported || imported
-      case .imported(let all): adopt(all)
+      case .imported(let all):
+        since = since ?? message.storedAt
+        adopt(all)
       }
     } catch {
       ignoredEvents += 1
@@ -56,13 +64,17 @@ public struct ReadMarkFold: Hashable, Sendable {
   }
 
   /// A checkpoint of this state was stored.
-  mutating func noteCheckpoint() { marksSinceCheckpoint = 0 }
+  mutating func noteCheckpoint(at storedAt: Int64) {
+    marksSinceCheckpoint = 0
+    since = max(since ?? 0, storedAt)
+  }
 
   /// Takes over what another fold of the same topic knows more of.
   mutating func merge(_ other: ReadMarkFold) {
     for (topic, mark) in other.marks { advance(topic, to: mark) }
     hasImported = hasImported || other.hasImported
     marksSinceCheckpoint = other.marksSinceCheckpoint
+    since = other.since ?? since
     ignoredEvents = max(ignoredEvents, other.ignoredEvents)
   }
 }

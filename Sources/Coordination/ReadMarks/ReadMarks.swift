@@ -17,6 +17,7 @@ public actor ReadMarks: LoopActor {
   /// Everything up to here is in the fold; nil before the first load.
   private var position: Cursor?
   private var follow: FollowID?
+  private var keeping: LoopTimer?
   private var observers: [@Sendable (Topic, Cursor) -> Void] = []
 
   /// Makes the read marks of the hub's author; nothing is read until `load`.
@@ -61,10 +62,13 @@ public actor ReadMarks: LoopActor {
       self?.assumeIsolated { $0.take(delivery) }
       return .more
     }
+    await keepLater()
   }
 
   /// Ends following.
   public func stop() async {
+    if let keeping { loop.cancel(keeping) }
+    keeping = nil
     guard let follow else { return }
     self.follow = nil
     await hub.supervisor.unfollow(follow)
@@ -140,7 +144,32 @@ public actor ReadMarks: LoopActor {
     try await post(.mark(topic, mark))
     fold.advance(topic, to: mark)
     // The count and the place that a checkpoint names come from the log: from loading, and from following it.
-    if fold.marksSinceCheckpoint >= Self.marksPerCheckpoint { await checkpoint() }
+    if await isDue { await checkpoint() }
+  }
+
+  /// What the marks stand on has grown long or old, and would leave the store some day.
+  private var isDue: Bool {
+    get async {
+      if fold.marksSinceCheckpoint >= Self.marksPerCheckpoint { return true }
+      guard let since = fold.since else { return false }
+      return loop.wallClockMilliseconds - since >= Checkpoints.age(on: await hub.supervisor.traits).milliseconds
+    }
+  }
+
+  /// Looks now and then whether a checkpoint is due; processes of the handle do so at different moments.
+  private func keepLater(atLeast least: Duration = .zero) async {
+    let age = Checkpoints.age(on: await hub.supervisor.traits).milliseconds
+    guard follow != nil else { return }
+    if let keeping { loop.cancel(keeping) }
+    let due = max(least.milliseconds, fold.since.map { $0 + age - loop.wallClockMilliseconds } ?? age)
+    let spread = Int64(loop.random() % UInt64(max(1, min(Checkpoints.spread.milliseconds, age / 10))))
+    keeping = loop.schedule(after: .milliseconds(due + spread)) { [weak self] in
+      guard let self else { return }
+      self.loop.spawn {
+        if await self.isDue { await self.checkpoint() }
+        await self.keepLater(atLeast: Checkpoints.spread)
+      }
+    }
   }
 
   /// Takes over marks that the TypeScript Parley kept in a file, for topics without a mark; once in the handle's life.
@@ -165,7 +194,7 @@ public actor ReadMarks: LoopActor {
     guard event.message.content.utf8.count <= limit else { return }
     do throws(HubError) {
       try await post(event)
-      fold.noteCheckpoint()
+      fold.noteCheckpoint(at: loop.wallClockMilliseconds)
     } catch {
       Log.write(.warning, "no checkpoint of the read marks was stored", [("cause", error.description)])
     }

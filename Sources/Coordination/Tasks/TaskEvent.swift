@@ -36,6 +36,15 @@ enum TaskEvent: Hashable, Sendable {
   static let titleBytes = 256
   /// Every kind of these begins so.
   static let prefix = "task."
+  /// Attributes that the codec leaves alone begin so, and are kept up to this size (bytes).
+  private static let extraPrefix = "x-"
+  private static let extraBytes = 4_096
+
+  /// The attributes that the codec leaves alone; none where there are more than a message of ours may have.
+  static func extra(of message: Message) -> [String: String] {
+    let extra = message.attributes.filter { $0.key.hasPrefix(extraPrefix) }
+    return extra.reduce(0) { $0 + $1.key.utf8.count + $1.value.utf8.count } <= extraBytes ? extra : [:]
+  }
 
   private enum Kind: String {
     case post = "task.post"

@@ -62,6 +62,12 @@ public struct TaskFold: TopicFold {
   /// The task of this name.
   public subscript(_ id: TaskID) -> TaskRecord? { tasks[id] }
 
+  /// The task that a message posted; nil where it posted none that is remembered.
+  package func posted(by message: Message) -> TaskRecord? {
+    guard let task = byMessage[message.id].flatMap({ tasks[$0] }), task.message == message.id else { return nil }
+    return task
+  }
+
   /// Tasks that are not over, in the order of posting.
   public func live(at now: Int64) -> [TaskRecord] {
     order.compactMap { tasks[$0] }.filter { !$0.status(at: now).isFinal }
@@ -190,10 +196,11 @@ public struct TaskFold: TopicFold {
 
   private mutating func post(_ id: TaskID, _ posted: TaskEvent.Posted, _ message: Message) -> Verdict {
     guard tasks[id] == nil else { return .failure(.init(.idInUse(id))) }
-    let record = TaskRecord(
+    var record = TaskRecord(
       id: id, label: posted.label, topic: message.topic, title: posted.title, body: posted.body,
       poster: TaskActor(message), postedAt: message.storedAt, message: message.id, to: message.to,
       expiresAt: message.storedAt + posted.lifetime)
+    record.extra = TaskEvent.extra(of: message)
     tasks[id] = record
     order.append(id)
     byMessage[message.id] = id
@@ -210,7 +217,7 @@ public struct TaskFold: TopicFold {
     }
     let claim = TaskClaim(
       fence: message.id, number: (task.claim?.number ?? 0) + 1, holder: TaskActor(message), since: message.storedAt,
-      until: leaseEnd(message.storedAt, lease, task))
+      until: leaseEnd(message.storedAt, lease, task), extra: TaskEvent.extra(of: message))
     tasks[id]?.claim = claim
     byMessage[message.id] = id
     return .success(id)

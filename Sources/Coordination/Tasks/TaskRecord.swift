@@ -25,6 +25,8 @@ public struct TaskClaim: Hashable, Sendable {
   public var since: Int64
   /// When the lease ends, by the store's clock; at this time another may take it.
   public var until: Int64
+  /// What other tool sets keep with it, see `TaskRecord.extra`.
+  package var extra: [String: String] = [:]
 }
 
 /// How a task ended.
@@ -100,6 +102,8 @@ public struct TaskRecord: Hashable, Sendable {
   public var claim: TaskClaim?
   /// How it ended.
   public var ending: TaskEnding?
+  /// Attributes of the posting message whose names begin with `x-`: what other tool sets keep with a task.
+  package var extra: [String: String] = [:]
 
   /// Its state at a time by the store's clock.
   public func status(at now: Int64) -> Status {

@@ -19,6 +19,8 @@ public struct TaskPost: Hashable, Sendable {
   public var lifetime: Duration
   /// The same key with the same content is one task.
   public var key: String?
+  /// What other tool sets keep with it: names begin with `x-`, see `TaskRecord.extra`.
+  package var extra: [String: String] = [:]
 
   /// Makes a request.
   public init(

@@ -7,12 +7,21 @@ extension Tasks {
   public func claimNext(
     on topic: Topic, lease: Duration = TaskUpdate.defaultLease
   ) async throws(HubError) -> TaskRecord? {
-    try Self.check(lease: lease)
-    try await hub.check(topic)
-    return try await takeNext(on: topic, lease: lease)
+    try await claimNext(on: topic, lease: lease, extra: [:])
   }
 
-  func takeNext(on topic: Topic, lease: Duration) async throws(HubError) -> TaskRecord? {
+  /// The same; the claim carries what another tool set keeps with it (see `TaskRecord.extra`).
+  package func claimNext(
+    on topic: Topic, lease: Duration, extra: [String: String]
+  ) async throws(HubError) -> TaskRecord? {
+    try Self.check(lease: lease)
+    try await check(topic)
+    return try await takeNext(on: topic, lease: lease, extra: extra)
+  }
+
+  func takeNext(
+    on topic: Topic, lease: Duration, extra: [String: String] = [:]
+  ) async throws(HubError) -> TaskRecord? {
     let log = try await log(of: topic)
     var choice = 1
     var isCaughtUp = false
@@ -28,7 +37,7 @@ extension Tasks {
       guard claiming.insert(task.id).inserted else { continue }
       defer { claiming.remove(task.id) }
       do throws(HubError) {
-        return try await take(task, lease: lease, in: log)
+        return try await take(task, lease: lease, extra: extra, in: log)
       } catch {
         guard case .refused = error, !Task.isCancelled else { throw error }
         choice = min(choice * 2, Self.widestChoice)
@@ -57,11 +66,12 @@ extension Tasks {
   }
 
   private func take(
-    _ task: TaskRecord, lease: Duration, in log: FoldedLog<TaskFold>
+    _ task: TaskRecord, lease: Duration, extra: [String: String] = [:], in log: FoldedLog<TaskFold>
   ) async throws(HubError) -> TaskRecord {
     let until = min(await log.now + lease.milliseconds, task.expiresAt)
     let receipt = try await post(
-      .claim(task.id, lease: lease.milliseconds), label: task.label, inReplyTo: task.message, until: until, in: log)
+      .claim(task.id, lease: lease.milliseconds), label: task.label, inReplyTo: task.message, until: until,
+      extra: extra, in: log)
     return try await decided(receipt, in: log)
   }
 

@@ -15,6 +15,8 @@ public actor Tasks: LoopActor {
   let hub: Hub
   private let pageLimit: Int
   private let bounds: TaskFold.Bounds
+  /// Topics that another tool set works on, beside those that the participant may use.
+  private let reaches: @Sendable (Topic) -> Bool
   private var logs: [Topic: FoldedLog<TaskFold>] = [:]
   /// Tasks that a call of this process is claiming just now: another call looks for a different one.
   var claiming: Set<TaskID> = []
@@ -25,8 +27,17 @@ public actor Tasks: LoopActor {
   /// Makes the tasks of the hub's participant; nothing is read until it is needed.
   public init(hub: Hub) { self.init(hub: hub, pageLimit: 1000, bounds: .init()) }
 
-  init(hub: Hub, pageLimit: Int, bounds: TaskFold.Bounds = .init()) {
+  /// Makes the tasks that another tool set works on: on topics that it `reaches`, and on the participant's own.
+  package init(hub: Hub, reaches: @escaping @Sendable (Topic) -> Bool) {
+    self.init(hub: hub, pageLimit: 1000, bounds: .init(), reaches: reaches)
+  }
+
+  init(
+    hub: Hub, pageLimit: Int, bounds: TaskFold.Bounds = .init(),
+    reaches: @escaping @Sendable (Topic) -> Bool = { _ in false }
+  ) {
     loop = hub.loop
+    self.reaches = reaches
     self.hub = hub
     self.pageLimit = pageLimit
     self.bounds = bounds
@@ -56,12 +67,25 @@ public actor Tasks: LoopActor {
 
   /// The board of a topic, with at most `ended` of those that are over.
   public func board(of topic: Topic, ended: Int = 50) async throws(HubError) -> Board {
-    try await hub.check(topic)
+    try await check(topic)
     let log = try await self.log(of: topic)
     try await log.catchUp(until: deadline)
     let (fold, now) = await (log.state, log.now)
     return Board(
       live: fold.live(at: now), ended: fold.recentlyEnded(ended), now: now, ignoredEvents: fold.ignoredEvents)
+  }
+
+  /// The state of a topic with everything that is in its log now.
+  package func state(of topic: Topic) async throws(HubError) -> (fold: TaskFold, now: Int64) {
+    try await check(topic)
+    let log = try await self.log(of: topic)
+    try await log.catchUp(until: deadline)
+    return await (log.state, log.now)
+  }
+
+  /// Throws unless tasks of the topic may be worked on.
+  func check(_ topic: Topic) async throws(HubError) {
+    if !reaches(topic) { try await hub.check(topic) }
   }
 
   var deadline: LoopInstant { loop.now.advanced(by: hub.setup.patience) }
@@ -97,7 +121,7 @@ public actor Tasks: LoopActor {
     }
     let topics: [Topic]
     if let topic {
-      try await hub.check(topic)
+      try await check(topic)
       topics = [topic]
     } else {
       topics = logs.keys.sorted() + hub.setup.topics.prefix(Self.searchedTopics).filter { logs[$0] == nil }
@@ -150,7 +174,9 @@ public actor Tasks: LoopActor {
       id,
       .init(
         title: request.title, body: request.body, lifetime: request.lifetime.milliseconds, label: label))
-    let receipt = try await post(event, label: label, to: request.to, key: request.key.map { "task:" + $0 }, in: log)
+    let receipt = try await post(
+      event, label: label, to: request.to, key: request.key.map { "task:" + $0 },
+      extra: request.extra, in: log)
     if receipt.isDuplicate {
       try await log.catchUp(until: deadline)
       guard let task = await log.state[id] else { throw HubError(TaskRefusal.unknown(id.text)) }
@@ -170,12 +196,12 @@ public actor Tasks: LoopActor {
   }
 
   private func check(_ request: TaskPost) async throws(HubError) {
-    try await hub.check(request.topic)
+    try await check(request.topic)
     guard TaskEvent.isTitle(request.title) else {
       throw .badArgument(
         name: "title", reason: "must be one line of 1 to \(TaskEvent.titleBytes) bytes without control characters")
     }
-    if let to = request.to { try Self.check(participant: to, limit: hub.setup.limits.handleBytes) }
+    if let to = request.to { try ParticipantName.check(to, "to", limit: hub.setup.limits.handleBytes) }
     guard TaskPost.lifetimes.contains(request.lifetime) else {
       throw .badArgument(name: "ttl_s", reason: "must be 60 to 2592000 seconds")
     }
@@ -185,23 +211,6 @@ public actor Tasks: LoopActor {
       }
     }
     try await check(text: request.body ?? "", "body")
-  }
-
-  /// Names that stand for nobody: what a person would take for everyone, or for Parley itself.
-  static let nobody: Set<String> = ["all", "system"]
-
-  private static func check(participant: Handle, limit: Int) throws(HubError) {
-    let name = participant.name
-    guard name.unicodeScalars.contains(where: { !$0.properties.isWhitespace }) else {
-      throw .badArgument(name: "to", reason: "must not be blank")
-    }
-    guard VisibleText.visible(name, keepsLines: false) == name else {
-      throw .badArgument(name: "to", reason: "must not contain control or invisible characters")
-    }
-    guard name.utf8.count <= limit else { throw .overLimit(what: "to", bytes: name.utf8.count, limit: limit) }
-    guard !nobody.contains(name) else {
-      throw .badArgument(name: "to", reason: "\"\(name)\" is no participant: leave it out for anyone")
-    }
   }
 
   private func check(text: String, _ name: String) async throws(HubError) {
@@ -214,9 +223,10 @@ public actor Tasks: LoopActor {
 
   func post(
     _ event: TaskEvent, label: String, to: Handle? = nil, inReplyTo: MessageID? = nil, key: String? = nil,
-    until: Int64 = 0, in log: FoldedLog<TaskFold>
+    until: Int64 = 0, extra: [String: String] = [:], in log: FoldedLog<TaskFold>
   ) async throws(HubError) -> Receipt {
-    let (content, attributes) = event.message(label: label, by: author.handle, until: until)
+    var (content, attributes) = event.message(label: label, by: author.handle, until: until)
+    attributes.merge(extra) { own, _ in own }
     let receipt = try await hub.postUnchecked(
       PostRequest(topic: log.topic, content: content, inReplyTo: inReplyTo, to: to, key: key, attributes: attributes))
     await log.note(receipt)

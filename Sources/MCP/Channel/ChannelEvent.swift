@@ -17,6 +17,11 @@ struct ChannelEvent {
     return isPlain && !kind.isEmpty && !ownKinds.contains(kind)
   }
 
+  init(content: String, meta: [(name: String, value: String)]) {
+    self.content = content
+    self.meta = meta
+  }
+
   /// A message: its text, bounded, and where it comes from.
   init(_ message: Message) {
     content = Self.bounded(message)
@@ -73,16 +78,20 @@ struct ChannelEvent {
 
   private static func text(of unread: Unread) -> String { "\(unread.count)\(unread.isCapped ? "+" : "")" }
 
-  /// Cut before it is made safe, so that a huge message costs no more than a small one.
   private static func bounded(_ message: Message) -> String {
+    bounded(
+      message.content,
+      else: "fetch message \(ChannelText.attribute(message.id.text)) of topic "
+        + "\(ChannelText.attribute(message.topic.name)) with parley_fetch_recent")
+  }
+
+  /// Cut before it is made safe, so that a huge message costs no more than a small one; `rest` says where the rest is.
+  static func bounded(_ text: String, else rest: String) -> String {
     let limit = ChannelText.contentLimit
-    let raw = ChannelText.cut(message.content, to: limit)
-    let safe = ChannelText.content(raw ?? message.content)
+    let raw = ChannelText.cut(text, to: limit)
+    let safe = ChannelText.content(raw ?? text)
     let cut = ChannelText.cut(safe, to: limit)
     guard raw != nil || cut != nil else { return safe }
-    let topic = ChannelText.attribute(message.topic.name)
-    return (cut ?? safe)
-      + "\n… cut, \(message.content.utf8.count) bytes in all: fetch message \(ChannelText.attribute(message.id.text)) "
-      + "of topic \(topic) with parley_fetch_recent"
+    return (cut ?? safe) + "\n… cut, \(text.utf8.count) bytes in all: \(rest)"
   }
 }

@@ -9,6 +9,9 @@ import ParleyRuntime
 package final class ChannelFeed: @unchecked Sendable {
   private let heldLimit: Int
   private let output: ([UInt8]) -> Void
+  /// Told of each message that was written.
+  private let written: (Message) -> Void
+  private var heldMessages: [Message] = []
   /// Events that wait for the handshake; nil once it is finished.
   private var held: [[UInt8]]? = []
   private var heldBytes = 0
@@ -17,8 +20,11 @@ package final class ChannelFeed: @unchecked Sendable {
   private var skippedGaps: [Topic: Gap] = [:]
 
   /// Makes a feed that holds everything, up to `heldLimit` bytes, until `open`; `output` takes each notification.
-  package init(heldLimit: Int = 1 << 20, output: @escaping ([UInt8]) -> Void) {
+  package init(
+    heldLimit: Int = 1 << 20, written: @escaping (Message) -> Void = { _ in }, output: @escaping ([UInt8]) -> Void
+  ) {
     self.heldLimit = heldLimit
+    self.written = written
     self.output = output
   }
 
@@ -26,10 +32,21 @@ package final class ChannelFeed: @unchecked Sendable {
   package func push(_ event: PushEvent) {
     guard !isCongested, heldBytes < heldLimit else { return skip(event) }
     switch event {
-    case .message(let message): send(ChannelEvent(message))
+    case .message(let message):
+      send(ChannelEvent(message))
+      if held == nil { written(message) } else { heldMessages.append(message) }
     case .gap(let gap): send(ChannelEvent(gap))
     case .backlog(let counts): send(ChannelEvent(backlog: counts, because: "messages are unread"))
     }
+  }
+
+  /// Tells what another tool set has to say, or counts it as a message of `topic`.
+  func push(_ event: ChannelEvent, of topic: Topic) {
+    guard !isCongested, heldBytes < heldLimit else {
+      skipped[topic, default: Unread(count: 0)].count += 1
+      return
+    }
+    send(event)
   }
 
   /// The handshake is finished: what was held goes out.
@@ -38,6 +55,8 @@ package final class ChannelFeed: @unchecked Sendable {
     held = nil
     heldBytes = 0
     for line in lines { output(line) }
+    for message in heldMessages { written(message) }
+    heldMessages = []
     if !isCongested { tellSkipped() }
   }
 

@@ -1,7 +1,7 @@
 /// What the model is told about the server. Claude Code cuts instructions at 2 KB.
 enum Instructions {
-  static func text(isChannel: Bool) -> String {
-    (isChannel ? channel : "") + common
+  static func text(isChannel: Bool, more: String = "") -> String {
+    (isChannel ? channel : "") + common + (more.isEmpty ? "" : "\n" + more)
   }
 
   private static let common = """

@@ -19,7 +19,7 @@ extension Session {
       setup.writeCapabilities(for: revision, into: &result)
       result.key("serverInfo")
       setup.writeServerInfo(into: &result)
-      result.member("instructions", Instructions.text(isChannel: setup.isChannel))
+      result.member("instructions", Instructions.text(isChannel: setup.isChannel, more: setup.moreInstructions))
     }
   }
 
@@ -30,7 +30,7 @@ extension Session {
       for revision in setup.revisions { result.string(revision.rawValue) }
       result.endArray()
       setup.writeCapabilities(for: call.revision, into: &result)
-      result.member("instructions", Instructions.text(isChannel: false))
+      result.member("instructions", Instructions.text(isChannel: false, more: setup.moreInstructions))
     }
   }
 

@@ -26,7 +26,7 @@ extension Session {
     let given = arguments ?? .emptyObject
     // A tool whose work is a single hand-over needs no task; unread counts that are still awaited do.
     let hasCounts = unread.hasWaited || setup.inbox.assumeIsolated { $0.isReady }
-    if hasCounts, let tool = catalog.replyingTools[name] {
+    if hasCounts, let tool = catalog.replyingTools[name], tool.repliesAtOnce(given) {
       return try start(call, tool, given, reportsProgress: hasProgress)
     }
     try start(call) { [hasProgress] session, serial in
@@ -51,9 +51,9 @@ extension Session {
   func context(for call: Call, _ serial: UInt64, reportsProgress: Bool) -> CallContext {
     guard reportsProgress, let token = call.progressToken else {
       return CallContext(
-        hub: setup.hub, inbox: setup.inbox, marks: setup.marks, tasks: setup.tasks, progress: { _, _, _ in })
+        hub: setup.hub, inbox: setup.inbox, coordination: setup.coordination, progress: { _, _, _ in })
     }
-    return CallContext(hub: setup.hub, inbox: setup.inbox, marks: setup.marks, tasks: setup.tasks) {
+    return CallContext(hub: setup.hub, inbox: setup.inbox, coordination: setup.coordination) {
       [weak self, loop] done, total, text in
       let report: @Sendable () -> Void = { [weak self] in
         self?.assumeIsolated { $0.progress(call, serial, token, done, total, text) }
@@ -86,6 +86,7 @@ extension Session {
     switch outcome {
     case .success(let members): answer(call, members)
     case .failure(let error): answer(call, error)
+    case .content(let content): answer(call, content)
     }
     callEnded()
   }
@@ -115,6 +116,25 @@ extension Session {
     }
   }
 
+  private func answer(_ call: Call, _ content: ToolContent) {
+    let meta = { [unread] (meta: inout JSONWriter) in
+      if let code = content.errorCode { meta.member("parley/error", code) }
+      meta.raw(trusted: unread.metaMembers)
+    }
+    respond(call, meta: meta) { result in
+      result.key("content")
+      result.textBlocks(content.blocks)
+      if let structured = content.structured {
+        result.key("structuredContent")
+        result.raw(trusted: structured)
+      }
+      if content.errorCode != nil {
+        result.key("isError")
+        result.bool(true)
+      }
+    }
+  }
+
   /// Failures carry no structured content: clients check that against the output schema.
   private func answer(_ call: Call, _ error: HubError) {
     let meta = { [unread] (meta: inout JSONWriter) in
@@ -141,13 +161,24 @@ extension JSONWriter {
     textContent { $0.string(trusted: text) }
   }
 
+  /// Writes an array of text blocks.
+  mutating func textBlocks(_ texts: [String]) {
+    beginArray()
+    for text in texts { textBlock { $0.string(text) } }
+    endArray()
+  }
+
   private mutating func textContent(_ text: (inout JSONWriter) -> Void) {
     beginArray()
+    textBlock(text)
+    endArray()
+  }
+
+  private mutating func textBlock(_ text: (inout JSONWriter) -> Void) {
     beginObject()
     member("type", "text")
     key("text")
     text(&self)
     endObject()
-    endArray()
   }
 }

@@ -1,3 +1,4 @@
+import ParleyCoordination
 import ParleyRuntime
 
 /// One MCP session: messages of a client in, answers and notifications out, without knowing what carries them.
@@ -148,6 +149,8 @@ package actor Session: LoopActor {
     if method.isString("notifications/cancelled") {
       guard let id = params?.member("requestId").flatMap(RequestID.init) else { return }
       cancel(id)
+    } else if method.isString("notifications/claude/channel/permission_request") {
+      if isOpen, let request = params.flatMap({ PermissionRequest(params: $0) }) { setup.asked?(request) }
     } else if method.isString("notifications/initialized"), negotiated != nil, !isOpen {
       isOpen = true
       opened()

@@ -8,18 +8,21 @@ package struct SessionSetup: Sendable {
   package var version: String
   /// The session is a Claude Code channel: the handshake revisions alone are spoken, since channels need one.
   package var isChannel: Bool
+  /// What the model is told beside the standard instructions.
+  package var moreInstructions = ""
   let catalog: SessionCatalog
   package var resources: (any ResourceProvider)?
   package var prompts: (any PromptProvider)?
   package var hub: Hub
   package var inbox: Inbox
-  package var marks: ReadMarks
-  package var tasks: Tasks
+  package var coordination: Coordination
+  /// Takes what the client asks leave for, on the loop; nil where nobody can be asked.
+  package var asked: (@Sendable (PermissionRequest) -> Void)?
 
   package init(
     name: String, version: String, isChannel: Bool, tools: [any Tool], resources: (any ResourceProvider)?,
-    prompts: (any PromptProvider)?, hub: Hub, inbox: Inbox, marks: ReadMarks,
-    tasks: Tasks
+    prompts: (any PromptProvider)?, hub: Hub, inbox: Inbox,
+    coordination: Coordination
   ) {
     self.name = name
     self.version = version
@@ -29,8 +32,7 @@ package struct SessionSetup: Sendable {
     self.prompts = prompts
     self.hub = hub
     self.inbox = inbox
-    self.marks = marks
-    self.tasks = tasks
+    self.coordination = coordination
   }
 
   var limits: Limits { hub.setup.limits }
@@ -70,6 +72,7 @@ package struct SessionSetup: Sendable {
       writer.key("experimental")
       writer.beginObject()
       empty("claude/channel")
+      if asked != nil { empty("claude/channel/permission") }
       writer.endObject()
     }
     writer.endObject()

@@ -1,3 +1,4 @@
+import ParleyCoordination
 import ParleyRuntime
 
 /// `parley_post`: stores a message.
@@ -12,9 +13,50 @@ package struct PostTool: ReplyingTool {
       description: "Post a message to a topic, for everyone there to read. Returns once the backend has stored it. "
         + "Repeat a call that failed with the same `key`: it is stored once."
         + TopicNames.sentence("Configured", hub),
-      effects: .init(), input: Posting.input(topic: Schema.topic(of: hub)), inputRequired: Posting.required,
-      output: Posting.output, outputRequired: Posting.outputRequired
+      effects: .init(), input: Self.input(topic: Schema.topic(of: hub)), inputRequired: Posting.required,
+      output: Self.output, outputRequired: Posting.outputRequired
     ).text
+  }
+
+  private static func input(topic: JSONValue) -> JSONObject {
+    var input = Posting.input(topic: topic)
+    input["wait_for"] = ["enum": ["seen", "acted"], "description": "Wait until `to` has read it, or replied"]
+    input["timeout_ms"] = Schema.integer
+    return input
+  }
+
+  private static var output: JSONObject {
+    var output = Posting.output
+    output["receipt"] = Schema.string
+    return output
+  }
+
+  package func repliesAtOnce(_ arguments: JSONSlice) -> Bool { arguments.member("wait_for") == nil }
+
+  package func call(_ json: JSONSlice, in context: CallContext) async -> ToolOutcome {
+    let arguments = ToolArguments(json)
+    do throws(HubError) {
+      guard let word = try arguments.text("wait_for") else { return await reply(to: json, in: context) }
+      guard let stage = ReceiptStage(name: word), stage > .stored else {
+        throw .badArgument(name: "wait_for", reason: "must be pushed, seen or acted")
+      }
+      let request = try Posting.checkedRequest(json)
+      try Receipts.check(stage, for: request)
+      let longest = context.hub.setup.limits.wait
+      let timeout = min(try arguments.duration("timeout_ms") ?? longest, longest)
+      let receipt = try await context.inbox.post(request)
+      let deadline = context.hub.loop.now.advanced(by: timeout)
+      let reached = try await context.reportingProgress(for: timeout, "waiting for \(stage.name)") {
+        await context.coordination.receipts.wait(
+          for: stage, of: receipt, on: request.topic, recipient: Receipts.recipient(of: request), until: deadline)
+      }
+      var writer = JSONWriter(capacity: 256)
+      writer.receipt(receipt)
+      writer.member("receipt", reached.name)
+      return .success(members: writer.bytes)
+    } catch {
+      return .failure(error)
+    }
   }
 
   package func call(
@@ -48,21 +90,19 @@ enum Posting {
   static func call(
     _ json: JSONSlice, in context: CallContext, reply: @escaping @Sendable (ToolOutcome) -> Void
   ) {
-    // Half of a surrogate pair is no Unicode text: it could not be stored as it came.
-    if json.hasLoneSurrogate {
-      return reply(
-        .failure(
-          .badArgument(name: "arguments", reason: "must not contain half of a surrogate pair (\\ud800 to \\udfff)")))
-    }
     do throws(HubError) {
-      let request = try request(json)
-      context.hub.assumeIsolated { hub in hub.submit(request) { reply($0.toolOutcome) } }
+      let request = try checkedRequest(json)
+      context.inbox.assumeIsolated { inbox in inbox.submit(request) { reply($0.toolOutcome) } }
     } catch {
       reply(.failure(error))
     }
   }
 
-  private static func request(_ json: JSONSlice) throws(HubError) -> PostRequest {
+  static func checkedRequest(_ json: JSONSlice) throws(HubError) -> PostRequest {
+    // Half of a surrogate pair is no Unicode text: it could not be stored as it came.
+    guard !json.hasLoneSurrogate else {
+      throw .badArgument(name: "arguments", reason: "must not contain half of a surrogate pair (\\ud800 to \\udfff)")
+    }
     let found = json.members(["topic", "content", "in_reply_to", "to", "key", "attributes"])
     guard let topic = try ToolArguments.text(found[0], "topic") else {
       throw .badArgument(name: "topic", reason: "is required")
@@ -84,11 +124,18 @@ extension Result<Receipt, HubError> {
     case .failure(let error): return .failure(error)
     case .success(let receipt):
       var writer = JSONWriter(capacity: 160)
-      writer.member("backendMsgId", receipt.id.text)
-      writer.member("cursor", receipt.cursor.text)
-      writer.member("durability", receipt.durability.description)
-      if receipt.isDuplicate { writer.flag("duplicate", true) }
+      writer.receipt(receipt)
       return .success(members: writer.bytes)
     }
+  }
+}
+
+extension JSONWriter {
+  /// Writes the members that say where and how a message was stored.
+  mutating func receipt(_ receipt: Receipt) {
+    member("backendMsgId", receipt.id.text)
+    member("cursor", receipt.cursor.text)
+    member("durability", receipt.durability.description)
+    if receipt.isDuplicate { flag("duplicate", true) }
   }
 }

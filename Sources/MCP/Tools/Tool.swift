@@ -23,12 +23,22 @@ extension Tool {
 
 /// A tool whose work is one hand-over to the backend: it answers without a task, and cannot be cancelled.
 package protocol ReplyingTool: Tool {
+  /// Whether a call with these arguments is such a hand-over; others run as those of any tool do.
+  func repliesAtOnce(_ arguments: JSONSlice) -> Bool
+
   /// Carries out a call on the loop; `reply` is called once, on the loop, perhaps before this returns.
   func call(_ arguments: JSONSlice, in context: CallContext, reply: @escaping @Sendable (ToolOutcome) -> Void)
 }
 
 extension ReplyingTool {
+  package func repliesAtOnce(_ arguments: JSONSlice) -> Bool { true }
+
   package func call(_ arguments: JSONSlice, in context: CallContext) async -> ToolOutcome {
+    await reply(to: arguments, in: context)
+  }
+
+  /// The reply, for callers that wait.
+  func reply(to arguments: JSONSlice, in context: CallContext) async -> ToolOutcome {
     await withCheckedContinuation { continuation in
       context.hub.loop.execute { call(arguments, in: context) { continuation.resume(returning: $0) } }
     }
@@ -41,6 +51,24 @@ package enum ToolOutcome: Sendable {
   case success(members: [UInt8])
   /// The call failed, or its arguments are wrong: told to the client as a result with `isError`.
   case failure(HubError)
+  /// A result in the shape of another system, as it is.
+  case content(ToolContent)
+}
+
+/// A result whose shape is another system's.
+package struct ToolContent: Sendable {
+  /// The text blocks.
+  package var blocks: [String]
+  /// The structured result, a whole JSON object; nil where there is none.
+  package var structured: [UInt8]?
+  /// The result is an error with this stable code.
+  package var errorCode: String?
+
+  package init(blocks: [String], structured: [UInt8]? = nil, errorCode: String? = nil) {
+    self.blocks = blocks
+    self.structured = structured
+    self.errorCode = errorCode
+  }
 }
 
 /// What a tool, resource or prompt may use of the session and call it runs in.
@@ -49,21 +77,22 @@ package struct CallContext: Sendable {
   package let hub: Hub
   /// The session's unread counts and waiting place.
   package let inbox: Inbox
-  /// The participant's read marks.
-  package let marks: ReadMarks
-  /// The tasks of the topics that it works on.
-  package let tasks: Tasks
+  /// The states that the participant's sessions share.
+  package let coordination: Coordination
   /// Reports progress of this call to a client that asked for it: done so far, total if known, and a line of text.
   package let progress: @Sendable (Double, Double?, String?) -> Void
 
   package init(
-    hub: Hub, inbox: Inbox, marks: ReadMarks, tasks: Tasks,
+    hub: Hub, inbox: Inbox, coordination: Coordination,
     progress: @escaping @Sendable (Double, Double?, String?) -> Void
   ) {
     self.hub = hub
     self.inbox = inbox
-    self.marks = marks
-    self.tasks = tasks
+    self.coordination = coordination
     self.progress = progress
   }
+
+  package var marks: ReadMarks { coordination.marks }
+  package var tasks: Tasks { coordination.tasks }
+  package var conversations: Conversations { coordination.conversations }
 }

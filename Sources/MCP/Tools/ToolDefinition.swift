@@ -13,14 +13,16 @@ struct ToolDefinition {
   }
 
   var name: String
-  var title: String
+  /// Nil where the tool's own system knows none.
+  var title: String?
   var description: String
   var effects: Effects
   /// The properties of the arguments and of the result, as JSON Schema (2020-12).
   var input: JSONObject
   var inputRequired: [String] = []
-  var output: JSONObject
-  var outputRequired: [String]
+  /// Nil where results have no shape that is promised.
+  var output: JSONObject?
+  var outputRequired: [String] = []
 
   /// The entry as JSON. Unknown arguments are ignored by us; `additionalProperties` lets clients find mistyped ones.
   var text: String {
@@ -31,17 +33,19 @@ struct ToolDefinition {
     var inputSchema: JSONObject = ["type": "object", "properties": .object(input)]
     if !inputRequired.isEmpty { inputSchema["required"] = .array(inputRequired.map(JSONValue.string)) }
     inputSchema["additionalProperties"] = false
-    // Every result carries the unread counts; see `UnreadRider`.
-    var result = output
-    result["unread"] = Schema.object
-    let outputSchema: JSONValue = [
-      "type": "object", "properties": .object(result), "required": .array(outputRequired.map(JSONValue.string)),
-    ]
-    let entry: JSONValue = [
-      "name": .string(name), "title": .string(title), "description": .string(description),
-      "inputSchema": .object(inputSchema), "outputSchema": outputSchema, "annotations": annotations,
-    ]
-    return entry.text
+    var entry: JSONObject = ["name": .string(name)]
+    if let title { entry["title"] = .string(title) }
+    entry["description"] = .string(description)
+    entry["inputSchema"] = .object(inputSchema)
+    if var output {
+      // Every result carries the unread counts; see `UnreadRider`.
+      output["unread"] = Schema.object
+      entry["outputSchema"] = [
+        "type": "object", "properties": .object(output), "required": .array(outputRequired.map(JSONValue.string)),
+      ]
+    }
+    entry["annotations"] = annotations
+    return JSONValue.object(entry).text
   }
 }
 

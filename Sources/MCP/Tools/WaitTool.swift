@@ -80,7 +80,8 @@ package struct WaitTool: Tool {
 
   /// The call's arguments, judged.
   private struct Query {
-    let topics: [Topic]
+    /// Nil for all that the session follows.
+    let topics: [Topic]?
     /// These are waited for instead of messages.
     let tasks: [String]
     let timeout: Duration
@@ -94,14 +95,14 @@ package struct WaitTool: Tool {
       let named = try arguments.texts("topics")?.map { Topic($0) } ?? []
       for topic in named {
         try await context.hub.check(topic)
-        guard setup.topics.contains(topic) else {
+        guard await context.inbox.follows(topic) else {
           throw .badArgument(
             name: "topics",
             reason: "\(TopicNames.quoted(topic.name)) is not subscribed: wait for it with "
               + "parley_fetch_recent and block_ms")
         }
       }
-      topics = named.isEmpty ? setup.topics : named
+      topics = named.isEmpty ? nil : named
       timeout = min(try arguments.duration("timeout_ms") ?? setup.limits.wait, setup.limits.wait)
       limit = min(try arguments.integer("limit", atLeast: 1) ?? WaitTool.defaultLimit, setup.limits.pageMessages)
       bytes = try arguments.integer("max_bytes", atLeast: 1) ?? setup.limits.resultBytes

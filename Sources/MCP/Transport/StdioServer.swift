@@ -14,10 +14,23 @@ package actor StdioServer: LoopActor {
     package var catchUp = CatchUp()
     /// Marks to take over from another program, once, where the participant has none yet.
     package var importMarks: [Topic: Cursor]?
+    /// Who is asked for leave where the session may not decide; nil for nobody. Only with live push.
+    package var approvals: ApprovalOptions?
     /// How the process announces itself; nil where it does not.
     package var presence: Presence.Options?
 
     package init(version: String) { self.version = version }
+  }
+
+  /// Who is asked for leave, and what people are told of where that comes from.
+  package struct ApprovalOptions: Sendable {
+    package var rules: ApprovalRules
+    package var host: String
+
+    package init(rules: ApprovalRules, host: String) {
+      self.rules = rules
+      self.host = host
+    }
   }
 
   /// Which messages are pushed.
@@ -51,6 +64,8 @@ package actor StdioServer: LoopActor {
     package var tools: [any Tool]
     package var resources: (any ResourceProvider)?
     package var prompts: (any PromptProvider)?
+    /// The tool sets of other systems, which each session has for itself.
+    package var compat = CompatOptions()
 
     package init(
       tools: [any Tool], resources: (any ResourceProvider)? = nil, prompts: (any PromptProvider)? = nil
@@ -88,10 +103,12 @@ package actor StdioServer: LoopActor {
   private let streams: Streams
   private let hub: Hub
   private let offer: Offer
-  private let marks: ReadMarks
-  private let tasks: Tasks
+  private let coordination: Coordination
+  private var marks: ReadMarks { coordination.marks }
   private let presence: Presence?
   private let answers: TaskAnswers?
+  private let compat: CompatSets
+  private let approvals: Approvals?
   private let ending: Waiters<End>
   private let endTicket: UInt64
   private var end: End?
@@ -114,10 +131,16 @@ package actor StdioServer: LoopActor {
     self.options = options
     self.streams = streams
     hub = try Hub(setup: setup, supervisor: supervisor)
-    marks = ReadMarks(hub: hub)
-    tasks = Tasks(hub: hub)
+    coordination = Coordination(hub: hub)
     presence = options.presence.map { [hub] in Presence(hub: hub, options: $0) }
-    answers = presence.map { [hub, tasks] in TaskAnswers(hub: hub, tasks: tasks, presence: $0) }
+    answers = presence.map { [hub, coordination] in TaskAnswers(hub: hub, tasks: coordination.tasks, presence: $0) }
+    approvals =
+      options.livePush == nil
+      ? nil
+      : options.approvals.map { [hub] in
+        Approvals(hub: hub, rules: $0.rules, host: $0.host)
+      }
+    compat = CompatSets(offer.compat, hub: hub)
     ending = Waiters(loop: supervisor.loop)
     endTicket = ending.ticket()
   }
@@ -132,8 +155,9 @@ package actor StdioServer: LoopActor {
     let connection = loop.spawn { [supervisor] in await supervisor.run() }
     let catchUp = loop.spawn { [self] in await startInbox(wiring.inbox) }
     let beating = presence.map { presence in loop.spawn { await presence.run() } }
+    let keeping = loop.spawn { [compat] in await compat.run() }
     if end == nil, case .cancelled = await ending.wait(endTicket, until: nil) { end = .cancelled }
-    await finish(wiring, connection: connection, others: [catchUp, beating].compactMap { $0 })
+    await finish(wiring, connection: connection, others: [catchUp, beating, keeping].compactMap { $0 })
     if case .failure(let error)? = end { throw error }
   }
 
@@ -157,15 +181,23 @@ package actor StdioServer: LoopActor {
       }
     }
     let output: @Sendable ([UInt8]) -> Void = { writer.append($0) }
-    let feed = ChannelFeed(output: output)
+    let feed = ChannelFeed(
+      written: { [coordination] message in coordination.receipts.assumeIsolated { $0.notePushed(message) } },
+      output: output)
     let subscriptions = ResourceSubscriptions(loop: loop, output: output)
+    compat.connect { event, topic in feed.push(event, of: topic) }
     let inbox = Inbox(hub: hub, options: inboxOptions(feed, subscriptions))
-    let session = Session(
-      setup: SessionSetup(
-        name: options.name, version: options.version, isChannel: options.livePush != nil, tools: offer.tools,
-        resources: offer.resources, prompts: offer.prompts, hub: hub, inbox: inbox, marks: marks,
-        tasks: tasks),
-      subscriptions: subscriptions, opened: { feed.open() }, output: output)
+    var setup = SessionSetup(
+      name: options.name, version: options.version, isChannel: options.livePush != nil || compat.pushes,
+      tools: offer.tools + compat.tools, resources: offer.resources, prompts: offer.prompts, hub: hub, inbox: inbox,
+      coordination: coordination)
+    setup.moreInstructions = compat.instructions
+    let approvals = answerableApprovals
+    if let approvals { setup.asked = { request in approvals.loop.spawn { await approvals.ask(request) } } }
+    let session = Session(setup: setup, subscriptions: subscriptions, opened: { feed.open() }, output: output)
+    approvals?.assumeIsolated {
+      $0.onVerdict { [weak session] code, approval in session?.assumeIsolated { $0.tell(approval, code: code) } }
+    }
     let reader = LineReader(loop: loop, descriptor: streams.input, limit: hub.setup.limits.lineBytes) {
       [weak self] event in self?.take(event, for: session, writer)
     }
@@ -174,6 +206,15 @@ package actor StdioServer: LoopActor {
     try reader.start()
     if writer.isClosed { end(.output) }
     return Wiring(session: session, inbox: inbox, reader: reader, writer: writer, process: process)
+  }
+
+  /// Nil where nobody can be asked safely, which is said.
+  private var answerableApprovals: Approvals? {
+    guard let approvals, let rules = options.approvals?.rules else { return nil }
+    let traits = supervisor.backend.assumeIsolated { $0.traits }
+    guard let obstacle = rules.obstacle(to: hub.setup.author.handle, on: traits) else { return approvals }
+    Log.write(.warning, obstacle)
+    return nil
   }
 
   private func inboxOptions(_ feed: ChannelFeed, _ subscriptions: ResourceSubscriptions) -> Inbox.Options {
@@ -213,6 +254,17 @@ package actor StdioServer: LoopActor {
     await marks.observe { [loop] topic, cursor in loop.spawn { await inbox.markMoved(topic, to: cursor) } }
     await marks.start()
     await inbox.start(marks: await marks.marks)
+    await coordination.run()
+    await coordination.conversations.attach(inbox, marks: marks)
+    await resumeStatus()
+  }
+
+  /// What the handle said it was doing, here or elsewhere, unless this process was told to say something else.
+  private func resumeStatus() async {
+    guard let presence, options.presence?.status == nil, let status = await coordination.own.state.status else {
+      return
+    }
+    await presence.setStatus(status)
   }
 
   private nonisolated func take(_ event: LineReader.Event, for session: Session, _ writer: LineWriter) {
@@ -249,9 +301,11 @@ package actor StdioServer: LoopActor {
     await wiring.session.end()
     for task in others { task.cancel() }
     await answers?.stop()
-    let farewell = loop.spawn { [presence] in
+    await approvals?.stop()
+    let farewell = loop.spawn { [presence, compat] in
       // After the beat that may be under way: the goodbye is the last word.
       for task in others { await task.value }
+      await compat.stop()
       await presence?.sayGoodbye(within: Self.closing)
     }
     let closing = loop.now.advanced(by: Self.closing)

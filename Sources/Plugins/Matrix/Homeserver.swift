@@ -11,6 +11,8 @@ actor Homeserver: LoopActor {
   private let http: HTTPClient
   private let origin: String
   private var credentials: Credentials?
+  /// The last answer came over HTTP/2.
+  private(set) var isHTTP2 = false
   /// One renewal at a time; who comes meanwhile waits for it.
   private var isRenewing = false
   private let renewed: Waiters<Void>
@@ -196,6 +198,19 @@ actor Homeserver: LoopActor {
     }
   }
 
+  /// What the server calls itself. It owes that to other servers alone, but many answer both on one port; Synapse also
+  /// has an address of its own for it.
+  func software(deadline: LoopInstant) async -> String? {
+    let told = try? await exchange(
+      HTTPRequest(.get, options.homeserver + "/_matrix/federation/v1/version"), deadline: deadline)
+    if let server = told?.member("server"), let name = server.member("name")?.string {
+      return name + (server.member("version")?.string.map { " " + $0 } ?? "")
+    }
+    let synapse = try? await exchange(
+      HTTPRequest(.get, options.homeserver + "/_synapse/admin/v1/server_version"), deadline: deadline)
+    return synapse?.member("server_version")?.string.map { "Synapse " + $0 }
+  }
+
   /// A request without an account.
   func publicCall(_ path: String, deadline: LoopInstant) async throws(MatrixFailure) -> JSONSlice {
     try await request(.get, path, token: nil, deadline: deadline)
@@ -226,8 +241,9 @@ actor Homeserver: LoopActor {
     do throws(HTTPFailure) { answer = try await http.send(request, deadline: deadline) } catch {
       throw .transport(error)
     }
+    isHTTP2 = answer.isHTTP2
     guard (200..<300).contains(answer.status) else { throw Self.refusal(answer) }
-    do throws(JSONError) { return try JSONSlice(answer.body) } catch { throw .malformed("\(error)") }
+    do throws(JSONError) { return try DeepContent.parse(answer.body) } catch { throw .malformed("\(error)") }
   }
 
   private static func refusal(_ answer: HTTPResponse) -> MatrixFailure {
@@ -242,22 +258,5 @@ actor Homeserver: LoopActor {
       // A hostile or broken server must not send us to sleep for a year.
       retryAfter: wait.map { .milliseconds(min(max($0, 1), 3_600_000)) },
       softLogout: body.member("soft_logout")?.bool == true)
-  }
-}
-
-/// Percent-encoding (RFC 3986): everything but unreserved characters.
-enum URLText {
-  /// Encodes a path segment or a query's value.
-  static func encode(_ text: String) -> String {
-    let digits = Array("0123456789ABCDEF".utf8)
-    var bytes: [UInt8] = []
-    bytes.reserveCapacity(text.utf8.count)
-    for byte in text.utf8 {
-      switch byte {
-      case 0x30...0x39, 0x41...0x5a, 0x61...0x7a, 0x2d, 0x2e, 0x5f, 0x7e: bytes.append(byte)
-      default: bytes += [0x25, digits[Int(byte >> 4)], digits[Int(byte & 15)]]
-      }
-    }
-    return String(decoding: bytes, as: UTF8.self)
   }
 }

@@ -112,13 +112,10 @@ extension MatrixBackend {
       if let first = search.earliest { return duplicate(first, of: draft) }
       newest = search.newest
     }
-    let mentioned = (Mentions.handles(in: draft.content) + (draft.to.map { [$0] } ?? [])).compactMap { handle in
-      if case .account(let account, _) = identity(of: handle), account != session?.account { account } else { nil }
-    }
     let content: JSONValue
     do throws(SeamError) {
       content = try EventWriter(style: options.handleStyle).content(
-        of: draft, mentions: Array(Set(mentioned)).sorted(), recurs: recurs)
+        of: draft, mentions: mentions(in: draft), recurs: recurs)
     } catch { return .failure(error) }
     let path = "\(room.path)/send/m.room.message/\(EventWriter.transaction(of: draft))"
     let answer = try await put(path, content, deadline: deadline)
@@ -140,6 +137,16 @@ extension MatrixBackend {
     } catch {
       return .failure(Self.unknown(error))
     }
+  }
+
+  /// Whom a draft means, as accounts: who is named in it or directed to, and the sender of what it answers (Client-Server
+  /// API, `m.mentions`).
+  private func mentions(in draft: Draft) -> [String] {
+    var meant = (Mentions.handles(in: draft.content) + (draft.to.map { [$0] } ?? [])).compactMap { handle in
+      if case .account(let account, _) = identity(of: handle) { account } else { nil }
+    }
+    if let answered = draft.inReplyTo, let sender = senders[answered.text] { meant.append(sender) }
+    return Set(meant).subtracting([session?.account ?? ""]).sorted()
   }
 
   private func duplicate(_ first: EventReader.Entry, of draft: Draft) -> Result<Receipt, SeamError> {

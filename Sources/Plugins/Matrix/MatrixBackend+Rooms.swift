@@ -133,7 +133,7 @@ extension MatrixBackend {
     let body: JSONValue = [
       "room_alias_name": .string(RoomAlias.localpart(of: topic, server: session.serverName)),
       "name": .string(topic.name), "visibility": "private",
-      "preset": options.visibility == .public ? "public_chat" : "private_chat",
+      "preset": .string(preset(of: topic)),
       "invite": .array(guests.map { .string($0) }),
       "initial_state": [
         [
@@ -150,6 +150,13 @@ extension MatrixBackend {
       if error.code == "M_ROOM_IN_USE" || error.status == 409 { return nil }
       throw error
     }
+  }
+
+  /// A conversation is for the invited alone. A participant's own topic is open to whoever knows its alias: others put
+  /// invitations there.
+  private func preset(of topic: Topic) -> String {
+    if topic.name.hasPrefix("~") { return "private_chat" }
+    return topic.isReserved || options.visibility == .public ? "public_chat" : "private_chat"
   }
 
   /// Forgets a room that a request was refused for, so that the next look-up finds out what became of it.

@@ -67,13 +67,37 @@ extension MatrixBackend {
       let result = await request.value
       guard epoch == self.epoch else { return }
       switch result {
-      case .success(let answer): take(answer, covered: covered)
+      case .success(let answer):
+        take(answer, covered: covered)
+        if !isFirst, Self.isQuiet(answer) { await checkMembership(epoch: epoch) }
       case .failure(let error): if await !recover(from: error) { return }
       }
     }
     if epoch == self.epoch {
       isSyncing = false
       syncToken = nil
+    }
+  }
+
+  /// Nothing happened in any room until the server gave up waiting.
+  private static func isQuiet(_ answer: JSONSlice) -> Bool {
+    ["join", "leave", "invite"].allSatisfy { kind in
+      answer.member("rooms")?.member(kind)?.members.contains { _ in true } != true
+    }
+  }
+
+  /// After a /sync that had nothing to tell: a room that an administrator deletes is forgotten for its members too, of
+  /// which Synapse tells them nothing.
+  private func checkMembership(epoch: UInt64) async {
+    let deadline = loop.now.advanced(by: options.requestTimeout)
+    // What is entered while this is asked is not in the answer.
+    let known = rooms
+    guard let answer = try? await call(.get, "v3/joined_rooms", deadline: deadline), epoch == self.epoch,
+      let members = answer.member("joined_rooms").map({ Set($0.elements.compactMap(\.string)) })
+    else { return }
+    for feed in feeds.values where !feed.isAway {
+      guard let room = known[feed.topic], room == rooms[feed.topic], !members.contains(room.id) else { continue }
+      leftRoom(of: feed)
     }
   }
 

@@ -57,6 +57,8 @@ public actor MatrixBackend: Backend {
   var copies = BoundedTable<String, Bool>(limit: 8192)
   /// Who was last seen behind a handle.
   var seenHandles = BoundedTable<String, (account: String, provenance: Provenance)>(limit: 4096)
+  /// Which other account sent a message, by event id: an answer to it mentions them.
+  var senders = BoundedTable<String, String>(limit: 4096)
   var notes: [String: String] = [:]
   /// Aliases that lead to a room in which nobody is, and since when that is known.
   var deserted = BoundedTable<String, LoopInstant>(limit: 1024)
@@ -181,6 +183,7 @@ public actor MatrixBackend: Backend {
   /// Takes note of who sent a message.
   func remember(_ message: Message) {
     guard let account = message.account else { return }
+    if account != session?.account { senders[message.id.text] = account }
     // A handle that one account holds for sure is not taken from it by another's claim.
     if let seen = seenHandles[message.sender.name], seen.provenance == .verified, message.provenance == .claimed {
       return

@@ -1,3 +1,4 @@
+import ParleyHTTPClient
 import ParleyRuntime
 
 /// A topic's room, joined.

@@ -14,19 +14,30 @@ struct Delivered: Hashable, Sendable {
   /// Nil for any other subject.
   init?(_ reply: [UInt8]) {
     guard reply.starts(with: Self.prefix) else { return nil }
-    var parts = reply.dropFirst(Self.prefix.count).split(
-      separator: UInt8(ascii: "."), maxSplits: 11, omittingEmptySubsequences: false)
-    if parts.count >= 9 { parts.removeFirst(2) }
-    guard parts.count >= 7, let sequence = Self.number(parts[3]), let own = Self.number(parts[4]),
-      let time = Self.number(parts[5])
+    // Where its parts end, at most the first twelve.
+    var ends = InlineArray<12, Int>(repeating: 0)
+    var count = 0
+    for index in Self.prefix.count..<reply.count where reply[index] == UInt8(ascii: ".") && count < 11 {
+      ends[count] = index
+      count += 1
+    }
+    ends[count] = reply.count
+    count += 1
+    let skipped = count >= 9 ? 2 : 0
+    func part(_ number: Int) -> ArraySlice<UInt8> {
+      let place = number + skipped
+      return reply[(place == 0 ? Self.prefix.count : ends[place - 1] + 1)..<ends[place]]
+    }
+    guard count - skipped >= 7, let sequence = Self.number(part(3)), let own = Self.number(part(4)),
+      let time = Self.number(part(5))
     else { return nil }
-    consumer = parts[1]
+    consumer = part(1)
     self.sequence = sequence
     consumerSequence = own
     nanoseconds = Int64(clamping: time)
   }
 
-  private static let prefix = Array("$JS.ACK.".utf8)
+  static let prefix = Array("$JS.ACK.".utf8)
 
   static func number(_ digits: ArraySlice<UInt8>) -> UInt64? {
     guard (1...20).contains(digits.count) else { return nil }

@@ -4,12 +4,15 @@ import ParleyRuntime
 struct Greeting: Sendable {
   /// The server's version.
   let version: String
+  /// It talks to nobody in clear.
+  let requiresTLS: Bool
 
-  /// Asks a server by a connection of its own, which is closed again; nil where it does not say within two seconds.
+  /// Asks a server by a connection of its own, which is closed again; nil where it does not say in time.
   static func read(
-    _ server: ServerAddress, loop: EventLoop, isolation: isolated (any Actor)? = #isolation
+    _ server: ServerAddress, loop: EventLoop, within patience: Duration = .seconds(2),
+    isolation: isolated (any Actor)? = #isolation
   ) async -> Greeting? {
-    let deadline = loop.now.advanced(by: .seconds(2))
+    let deadline = loop.now.advanced(by: patience)
     let line = Line(loop: loop)
     let stream: ByteStream
     do throws(SeamError) {
@@ -24,7 +27,7 @@ struct Greeting: Sendable {
     guard line.bytes.starts(with: "INFO ".utf8), let end = line.bytes.firstIndex(of: UInt8(ascii: "\n")),
       let info = try? JSONSlice(line.bytes, in: 5..<end), let version = info.member("version")?.string
     else { return nil }
-    return Greeting(version: version)
+    return Greeting(version: version, requiresTLS: info.member("tls_required")?.bool ?? false)
   }
 
   /// The bytes up to the first newline, 64 KiB at most.

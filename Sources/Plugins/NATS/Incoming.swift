@@ -19,12 +19,11 @@ enum Incoming: Sendable {
 
   /// The last token of our inbox's subjects: `<ticket>`, `c<consumer>`, or a letter for what nobody waits for.
   init(_ message: borrowing NATSMessage, inbox: [UInt8]) {
-    let subject = message.subject
-    guard subject.starts(with: inbox) else {
-      self = Self.elsewhere(message, subject)
+    guard message.hasSubject(inbox) else {
+      self = Self.elsewhere(message)
       return
     }
-    let token = subject.dropFirst(inbox.count)
+    let token = message.subject.dropFirst(inbox.count)
     if let ticket = Delivered.number(token) {
       self = .answer(ticket: ticket, Answer(message))
     } else if token.first == UInt8(ascii: "c"), let number = Delivered.number(token.dropFirst()) {
@@ -34,9 +33,11 @@ enum Incoming: Sendable {
     }
   }
 
-  private static func elsewhere(_ message: borrowing NATSMessage, _ subject: [UInt8]) -> Incoming {
-    if let delivered = Delivered(message.reply) { return .delivery(delivered, StoredMessage(message, delivered)) }
-    let parts = subject.split(separator: UInt8(ascii: "."))
+  private static func elsewhere(_ message: borrowing NATSMessage) -> Incoming {
+    if message.hasReply(Delivered.prefix), let delivered = Delivered(message.reply) {
+      return .delivery(delivered, StoredMessage(message, delivered))
+    }
+    let parts = message.subject.split(separator: UInt8(ascii: "."))
     guard parts.count == 6, parts[0].elementsEqual("$JS".utf8) else { return .other }
     let stream = String(decoding: parts[5], as: UTF8.self)
     return switch String(decoding: parts[4], as: UTF8.self) {

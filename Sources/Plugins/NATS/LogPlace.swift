@@ -31,7 +31,12 @@ struct LogPlace: Hashable, Sendable {
 
   /// The place after a message of an incarnation.
   static func cursor(_ generation: String, _ sequence: UInt64) -> Cursor {
-    Cursor(backend: "nats", generation: generation, native: String(sequence))
+    cursor(generation, number: String(sequence))
+  }
+
+  /// The same where the number's text is at hand.
+  static func cursor(_ generation: String, number: String) -> Cursor {
+    Cursor(backend: "nats", generation: generation, native: number)
   }
 
   /// The place as text; a bare one belongs to the incarnation that is there.

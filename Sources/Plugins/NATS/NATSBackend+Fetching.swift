@@ -178,7 +178,7 @@ extension NATSBackend {
 
 extension StoredMessage {
   /// Another subject's messages in a stream that somebody else made are not the topic's.
-  func belongs(to names: TopicNames) -> Bool { subject.elementsEqual(names.subject.utf8) }
+  func belongs(to names: TopicNames) -> Bool { subject.isExactly(names.subject) }
 }
 
 /// A page that grows in the direction of the log: up to its limit, to 1 MiB, to the stream's end, or to a hole.

@@ -51,7 +51,7 @@ extension NATSBackend {
       guard let ack = try? PublishAck(answer.data), !ack.isDuplicate, ack.sequence > facts.last,
         StreamName(ack.stream) == order.names.streamName
       else { return finish(order, session, deadline: deadline, isRepeated: false, reply) }
-      doubtful.remove(order.key)
+      if !doubtful.isEmpty { doubtful.remove(order.key) }
       reply(.success(receipt(ack, facts)))
     default: finish(order, session, deadline: deadline, isRepeated: false, reply)
     }
@@ -107,7 +107,7 @@ extension NATSBackend {
       if !session.gate.enter(order.size) { try await session.gate.turn(order.size, until: deadline) }
       defer { session.gate.leave(order.size) }
       let receipt = try await post(order, session, deadline: deadline, isRepeated: isRepeated)
-      doubtful.remove(order.key)
+      if !doubtful.isEmpty { doubtful.remove(order.key) }
       return receipt
     } catch {
       // What was sent before is open, whatever became of sending it again.
@@ -124,8 +124,9 @@ extension NATSBackend {
     let names: TopicNames
     let payload: [UInt8]
     let headers: WireHeaders
-    let key: String
     let size: Int
+    /// The key, scoped to its stream.
+    var key: String { names.stream + " " + (headers.key ?? "") }
   }
 
   private func order(_ draft: Draft, _ names: TopicNames, _ session: NATSSession) throws(SeamError) -> Order {
@@ -136,7 +137,7 @@ extension NATSBackend {
         cause: "the content has \(draft.content.utf8.count) bytes, the server takes \(limit)")
     }
     let payload = WireFormat.payload(draft, timestamp: timestamp())
-    let headers = WireFormat.headers(draft)
+    let headers = WireFormat.headers(draft, headers(of: draft.author))
     let size = payload.count + headers.size
     guard size <= session.maximumPayload else {
       throw SeamError(
@@ -144,9 +145,7 @@ extension NATSBackend {
         cause: "written as JSON, with its attributes, it has \(size) bytes; the server takes "
           + "\(session.maximumPayload)")
     }
-    return Order(
-      draft: draft, names: names, payload: payload, headers: headers, key: names.stream + " " + (headers.key ?? ""),
-      size: size)
+    return Order(draft: draft, names: names, payload: payload, headers: headers, size: size)
   }
 
   private func post(
@@ -236,8 +235,9 @@ extension NATSBackend {
   }
 
   private func receipt(_ ack: PublishAck, _ facts: StreamFacts) -> Receipt {
-    Receipt(
-      id: MessageID(String(ack.sequence)), cursor: LogPlace.cursor(facts.generation, ack.sequence), storedAt: nil,
+    let number = String(ack.sequence)
+    return Receipt(
+      id: MessageID(number), cursor: LogPlace.cursor(facts.generation, number: number), storedAt: nil,
       durability: facts.durability, isDuplicate: ack.isDuplicate)
   }
 
@@ -297,7 +297,7 @@ extension NATSBackend {
   /// A key that may have been stored before, longer ago than the stream remembers.
   private func needsSearch(_ order: Order, _ facts: StreamFacts) -> Bool {
     if order.draft.key.isChosen { return facts.keyWindow < min(options.keyWindow, Self.searchedBack) }
-    guard let since = doubtful[order.key] else { return false }
+    guard !doubtful.isEmpty, let since = doubtful[order.key] else { return false }
     return since.duration(to: loop.now) > facts.keyWindow / 2
   }
 
@@ -350,7 +350,13 @@ extension NATSBackend {
 
 extension WireHeaders {
   /// What they take of the server's limit, in bytes.
-  var size: Int { list.reduce(12) { $0 + $1.name.utf8.count + $1.value.utf8.count + 4 } }
+  var size: Int {
+    func line(_ name: StaticString, _ value: String?) -> Int {
+      value.map { name.utf8CodeUnitCount + $0.utf8.count + 4 } ?? 0
+    }
+    return 12 + line("Nats-Msg-Id", key) + line("Parley-Instance", instance) + line("Parley-To", to)
+      + line("Parley-Attributes", attributes)
+  }
 }
 
 extension SeamError.Code {

@@ -24,6 +24,7 @@ public actor NATSBackend: Backend {
   /// Names that were folded already, 4,096 at most.
   private var knownNames: [Topic: TopicNames] = [:]
   private var lastTimestamp: (milliseconds: Int64, text: String) = (-1, "")
+  private var lastAuthor: WireFormat.AuthorHeaders?
   private var notes: [String: String] = [:]
 
   /// What of the server's limit is kept for everything but the content.
@@ -46,6 +47,7 @@ public actor NATSBackend: Backend {
     return BackendTraits(
       name: "nats", location: options.servers.map { ServerAddress($0).text }.joined(separator: ", "),
       durability: durability, contentLimit: contentLimit, keyWindow: .atLeast(options.keyWindow),
+      retention: options.retention,
       notes: notes.sorted { $0.key < $1.key }.map(\.value))
   }
 
@@ -95,6 +97,12 @@ public actor NATSBackend: Backend {
     // So that the clients of a cluster spread over it.
     for index in servers.indices.dropLast() {
       servers.swapAt(index, index + Int(loop.random() % UInt64(servers.count - index)))
+    }
+    // TLS is made ready only where it is needed: OpenSSL reads every authority of the system for it, which takes longer
+    // than all the rest of connecting. Who could lie here could as well not ask for TLS at all.
+    if options.tls == NATSOptions.TLS(), let first = servers.first, !first.asksForTLS {
+      let greeting = await Greeting.read(first, loop: loop, within: options.connectTimeout)
+      servers[0].isClear = greeting?.requiresTLS == false
     }
     let thread: EventLoop
     do throws(SystemError) { thread = try EventLoop.thread(named: "nats-dial") } catch {
@@ -211,6 +219,14 @@ public actor NATSBackend: Backend {
     let now = loop.wallClockMilliseconds
     if lastTimestamp.milliseconds != now { lastTimestamp = (now, Timestamp.text(now)) }
     return lastTimestamp.text
+  }
+
+  /// What the headers of all posts of an author share; a process mostly has one.
+  func headers(of author: Author) -> WireFormat.AuthorHeaders {
+    if let lastAuthor, lastAuthor.author == author { return lastAuthor }
+    let made = WireFormat.AuthorHeaders(author)
+    lastAuthor = made
+    return made
   }
 
   func note(_ key: String, _ text: String?) { notes[key] = text }

@@ -14,7 +14,14 @@ import ParleyRuntime
   private let events: ConnectionEvents
   private var subscriptions: [OpaquePointer] = unsafe []
   private var watch: Watch?
+  /// Messages that nobody needs any more, and about how much memory they hold.
+  private var buried: [OpaquePointer] = unsafe []
+  private var buriedBytes = 0
   private var isFlushScheduled = false
+  /// The library has something to write.
+  private var wantsWrite = false
+  /// It waits until the socket takes more.
+  private var watchesWrite = false
   private var isClosed = false
 
   private init(_ connection: OpaquePointer, number: UInt, events: ConnectionEvents) {
@@ -87,6 +94,7 @@ import ParleyRuntime
   private static func protect(
     _ settings: OpaquePointer?, _ server: ServerAddress, _ tls: NATSOptions.TLS
   ) throws(NATSFailure) {
+    if server.isClear { return }
     if tls.isRequired || tls != NATSOptions.TLS() || server.asksForTLS {
       try check(unsafe natsOptions_SetSecure(settings, true))
     }
@@ -123,6 +131,7 @@ import ParleyRuntime
     events.onDetach = nil
     events.onEvent = nil
     ConnectionRegistry.remove(number)
+    destroyBuried()
     let remains = unsafe Remains(subscriptions: subscriptions, connection: connection)
     unsafe subscriptions = []
     // Destroying joins the library's own threads. Without a thread to spare it is done here.
@@ -141,40 +150,63 @@ import ParleyRuntime
     unsafe natsConnection_ProcessReadEvent(connection)
     // What was read is in the subscriptions' queues now.
     for index in unsafe subscriptions.indices {
-      var isEmpty = false
-      while !isEmpty, !isClosed {
+      // Counted first: to be told that there is none costs as much as a message, since the library words an error.
+      var queued: UInt64 = 0
+      unsafe natsSubscription_QueuedMsgs(subscriptions[index], &queued)
+      while queued > 0, !isClosed {
+        queued -= 1
         switch unsafe NATSMessage.next(of: subscriptions[index]) {
-        case .message(let message): take.message(message)
+        case .message(let message):
+          take.message(message)
+          unsafe bury(message.release())
         case .nobody: take.nobody()
-        case .nothing: isEmpty = true
+        case .nothing: queued = 0
         }
       }
-      if isClosed { return }
+      if isClosed { return destroyBuried() }
     }
   }
 
-  /// The library says so once for all that it has buffered; what a turn publishes leaves together at its end.
+  /// The library says so once for all that it has buffered, and takes it back when all is out; what a turn publishes
+  /// leaves together at its end.
   private func wantWrite(_ isWanted: Bool) {
-    guard isWanted else {
+    wantsWrite = isWanted
+    if isWanted, !isFlushScheduled {
+      isFlushScheduled = true
+      events.loop.atEndOfTurn { [weak self] in self?.flush() }
+    } else if !isWanted, watchesWrite {
+      watchesWrite = false
       if let watch { events.loop.rewatch(watch, for: .read) }
-      return
     }
-    guard !isFlushScheduled else { return }
-    isFlushScheduled = true
-    events.loop.atEndOfTurn { [weak self] in self?.flush() }
   }
 
   private func flush() {
     isFlushScheduled = false
-    guard let watch, !isClosed else { return }
-    // What the socket does not take now, it takes when it is ready; the library takes its wish back when all is out.
-    events.loop.rewatch(watch, for: [.read, .write])
+    guard watch != nil, !isClosed, !watchesWrite else { return }
     unsafe natsConnection_ProcessWriteEvent(connection)
+    // What the socket does not take now, it takes when it is ready.
+    guard wantsWrite, let watch else { return }
+    watchesWrite = true
+    events.loop.rewatch(watch, for: [.read, .write])
   }
 
   private func unwatch() {
     if let watch { events.loop.unwatch(watch) }
     watch = nil
+  }
+
+  /// Destroys messages by the hundred: cnats frees them on a thread of its own, and to wake that costs more than all else
+  /// that is done for a message.
+  private func bury(_ message: OpaquePointer) {
+    unsafe buried.append(message)
+    buriedBytes += Int(unsafe natsMsg_GetDataLength(message))
+    if unsafe buried.count >= 512 || buriedBytes >= 256 << 10 { destroyBuried() }
+  }
+
+  private func destroyBuried() {
+    for index in unsafe buried.indices { unsafe natsMsg_Destroy(buried[index]) }
+    unsafe buried.removeAll(keepingCapacity: true)
+    buriedBytes = 0
   }
 
   // MARK: Talking
@@ -191,10 +223,10 @@ import ParleyRuntime
 
   /// Hands a message to the library, which writes it at the end of the turn.
   func publish(
-    _ data: [UInt8], to subject: String, reply: String? = nil, headers: [(name: String, value: String)] = []
+    _ data: [UInt8], to subject: String, reply: String? = nil, headers: WireHeaders? = nil
   ) throws(NATSFailure) {
     guard !isClosed else { throw NATSFailure(status: NATS_CONNECTION_CLOSED, text: "closed") }
-    guard !headers.isEmpty else {
+    guard let headers else {
       let status = unsafe data.withUnsafeBytes { bytes in
         let (start, count) = (bytes.baseAddress, CInt(bytes.count))
         guard let reply else { return unsafe natsConnection_Publish(connection, subject, start, count) }
@@ -208,8 +240,16 @@ import ParleyRuntime
         &message, subject, reply, bytes.assumingMemoryBound(to: CChar.self).baseAddress, CInt(bytes.count))
     }
     try Self.check(made)
-    defer { unsafe natsMsg_Destroy(message) }
-    for header in headers { try Self.check(unsafe natsMsgHeader_Set(message, header.name, header.value)) }
+    guard let message = unsafe message else { throw NATSFailure(status: NATS_NO_MEMORY, text: "no memory") }
+    defer { unsafe bury(message) }
+    if let key = headers.key { try Self.check(unsafe natsMsgHeader_Set(message, "Nats-Msg-Id", key)) }
+    if let instance = headers.instance {
+      try Self.check(unsafe natsMsgHeader_Set(message, "Parley-Instance", instance))
+    }
+    if let to = headers.to { try Self.check(unsafe natsMsgHeader_Set(message, "Parley-To", to)) }
+    if let attributes = headers.attributes {
+      try Self.check(unsafe natsMsgHeader_Set(message, "Parley-Attributes", attributes))
+    }
     try Self.check(unsafe natsConnection_PublishMsg(connection, message))
   }
 
@@ -266,62 +306,6 @@ import ParleyRuntime
   func destroy() {
     for index in unsafe subscriptions.indices { unsafe natsSubscription_Destroy(subscriptions[index]) }
     unsafe natsConnection_Destroy(connection)
-  }
-}
-
-/// One received message, freed with its value.
-@safe struct NATSMessage: ~Copyable {
-  private let message: OpaquePointer
-
-  /// What a subscription's queue has.
-  fileprivate enum Next: ~Copyable {
-    case message(NATSMessage)
-    /// A server's 503, whose message the library keeps to itself.
-    case nobody
-    case nothing
-  }
-
-  fileprivate static func next(of subscription: OpaquePointer) -> Next {
-    var message: OpaquePointer?
-    switch unsafe natsSubscription_NextMsg(&message, subscription, 0) {
-    case NATS_OK:
-      guard let message = unsafe message else { return .nothing }
-      return .message(unsafe NATSMessage(message))
-    case NATS_NO_RESPONDERS: return .nobody
-    default: return .nothing
-    }
-  }
-
-  private init(_ message: OpaquePointer) { unsafe self.message = message }
-
-  deinit { unsafe natsMsg_Destroy(message) }
-
-  /// The subject it was published to.
-  var subject: [UInt8] { unsafe Self.bytes(natsMsg_GetSubject(message)) }
-
-  /// Where an answer goes; for a consumer's delivery this names its place (`Delivered`).
-  var reply: [UInt8] { unsafe Self.bytes(natsMsg_GetReply(message)) }
-
-  /// The payload.
-  var data: [UInt8] {
-    let count = Int(unsafe natsMsg_GetDataLength(message))
-    guard count > 0, let start = unsafe natsMsg_GetData(message) else { return [] }
-    return unsafe [UInt8](unsafeUninitializedCapacity: count) { buffer, written in
-      if let room = buffer.baseAddress { unsafe memcpy(room, start, count) }
-      written = count
-    }
-  }
-
-  /// The first value of a header.
-  func header(_ name: String) -> String? {
-    var value: UnsafePointer<CChar>?
-    guard unsafe natsMsgHeader_Get(message, name, &value) == NATS_OK, let value = unsafe value else { return nil }
-    return unsafe String(cString: value)
-  }
-
-  private static func bytes(_ text: UnsafePointer<CChar>?) -> [UInt8] {
-    guard let text = unsafe text else { return [] }
-    return unsafe Array(UnsafeRawBufferPointer(start: text, count: strlen(text)))
   }
 }
 

@@ -33,6 +33,7 @@ final class NATSSession: @unchecked Sendable {
   let inbox: String
   /// What our consumers' names begin with, the last dash included.
   let consumerPrefix: String
+  private let consumerBytes: [UInt8]
   let lost: @Sendable (SeamError) -> Void
   let replies: Waiters<Reply>
   var asked: [UInt64: Asked] = [:]
@@ -50,6 +51,8 @@ final class NATSSession: @unchecked Sendable {
   var isReady = false
   /// The server is about to go: no new posts.
   var isLeaving = false
+  /// The number of the last request that no task waits for: beyond all tickets.
+  private var lastUnattended: UInt64 = 1 << 40
   /// How many requests are in flight that no task waits for, and whether their patience is being watched.
   private var unattended = 0
   var isSweeping = false
@@ -76,6 +79,7 @@ final class NATSSession: @unchecked Sendable {
     let name = String(loop.random(), radix: 36) + String(loop.random(), radix: 36)
     inbox = "\(inboxPrefix).\(name)."
     consumerPrefix = "parley-\(name)-"
+    consumerBytes = Array(consumerPrefix.utf8)
     replies = Waiters(loop: loop)
     gate = PostGate(loop: loop)
     heard = loop.now
@@ -84,8 +88,9 @@ final class NATSSession: @unchecked Sendable {
 
   /// The number of one of our consumers, by its name.
   func consumer(named name: ArraySlice<UInt8>) -> UInt64? {
-    guard name.starts(with: consumerPrefix.utf8) else { return nil }
-    return Delivered.number(name.dropFirst(consumerPrefix.utf8.count))
+    guard name.count > consumerBytes.count else { return nil }
+    for (offset, byte) in consumerBytes.enumerated() where name[name.startIndex + offset] != byte { return nil }
+    return Delivered.number(name.dropFirst(consumerBytes.count))
   }
 
   /// Sends a request and returns the ticket to wait with.
@@ -94,7 +99,7 @@ final class NATSSession: @unchecked Sendable {
   ) throws(NATSFailure) -> UInt64 {
     let ticket = replies.ticket()
     do throws(NATSFailure) {
-      try handle.publish(data, to: subject, reply: inbox + String(ticket), headers: headers?.list ?? [])
+      try handle.publish(data, to: subject, reply: inbox + String(ticket), headers: headers)
     } catch {
       replies.forget(ticket)
       throw error
@@ -108,9 +113,9 @@ final class NATSSession: @unchecked Sendable {
     _ subject: String, _ data: [UInt8], headers: WireHeaders, post: PostTarget, patience: LoopInstant,
     take: @escaping (Reply) -> Void
   ) throws(NATSFailure) {
-    let ticket = try ask(subject, data, headers: headers, post: post)
-    replies.forget(ticket)
-    asked[ticket]?.unattended = (patience, take)
+    lastUnattended += 1
+    try handle.publish(data, to: subject, reply: inbox + String(lastUnattended), headers: headers)
+    asked[lastUnattended] = Asked(subject: subject, post: post, unattended: (patience, take))
     unattended += 1
   }
 

@@ -8,6 +8,22 @@ struct SeenKeys: Sendable {
   private struct Mark: Hashable, Sendable {
     let first: Int
     let second: Int
+
+    /// By bytes: Swift's own hash of text is of its canonical form.
+    init(_ message: Message, key: String, stream: String, generation: String) {
+      var (first, second) = (Hasher(), Hasher())
+      second.combine(true)
+      func add(_ text: String) {
+        text.hashBytes(into: &first)
+        text.hashBytes(into: &second)
+      }
+      add(stream)
+      add(generation)
+      add(key)
+      add(message.sender.name)
+      add(message.content)
+      (self.first, self.second) = (first.finalize(), second.finalize())
+    }
   }
 
   static let limit = 65_536
@@ -20,7 +36,7 @@ struct SeenKeys: Sendable {
     -> Bool
   {
     guard let key else { return false }
-    let mark = mark([stream, generation, key, message.sender.name, message.content])
+    let mark = Mark(message, key: key, stream: stream, generation: generation)
     if let known = places[mark] {
       if known < sequence { return true }
       places[mark] = sequence
@@ -35,28 +51,6 @@ struct SeenKeys: Sendable {
     }
     places[mark] = sequence
     return false
-  }
-
-  private func mark(_ texts: [String]) -> Mark {
-    var (first, second) = (Hasher(), Hasher())
-    second.combine(true)
-    for text in texts {
-      // By bytes, in words: Swift's own hash of text is of its canonical form.
-      var (word, count): (UInt64, Int) = (0, 0)
-      for byte in text.utf8 {
-        word = word << 8 | UInt64(byte)
-        count += 1
-        if count % 8 == 0 {
-          first.combine(word)
-          second.combine(word)
-        }
-      }
-      for value in [word, UInt64(count)] {
-        first.combine(value)
-        second.combine(value)
-      }
-    }
-    return Mark(first: first.finalize(), second: second.finalize())
   }
 }
 
@@ -77,6 +71,8 @@ struct DoubtfulKeys: Sendable {
     guard since.removeValue(forKey: key) != nil else { return }
     order.removeAll { $0 == key }
   }
+
+  var isEmpty: Bool { since.isEmpty }
 
   subscript(key: String) -> LoopInstant? { since[key] }
 }

@@ -8,6 +8,8 @@ struct ServerAddress: Hashable, Sendable {
   let port: Int
   /// The name that its certificate must carry, unless configuration names another.
   let certificateName: String
+  /// It was asked, and talks in clear.
+  var isClear = false
 
   /// Reads `[scheme://][user[:password]@]host[:port]`.
   init(_ url: String, certificateName: String? = nil) {

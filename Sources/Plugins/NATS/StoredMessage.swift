@@ -7,7 +7,7 @@ struct StoredMessage: Sendable {
   /// When the stream stored it, in milliseconds since 1970.
   let storedAt: Int64
   /// The subject it was published to.
-  let subject: [UInt8]
+  let subject: String
   /// The payload.
   let data: [UInt8]
   /// The headers that matter here.
@@ -17,7 +17,7 @@ struct StoredMessage: Sendable {
   init(_ message: borrowing NATSMessage, _ delivered: Delivered) {
     sequence = delivered.sequence
     storedAt = delivered.nanoseconds / 1_000_000
-    subject = message.subject
+    subject = message.subjectText
     data = message.data
     headers = WireHeaders(message)
   }
@@ -29,7 +29,7 @@ struct StoredMessage: Sendable {
     else { return nil }
     self.sequence = sequence
     storedAt = time / 1_000_000
-    subject = Array((message.header("Nats-Subject") ?? "").utf8)
+    subject = message.header("Nats-Subject") ?? ""
     data = message.data
     headers = WireHeaders(message)
   }
@@ -44,7 +44,7 @@ struct StoredMessage: Sendable {
     else { return nil }
     self.sequence = UInt64(sequence)
     storedAt = time / 1_000_000
-    subject = Array((members[1]?.string ?? "").utf8)
+    subject = members[1]?.string ?? ""
     self.data = data
     headers = WireHeaders(block: block)
   }
@@ -90,11 +90,5 @@ struct WireHeaders: Hashable, Sendable {
       default: break
       }
     }
-  }
-
-  /// Those that are set, as they are published.
-  var list: [(name: String, value: String)] {
-    [("Nats-Msg-Id", key), ("Parley-Instance", instance), ("Parley-To", to), ("Parley-Attributes", attributes)]
-      .compactMap { name, value in value.map { (name, $0) } }
   }
 }

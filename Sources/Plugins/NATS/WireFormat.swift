@@ -14,16 +14,26 @@ enum WireFormat {
     return writer.bytes
   }
 
-  /// The headers of a draft.
-  static func headers(_ draft: Draft) -> WireHeaders {
-    WireHeaders(
-      key: key(draft), instance: value(draft.author.instance), to: draft.to.map { value($0.name) },
-      attributes: draft.attributes.isEmpty ? nil : attributes(draft.attributes))
+  /// What all posts of one author have in their headers.
+  struct AuthorHeaders: Sendable {
+    let author: Author
+    /// What the author's keys begin with.
+    let scope: String
+    let instance: String
+
+    init(_ author: Author) {
+      self.author = author
+      scope = percentEncoded(author.handle.name) + "/" + percentEncoded(author.stableInstance) + "/"
+      instance = value(author.instance)
+    }
   }
 
-  /// The key as `Nats-Msg-Id`: `handle/instance_id/key`, what is not plain percent-encoded. The stream is the topic.
-  static func key(_ draft: Draft) -> String {
-    [draft.author.handle.name, draft.author.stableInstance, draft.key.text].map(percentEncoded).joined(separator: "/")
+  /// The headers of a draft of this author. The key as `Nats-Msg-Id` is `handle/instance_id/key`, what is not plain
+  /// percent-encoded; the stream is the topic.
+  static func headers(_ draft: Draft, _ author: AuthorHeaders) -> WireHeaders {
+    WireHeaders(
+      key: author.scope + percentEncoded(draft.key.text), instance: author.instance,
+      to: draft.to.map { value($0.name) }, attributes: draft.attributes.isEmpty ? nil : attributes(draft.attributes))
   }
 
   /// The message as Parley reads it. What is no payload of ours is shown as its text, from nobody.
@@ -38,10 +48,11 @@ enum WireFormat {
     } else {
       content = String(decoding: stored.data, as: UTF8.self)
     }
+    let number = String(stored.sequence)
     return Message(
       topic: topic, sender: Handle(sender), instance: stored.headers.instance.map(text), content: content,
       timestamp: timestamp.isEmpty ? Timestamp.text(stored.storedAt) : timestamp, storedAt: stored.storedAt,
-      id: MessageID(String(stored.sequence)), cursor: LogPlace.cursor(generation, stored.sequence),
+      id: MessageID(number), cursor: LogPlace.cursor(generation, number: number),
       inReplyTo: inReplyTo.isEmpty ? nil : MessageID(inReplyTo), to: stored.headers.to.map { Handle(text($0)) },
       attributes: stored.headers.attributes.map(attributes) ?? [:])
   }
@@ -100,9 +111,8 @@ enum WireFormat {
 
   /// Letters, digits, and `-`, `.`, `:`, `@`, `_`, `~`.
   private static func isPlain(_ byte: UInt8) -> Bool {
-    switch byte {
-    case 0x30...0x39, 0x41...0x5a, 0x61...0x7a, 0x2d, 0x2e, 0x3a, 0x40, 0x5f, 0x7e: true
-    default: false
-    }
+    // A bit for each byte: from 0 to 63, and from 64 to 127.
+    let marks: (UInt64, UInt64) = (0x07ff_6000_0000_0000, 0x47ff_fffe_87ff_ffff)
+    return byte < 64 ? marks.0 >> UInt64(byte) & 1 == 1 : byte < 128 && marks.1 >> UInt64(byte - 64) & 1 == 1
   }
 }

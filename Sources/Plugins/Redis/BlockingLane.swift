@@ -2,9 +2,9 @@ import ParleyRuntime
 
 /// One connection's endless read: XREAD BLOCK over its streams from where each stands, again and again.
 ///
-/// What it returns is delivered only when the entry before it is known to exist still, so that nothing that was trimmed
-/// in between is passed over in silence: the streams that were busy lately are asked for it in the same write as the
-/// read, the others when they wake.
+/// What it returns is delivered only when it is known that nothing before it was removed unread, so that no loss is passed
+/// over in silence: the streams that were busy lately are asked in the same write as the read (`FollowedStream`), the
+/// others when they wake.
 //
 // @unchecked: confined to the loop's thread.
 final class BlockingLane: @unchecked Sendable {
@@ -15,22 +15,25 @@ final class BlockingLane: @unchecked Sendable {
     case ended
   }
 
-  private let session: RedisSession
-  private let keys: RedisKeys
-  private let loop: EventLoop
+  let session: RedisSession
+  let keys: RedisKeys
+  let loop: EventLoop
   private let noticed: (String) -> Void
   private let lost: (SeamError) -> Void
 
   private var link = Link.none
-  private var streams: [String: [RedisSubscription]] = [:]
+  var streams: [FollowedStream] = []
+  private var names: [String: FollowedStream] = [:]
   /// A read is under way, with what it asked for.
-  private var read: PendingRead?
+  var read: PendingRead?
   private var isArming = false
   private var isUnblocking = false
   /// Entries of one stream that a read may bring: fewer after large ones, so that a reply stays in the order of 1 MiB.
   private var count = 16
-  /// Streams that brought something lately, the latest last; their witnesses are asked for with the read.
-  private var busy: [String] = []
+  /// Streams that brought something lately, the latest last; they are asked about with the read.
+  private var busy: [FollowedStream] = []
+  /// False where the user may not ask for a stream's length.
+  var asksLength = true
   /// Where the round over quiet streams goes on, and whether one is under way.
   private var inspected = 0
   private var isInspecting = false
@@ -60,19 +63,28 @@ final class BlockingLane: @unchecked Sendable {
   // MARK: The set of streams
 
   func add(_ subscription: RedisSubscription) {
-    streams[subscription.stream, default: []].append(subscription)
+    if let known = names[subscription.stream] {
+      known.add(subscription)
+    } else {
+      let stream = FollowedStream(name: subscription.stream, topic: subscription.topic)
+      stream.add(subscription)
+      names[stream.name] = stream
+      streams.append(stream)
+    }
     changed()
   }
 
   func remove(_ subscription: RedisSubscription) {
-    streams[subscription.stream]?.removeAll { $0 === subscription }
-    if streams[subscription.stream]?.isEmpty == true { streams[subscription.stream] = nil }
+    guard let stream = names[subscription.stream], !stream.remove(subscription) else { return }
+    names[stream.name] = nil
+    streams.removeAll { $0 === stream }
+    busy.removeAll { $0 === stream }
   }
 
   /// What should be read is more, or begins earlier, than what the read under way covers: it is armed anew.
   func changed() {
     if let read {
-      guard !covers(read) else { return }
+      guard !streams.allSatisfy(\.isCovered) else { return }
       read.isOutdated = true
       if read.isBlocking { unblock() }
     } else {
@@ -86,24 +98,9 @@ final class BlockingLane: @unchecked Sendable {
     if case .open(let connection) = link { connection.close() }
     link = .ended
     read = nil
-    streams = [:]
-  }
-
-  /// The id from which a stream must be read, for the one of its subscriptions that stands earliest; nil when all pause.
-  private func position(of stream: String) -> StreamID? {
-    var earliest: StreamID?
-    for subscription in streams[stream] ?? [] where !subscription.isPaused {
-      let position = subscription.place.position
-      if earliest.map({ position < $0 }) ?? true { earliest = position }
-    }
-    return earliest
-  }
-
-  private func covers(_ read: PendingRead) -> Bool {
-    streams.keys.allSatisfy { stream in
-      guard let wanted = position(of: stream) else { return true }
-      return read.positions[stream].map { $0 <= wanted } ?? false
-    }
+    streams = []
+    names = [:]
+    busy = []
   }
 
   // MARK: Arming
@@ -118,14 +115,11 @@ final class BlockingLane: @unchecked Sendable {
   }
 
   private func arm() {
-    guard read == nil else { return }
-    var positions: [String: StreamID] = [:]
-    for stream in streams.keys { positions[stream] = position(of: stream) }
-    guard let any = positions.keys.first else { return }
+    guard read == nil, let any = streams.first(where: { $0.earliestPlace != nil }) else { return }
     switch link {
     case .ended, .opening: return
-    case .none: open(for: any)
-    case .open(let connection): arm(positions, on: connection)
+    case .none: open(for: any.name)
+    case .open(let connection): arm(on: connection)
     }
   }
 
@@ -147,19 +141,35 @@ final class BlockingLane: @unchecked Sendable {
     }
   }
 
-  private func arm(_ positions: [String: StreamID], on connection: RedisConnection) {
+  private func arm(on connection: RedisConnection) {
     if let timer { loop.cancel(timer) }
     timer = nil
-    let read = PendingRead(positions: positions, isBlocking: blocks, began: loop.now)
+    let read = PendingRead(isBlocking: blocks, began: loop.now, limit: count)
     self.read = read
-    var command = ["XREAD", "COUNT", String(count)]
-    if blocks { command += ["BLOCK", String(max(1, session.options.block.milliseconds))] }
-    command.append("STREAMS")
-    command.append(contentsOf: positions.keys)
-    for position in positions.values { command.append("\(position)") }
+    var wanted = 0
+    for stream in streams where stream.arm() { wanted += 1 }
     let patience = blocks ? session.options.block : .zero
-    connection.send(command, patience: patience) { [self] in answered(read, $0) }
-    for stream in busy where positions[stream] != nil { askWitness(of: stream, for: read, on: connection, patience) }
+    connection.send(patience: patience, taking: { [self] in answered(read, $0) }) { output in
+      RESP.begin((blocks ? 6 : 4) + 2 * wanted, into: &output)
+      RESP.append("XREAD", to: &output)
+      RESP.append("COUNT", to: &output)
+      RESP.append(UInt64(read.limit), to: &output)
+      if blocks {
+        RESP.append("BLOCK", to: &output)
+        RESP.append(UInt64(max(1, session.options.block.milliseconds)), to: &output)
+      }
+      RESP.append("STREAMS", to: &output)
+      for stream in streams where stream.readFrom != nil { RESP.append(stream.name, to: &output) }
+      for stream in streams { if let position = stream.readFrom { RESP.append(position, to: &output) } }
+    }
+    for stream in busy where stream.readFrom != nil {
+      switch stream.ask(measures: asksLength) {
+      case .none: continue
+      case .witness: askWitness(of: stream, for: read, on: connection, patience)
+      case .length: break
+      }
+      askLength(of: stream, for: read, on: connection, patience)
+    }
   }
 
   /// Wakes the read under way from the command connection; what it has found by then is not lost, since every read
@@ -172,7 +182,7 @@ final class BlockingLane: @unchecked Sendable {
 
   private func sendUnblock(_ read: PendingRead, _ connection: RedisConnection) {
     guard let number = connection.facts.clientID else { return replace(connection) }
-    session.connection(for: read.positions.keys.first ?? "").send(["CLIENT", "UNBLOCK", String(number)]) { [self] in
+    session.connection(for: streams.first?.name ?? "").send(["CLIENT", "UNBLOCK", String(number)]) { [self] in
       guard self.read === read else { return isUnblocking = false }
       switch $0 {
       case .success(.integer(1)): isUnblocking = false
@@ -199,27 +209,28 @@ final class BlockingLane: @unchecked Sendable {
 
   // MARK: Answers
 
-  private func answered(_ read: PendingRead, _ result: Result<RedisReply, SeamError>) {
+  private func answered(_ read: PendingRead, _ result: Result<ReplyView, SeamError>) {
     guard self.read === read else { return }
-    switch result {
-    case .failure: self.read = nil
-    case .success(.error(let text)): refused(read, RedisError(text))
-    case .success(let reply):
-      for stream in reply.elements {
-        let parts = stream.elements
-        guard parts.count == 2, let name = parts[0].text else { continue }
-        read.found.append((name, parts[1].elements))
+    guard case .success(let reply) = result else { return self.read = nil }
+    if let text = reply.errorText { return refused(read, RedisError(text)) }
+    reply.forEach { part in
+      guard let name = part.node(0)?.text, let entries = part.node(1), let stream = names[name],
+        stream.readFrom != nil
+      else { return }
+      var messages: [(StreamID, Message)] = []
+      messages.reserveCapacity(entries.count)
+      entries.forEach { entry in
+        if let message = StoredEntry.message(entry, on: stream.topic) { messages.append(message) }
       }
-      read.isAnswered = true
-      for (name, _) in read.found where !read.asked.contains(name) {
-        if case .open(let connection) = link, earliestPlace(of: name)?.witness != nil {
-          askWitness(of: name, for: read, on: connection)
-        } else {
-          findLosses(read, name)
-        }
-      }
-      proceed(read)
+      read.found.append(PendingRead.Found(stream: stream, messages: messages, count: entries.count))
     }
+    read.isAnswered = true
+    for found in read.found where found.stream.question == .none {
+      guard case .open(let connection) = link else { return }
+      askAfterwards(found.stream, for: read, on: connection)
+      askLength(of: found.stream, for: read, on: connection)
+    }
+    proceed(read)
   }
 
   private func refused(_ read: PendingRead, _ error: RedisError) {
@@ -238,51 +249,7 @@ final class BlockingLane: @unchecked Sendable {
     armSoon()
   }
 
-  /// Asks whether the entry before a stream's next one exists still; a place without one is left to the stream's counts.
-  private func askWitness(
-    of stream: String, for read: PendingRead, on connection: RedisConnection, _ patience: Duration = .zero
-  ) {
-    guard let witness = earliestPlace(of: stream)?.witness else { return }
-    read.asked.insert(stream)
-    read.openQuestions += 1
-    connection.send(StreamReader.existence(of: witness, in: stream), patience: patience, isCount: true) { [self] in
-      guard self.read === read, case .success(let reply) = $0 else { return }
-      read.openQuestions -= 1
-      // The read's own answer came before this one.
-      if reply.elements.isEmpty, read.found.contains(where: { $0.stream == stream }) { findLosses(read, stream) }
-      proceed(read)
-    }
-  }
-
-  private func earliestPlace(of stream: String) -> LogPlace? {
-    (streams[stream] ?? []).filter { !$0.isPaused }.map(\.place).min { $0.position < $1.position }
-  }
-
-  /// Rare: which of the stream's subscriptions lost what is found out one by one.
-  private func findLosses(_ read: PendingRead, _ stream: String) {
-    read.openQuestions += 1
-    loop.spawn { [self] in
-      do throws(SeamError) {
-        for subscription in streams[stream] ?? [] where !subscription.isEnded {
-          let place = subscription.place
-          if let loss = try await reader.loss(after: place, in: stream) {
-            read.losses.append((subscription, place, loss))
-          }
-        }
-        read.openQuestions -= 1
-        proceed(read)
-      } catch {
-        // Without an answer nothing may be delivered.
-        if self.read === read { giveUp(error) }
-      }
-    }
-  }
-
-  private var reader: StreamReader {
-    StreamReader(session: session, keys: keys, deadline: loop.now.advanced(by: session.options.timeout))
-  }
-
-  private func giveUp(_ error: SeamError) {
+  func giveUp(_ error: SeamError) {
     read = nil
     if case .open(let connection) = link { connection.close() }
     guard !isEnded else { return }
@@ -295,15 +262,13 @@ final class BlockingLane: @unchecked Sendable {
   }
 
   /// Delivers when everything that was asked is answered, then reads on.
-  private func proceed(_ read: PendingRead) {
+  func proceed(_ read: PendingRead) {
     guard self.read === read, read.isAnswered, read.openQuestions == 0 else { return }
     self.read = nil
     isUnblocking = false
     for (subscription, place, loss) in read.losses where subscription.place == place { tell(loss, to: subscription) }
     var bytes = 0
-    for (stream, entries) in read.found {
-      bytes += deliver(entries, of: stream, from: read.positions[stream] ?? .zero)
-    }
+    for found in read.found { bytes += deliver(found) }
     count = bytes > 1 << 20 ? max(count / 4, 1) : bytes < 1 << 17 ? min(count * 2, 256) : count
     guard read.found.isEmpty, !read.isOutdated else {
       prematureReturns = 0
@@ -335,17 +300,19 @@ final class BlockingLane: @unchecked Sendable {
     subscription.deliver(.gap(gap), then: loss.next)
   }
 
-  /// Hands a stream's entries to its subscriptions; the bytes of their content.
-  private func deliver(_ entries: [RedisReply], of stream: String, from start: StreamID) -> Int {
-    guard let listeners = streams[stream], let topic = listeners.first?.topic else { return 0 }
+  /// Hands what was found of a stream to its subscriptions; the bytes of their content.
+  private func deliver(_ found: PendingRead.Found) -> Int {
+    let stream = found.stream
+    guard let start = stream.readFrom else { return 0 }
+    if busy.last !== stream {
+      busy.removeAll { $0 === stream }
+      busy.append(stream)
+      if busy.count > Self.busyLimit { busy.removeFirst() }
+    }
     var bytes = 0
-    busy.removeAll { $0 == stream }
-    busy.append(stream)
-    if busy.count > Self.busyLimit { busy.removeFirst() }
-    for entry in entries {
-      guard let (id, message) = StoredEntry.message(entry, on: topic) else { continue }
+    for (id, message) in found.messages {
       bytes += message.content.utf8.count
-      for subscription in listeners where !subscription.isPaused && !subscription.isEnded {
+      for subscription in stream.subscriptions where !subscription.isPaused && !subscription.isEnded {
         // Those that stand further on share the read of one that stands earlier; one that came meanwhile, and stands
         // before where the read began, waits for the next.
         let position = subscription.place.position
@@ -353,6 +320,7 @@ final class BlockingLane: @unchecked Sendable {
         subscription.deliver(.message(message), then: .after(id))
       }
     }
+    if let last = found.messages.last?.id { stream.settle(at: last) }
     return bytes
   }
 
@@ -362,23 +330,24 @@ final class BlockingLane: @unchecked Sendable {
   /// happens.
   private func inspectQuietStreams() {
     guard !isInspecting else { return }
-    let names = streams.keys.sorted()
+    let all = streams
     isInspecting = true
     loop.spawn { [self] in
-      for _ in 0..<min(Self.inspectedAtOnce, names.count) {
-        inspected = (inspected + 1) % names.count
-        await inspect(names[inspected])
+      for _ in 0..<min(Self.inspectedAtOnce, all.count) {
+        inspected = (inspected + 1) % all.count
+        await inspect(all[inspected])
       }
       isInspecting = false
     }
   }
 
-  private func inspect(_ stream: String) async {
-    for subscription in streams[stream] ?? [] where !subscription.isEnded && !subscription.isPaused {
+  private func inspect(_ stream: FollowedStream) async {
+    for subscription in stream.subscriptions where !subscription.isEnded && !subscription.isPaused {
       let place = subscription.place
-      if let witness = place.witness, await reader.exists(witness, in: stream) { continue }
+      if let witness = place.witness, await reader.exists(witness, in: stream.name) { continue }
       // A failure is the session's to notice.
-      guard let loss = try? await reader.loss(after: place, in: stream), subscription.place == place else { continue }
+      guard let loss = try? await reader.loss(after: place, in: stream.name), subscription.place == place
+      else { continue }
       tell(loss, to: subscription)
       changed()
     }

@@ -56,7 +56,7 @@ enum LogPlace: Hashable, Sendable {
 
   var cursor: Cursor {
     switch self {
-    case .after(let id): Cursor(backend: "redis", generation: "0", native: "\(id)")
+    case .after(let id): Self.cursor(after: id.description)
     case .before(let id): Cursor(backend: "redis", generation: "0", native: "^\(id)")
     case .empty(let last, let added, let generation):
       switch (last == .zero ? "0-0" : "\(last)+\(added)", generation) {
@@ -66,4 +66,7 @@ enum LogPlace: Hashable, Sendable {
       }
     }
   }
+
+  /// The cursor just after an entry whose id's text is at hand.
+  static func cursor(after id: String) -> Cursor { Cursor("redis.0." + id) }
 }

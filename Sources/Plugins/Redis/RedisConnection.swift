@@ -8,11 +8,12 @@ import ParleyRuntime
 // @unchecked: confined to the loop's thread.
 final class RedisConnection: @unchecked Sendable {
   typealias Reply = (Result<RedisReply, SeamError>) -> Void
+  /// Takes a reply that is only lent.
+  typealias Taker = (Result<ReplyView, SeamError>) -> Void
 
   private struct Pending {
     let deadline: LoopInstant
-    let isCount: Bool
-    let reply: Reply
+    let take: Taker
   }
 
   let loop: EventLoop
@@ -80,21 +81,23 @@ final class RedisConnection: @unchecked Sendable {
   private static let queueLimit = 512 << 10
 
   /// Sends a command; `reply` is called once, on the loop. `patience` is how long its answer may take beyond the
-  /// connection's time-out, for commands that block. With `isCount`, only how many elements an array has is wanted, and
-  /// they come as nulls.
-  func send(
-    _ arguments: [String], patience: Duration = .zero, isCount: Bool = false, reply: @escaping Reply
-  ) {
-    if let ending { return reply(.failure(ending)) }
-    let isTaken = stream.write { RESP.encode(arguments, into: &$0) }
-    guard isTaken else {
-      return reply(
+  /// connection's time-out, for commands that block.
+  func send(_ arguments: [String], patience: Duration = .zero, reply: @escaping Reply) {
+    send(patience: patience, taking: { reply($0.map(\.copy)) }) { RESP.encode(arguments, into: &$0) }
+  }
+
+  /// Sends the one command that `encode` appends; `take` is called once, on the loop.
+  func send(patience: Duration = .zero, taking take: @escaping Taker, _ encode: (inout [UInt8]) -> Void) {
+    if let ending { return take(.failure(ending)) }
+    guard stream.write(appending: encode) else {
+      return take(
         .failure(
           SeamError(
             .unavailable, operation: "send to \(endpoint)",
             cause: "\(stream.queuedBytes) bytes wait to be taken by the server already")))
     }
-    pending.append(Pending(deadline: loop.now.advanced(by: timeout + patience), isCount: isCount, reply: reply))
+    let deadline = loop.now.advanced(by: patience == .zero ? timeout : timeout + patience)
+    pending.append(Pending(deadline: deadline, take: take))
     if watchdog == nil { watch() }
   }
 
@@ -138,9 +141,12 @@ final class RedisConnection: @unchecked Sendable {
   private func take(_ bytes: RawSpan) {
     lastHeard = loop.now
     do throws(RedisHandle.ProtocolFailure) {
-      try parser.feed(bytes)
-      while isOpen, let reply = try parser.next(isCount: head < pending.count && pending[head].isCount) {
-        answer(reply)
+      var start = 0
+      while start < bytes.byteCount {
+        let end = min(bytes.byteCount, start + RedisHandle.fedAtOnce)
+        try parser.feed(bytes.extracting(start..<end))
+        start = end
+        while isOpen, try parser.next({ answer($0) }) {}
       }
     } catch {
       let cause = "what the server sends is not Redis' protocol (\(error.text))"
@@ -149,7 +155,7 @@ final class RedisConnection: @unchecked Sendable {
     }
   }
 
-  private func answer(_ reply: RedisReply) {
+  private func answer(_ reply: ReplyView) {
     guard head < pending.count else { return }
     let waiting = pending[head]
     head += 1
@@ -160,7 +166,7 @@ final class RedisConnection: @unchecked Sendable {
       pending.removeFirst(head)
       head = 0
     }
-    waiting.reply(.success(reply))
+    waiting.take(.success(reply))
   }
 
   /// Replies come in order, so the oldest deadline is the next one that matters; looked at when it is due, not moved
@@ -202,31 +208,7 @@ final class RedisConnection: @unchecked Sendable {
     let unanswered = pending[head...]
     pending = []
     head = 0
-    for one in unanswered { one.reply(.failure(error)) }
+    for one in unanswered { one.take(.failure(error)) }
     if tells { lost(error) }
-  }
-}
-
-/// Commands as the server reads them (RESP2: an array of bulk strings).
-enum RESP {
-  static func encode(_ arguments: [String], into output: inout [UInt8]) {
-    append(UInt8(ascii: "*"), arguments.count, to: &output)
-    for argument in arguments {
-      append(UInt8(ascii: "$"), argument.utf8.count, to: &output)
-      output.append(contentsOf: argument.utf8)
-      output.append(13)
-      output.append(10)
-    }
-  }
-
-  private static func append(_ mark: UInt8, _ number: Int, to output: inout [UInt8]) {
-    output.append(mark)
-    if number < 10 {
-      output.append(UInt8(48 + number))
-    } else {
-      output.append(contentsOf: String(number).utf8)
-    }
-    output.append(13)
-    output.append(10)
   }
 }

@@ -1,11 +1,16 @@
 import CHiredis
+import Glibc
 
-/// hiredis' reply parser; the one place that touches the library's memory.
+/// hiredis' reply parser; with `ReplyTape`, the one place that touches the library's memory.
 @safe struct RedisHandle: ~Copyable {
   private let reader: UnsafeMutablePointer<redisReader>
+  private let tape: UnsafeMutablePointer<ReplyTape>
 
   /// The version of the library that was compiled against.
   static let version = "\(HIREDIS_MAJOR).\(HIREDIS_MINOR).\(HIREDIS_PATCH)"
+
+  /// What is given to the parser at a time: it moves all that is left of it for every kilobyte it has read.
+  static let fedAtOnce = 16 << 10
 
   /// What the server sent is not RESP, or there is no memory for it.
   struct ProtocolFailure: Error {
@@ -14,11 +19,18 @@ import CHiredis
 
   /// Nil when there is no memory.
   init?() {
-    guard let reader = unsafe redisReaderCreate() else { return nil }
+    guard let reader = unsafe redisReaderCreateWithFunctions(ReplyTape.functions) else { return nil }
     unsafe self.reader = reader
+    unsafe tape = .allocate(capacity: 1)
+    unsafe tape.initialize(to: ReplyTape())
+    unsafe reader.pointee.privdata = UnsafeMutableRawPointer(tape)
   }
 
-  deinit { unsafe redisReaderFree(reader) }
+  deinit {
+    unsafe redisReaderFree(reader)
+    unsafe tape.pointee.deallocate()
+    unsafe tape.deallocate()
+  }
 
   /// Takes bytes of the server.
   func feed(_ bytes: RawSpan) throws(ProtocolFailure) {
@@ -28,43 +40,18 @@ import CHiredis
     if result != REDIS_OK { throw failure }
   }
 
-  /// The next whole reply; nil when more bytes are needed. With `isCount`, an array's elements are nulls.
-  func next(isCount: Bool = false) throws(ProtocolFailure) -> RedisReply? {
+  /// Lends the next whole reply; false when more bytes are needed.
+  func next(_ body: (ReplyView) -> Void) throws(ProtocolFailure) -> Bool {
     var object: UnsafeMutableRawPointer?
     guard unsafe redisReaderGetReply(reader, &object) == REDIS_OK else { throw failure }
-    guard let object = unsafe object else { return nil }
-    defer { unsafe freeReplyObject(object) }
-    let reply = unsafe object.assumingMemoryBound(to: redisReply.self).pointee
-    if isCount, unsafe reply.type == REDIS_REPLY_ARRAY {
-      return .array([RedisReply](repeating: .null, count: unsafe reply.elements))
-    }
-    return unsafe Self.convert(reply)
+    guard unsafe object != nil else { return false }
+    body(unsafe ReplyView(tape))
+    unsafe tape.pointee.rewind()
+    return true
   }
 
   private var failure: ProtocolFailure {
     let text = unsafe withUnsafePointer(to: &reader.pointee.errstr.0) { unsafe String(cString: $0) }
     return ProtocolFailure(text: text)
-  }
-
-  private static func convert(_ reply: redisReply) -> RedisReply {
-    switch unsafe reply.type {
-    case REDIS_REPLY_STRING: return .string(unsafe text(reply))
-    case REDIS_REPLY_STATUS: return .status(unsafe text(reply))
-    case REDIS_REPLY_ERROR: return .error(unsafe text(reply))
-    case REDIS_REPLY_INTEGER: return .integer(Int(unsafe reply.integer))
-    case REDIS_REPLY_ARRAY:
-      let count = unsafe reply.elements
-      return .array(
-        (0..<count).map { index in
-          guard let element = unsafe reply.element?[index] else { return .null }
-          return unsafe convert(element.pointee)
-        })
-    default: return .null
-    }
-  }
-
-  private static func text(_ reply: redisReply) -> String {
-    guard let start = unsafe reply.str else { return "" }
-    return unsafe String(decoding: UnsafeRawBufferPointer(start: start, count: reply.len), as: UTF8.self)
   }
 }

@@ -90,6 +90,7 @@ public struct RedisInspection: Sendable {
         "begin topics, and post with a caller's key", true, "+eval +exists +incr +set",
         ["EVAL", "return 1", "1", stream]
       ),
+      ("receive without asking for the message before", false, "+xlen", ["XLEN", stream]),
       ("change the set of topics without a new connection", false, "+client|unblock", ["CLIENT", "UNBLOCK", nobody]),
       (
         "post exactly once over broken connections", false, "+client|kill +client|id", ["CLIENT", "KILL", "ID", nobody]

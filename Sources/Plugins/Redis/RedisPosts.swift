@@ -1,38 +1,5 @@
 import ParleyRuntime
 
-/// One post on its way; answered once, by the first of reply, deadline, cancellation and loss.
-//
-// @unchecked: confined to the loop's thread.
-final class RedisPost: @unchecked Sendable {
-  let number: UInt64
-  let draft: Draft
-  let deadline: LoopInstant
-  /// Its bytes were given to a connection: from here on its outcome may be unknown.
-  var isSent = false
-  /// An id that is smaller than the one it is given.
-  var bound = StreamID.zero
-  private var reply: PostReply?
-  /// The posts with which it waits for replicas.
-  var batch: ReplicaBatch?
-  /// Retries of the same key that wait for this one's outcome.
-  var followers: [RedisPost] = []
-
-  init(number: UInt64, draft: Draft, deadline: LoopInstant, reply: @escaping PostReply) {
-    self.number = number
-    self.draft = draft
-    self.deadline = deadline
-    self.reply = reply
-  }
-
-  var isAnswered: Bool { reply == nil }
-
-  func answer(_ result: Result<Receipt, SeamError>) {
-    guard let tell = reply else { return }
-    reply = nil
-    tell(result)
-  }
-}
-
 /// Posts: a plain XADD for each on the first attempt, all of a turn in one write. Outlives sessions, because what an
 /// earlier one left in doubt is settled by the next.
 //
@@ -52,7 +19,9 @@ final class RedisPosts: @unchecked Sendable {
   let loop: EventLoop
   let options: RedisOptions
   let keys: RedisKeys
-  var session: RedisSession?
+  var session: RedisSession? {
+    didSet { durability = session?.main.facts.durability ?? .unknown }
+  }
 
   private var open: [UInt64: RedisPost] = [:]
   private var lastNumber: UInt64 = 0
@@ -62,12 +31,13 @@ final class RedisPosts: @unchecked Sendable {
   private var sweepTimer: (timer: LoopTimer, at: LoopInstant)?
   var doubts: [String: Doubt] = [:]
   private var doubtOrder: [String] = []
-  /// The latest id of a topic that this session was told: no later post has a smaller one.
-  private var latest: [Topic: StreamID] = [:]
+  /// Topics that this session posted to.
+  private var logs: [Topic: PostedLog] = [:]
   /// What this session's connections will leave behind when they end.
   private var stale: [ObjectIdentifier: StaleConnection] = [:]
   var replicaBatches: [ObjectIdentifier: ReplicaBatch] = [:]
-  private var postsSinceTrim: [Topic: Int] = [:]
+  private var durability = Durability.unknown
+  private var lastTimestamp: (milliseconds: Int64, text: String) = (-1, "")
 
   /// At most this many posts are unanswered; more are refused as `unavailable`.
   private static let openLimit = 16_384
@@ -119,6 +89,7 @@ final class RedisPosts: @unchecked Sendable {
       loop.spawn { await self.postOnce(post) }
       return
     }
+    guard !doubts.isEmpty else { return send(post) }
     switch doubts[post.draft.key.text] {
     case nil: send(post)
     case .stored(let receipt): finish(post, .success(receipt))
@@ -134,50 +105,98 @@ final class RedisPosts: @unchecked Sendable {
   /// The plain attempt.
   func send(_ post: RedisPost) {
     guard let session else { return finish(post, .failure(Self.notConnected)) }
-    let stream = keys.stream(post.draft.topic.name)
-    let connection = session.connection(for: stream)
+    let log = log(of: post.draft.topic)
+    let connection = session.connection(for: log.stream)
     // Beyond what the stream takes posts wait in a list, from which they can still be withdrawn.
     guard connection.hasRoom, backlog.isEmpty || isDraining else {
       backlog.append(post)
       return pump()
     }
     post.isSent = true
-    post.bound = latest[post.draft.topic] ?? earliest(on: connection)
-    connection.send(["XADD", stream, "NOMKSTREAM"] + tail(post.draft)) { [self] result in
-      if case .success(.null) = result {
+    post.bound = log.latest ?? earliest(on: connection)
+    connection.send(
+      taking: { [self] result in
+        if case .success(let reply) = result, let id = reply.streamID, let text = reply.text {
+          return stored(id, text, post, log, connection)
+        }
+        let result = result.map(\.copy)
+        guard case .success(.null) = result else { return take(result, for: post, from: connection) }
         // The stream is new: made by a script that counts it.
         let create = RedisScript.create.command(
-          keys: [stream, keys.generation(of: stream)], arguments: tail(post.draft))
-        return connection.send(create) { [self] in take($0, for: post, from: connection) }
+          keys: [log.stream, keys.generation(of: log.stream)], arguments: tail(post.draft))
+        connection.send(create) { [self] in take($0, for: post, from: connection) }
       }
-      take(result, for: post, from: connection)
-    }
-    trimByLength(post.draft.topic, stream, on: connection)
+    ) { encode(post.draft, log, into: &$0) }
+    trimByLength(post.draft.topic, log, on: connection)
     if options.replicas > 0 { post.batch = batch(for: connection) }
   }
 
-  /// What follows the key in XADD: trimming, the id for the server to give, the fields.
+  private func log(of topic: Topic) -> PostedLog {
+    if let known = logs[topic] { return known }
+    if logs.count >= 4096 { logs = [:] }
+    let log = PostedLog(stream: keys.stream(topic.name))
+    logs[topic] = log
+    return log
+  }
+
+  /// XADD of a stream that exists.
+  private func encode(_ draft: Draft, _ log: PostedLog, into output: inout [UInt8]) {
+    let trimming = trimming(draft)
+    RESP.begin(4 + (trimming == nil ? 0 : 3) + 2 * StoredEntry.fieldCount(of: draft), into: &output)
+    output.append(contentsOf: log.command)
+    if let trimming {
+      RESP.append(trimming.kind, to: &output)
+      RESP.append("~", to: &output)
+      RESP.append(trimming.bound, to: &output)
+    }
+    output.append(contentsOf: Self.anyID)
+    StoredEntry.forEachField(of: draft, timestamp: timestamp()) { field, value in
+      output.append(contentsOf: Self.fieldNames[field.rawValue])
+      RESP.append(value, to: &output)
+    } attribute: { name, value in
+      RESP.append(name, to: &output)
+      RESP.append(value, to: &output)
+    }
+  }
+
+  /// What every XADD has, as the server reads it.
+  private static let anyID = RESP.bulk("*")
+  private static let fieldNames = StoredEntry.Field.allCases.map { RESP.bulk($0.name) }
+
+  /// What follows the key in XADD, for scripts: trimming, the id for the server to give, the fields.
   func tail(_ draft: Draft) -> [String] {
     var arguments: [String] = []
-    // Reserved topics hold state that must not age out behind its back.
-    if !draft.topic.isReserved {
-      if let days = options.retentionDays {
-        arguments += ["MINID", "~", String(max(0, serverClock - Int64(days * 86_400_000)))]
-      } else if let length = options.maximumLength {
-        arguments += ["MAXLEN", "~", String(length)]
-      }
-    }
+    if let trimming = trimming(draft) { arguments += [trimming.kind, "~", String(trimming.bound)] }
     arguments.append("*")
-    return arguments + StoredEntry.fields(of: draft, timestamp: Timestamp.text(loop.wallClockMilliseconds))
+    StoredEntry.forEachField(of: draft, timestamp: timestamp()) {
+      arguments += [$0.name, $1]
+    } attribute: {
+      arguments += [$0, $1]
+    }
+    return arguments
+  }
+
+  /// How a post trims its stream; reserved topics hold state that must not age out behind its back.
+  private func trimming(_ draft: Draft) -> (kind: String, bound: UInt64)? {
+    guard !draft.topic.isReserved else { return nil }
+    if let days = options.retentionDays { return ("MINID", UInt64(max(0, serverClock - Int64(days * 86_400_000)))) }
+    return options.maximumLength.map { ("MAXLEN", UInt64($0)) }
+  }
+
+  /// Now, as entries say it; posts of one millisecond share the text.
+  private func timestamp() -> String {
+    let now = loop.wallClockMilliseconds
+    if lastTimestamp.milliseconds != now { lastTimestamp = (now, Timestamp.text(now)) }
+    return lastTimestamp.text
   }
 
   /// XADD takes one way of trimming; where both are configured the second comes by a command of its own now and then.
-  private func trimByLength(_ topic: Topic, _ stream: String, on connection: RedisConnection) {
-    guard !topic.isReserved, options.retentionDays != nil, let length = options.maximumLength else { return }
-    postsSinceTrim[topic, default: 0] += 1
-    guard postsSinceTrim[topic] == 64 else { return }
-    postsSinceTrim[topic] = 0
-    connection.send(["XTRIM", stream, "MAXLEN", "~", String(length)]) { _ in }
+  private func trimByLength(_ topic: Topic, _ log: PostedLog, on connection: RedisConnection) {
+    guard options.retentionDays != nil, !topic.isReserved, let length = options.maximumLength else { return }
+    log.postsSinceTrim += 1
+    guard log.postsSinceTrim == 64 else { return }
+    log.postsSinceTrim = 0
+    connection.send(["XTRIM", log.stream, "MAXLEN", "~", String(length)]) { _ in }
   }
 
   /// The server's clock, by which retention counts.
@@ -212,15 +231,7 @@ final class RedisPosts: @unchecked Sendable {
     switch result {
     case .success(.string(let text)), .success(.status(let text)):
       guard let id = StreamID(text) else { fallthrough }
-      if latest[post.draft.topic].map({ $0 < id }) ?? true { latest[post.draft.topic] = id }
-      let receipt = receipt(id)
-      guard let batch = post.batch else { return finish(post, .success(receipt)) }
-      // A stream's first post comes after its turn's WAIT.
-      if batch.isOver {
-        wait(for: ReplicaBatch(stored: [(post, receipt)]), on: connection)
-      } else {
-        batch.stored.append((post, receipt))
-      }
+      stored(id, text, post, log(of: post.draft.topic), connection)
     case .success(.error(let text)):
       let error = RedisError(text)
       if error.redirection != nil || error.code == "TRYAGAIN" {
@@ -242,10 +253,28 @@ final class RedisPosts: @unchecked Sendable {
     }
   }
 
+  private func stored(
+    _ id: StreamID, _ text: String, _ post: RedisPost, _ log: PostedLog, _ connection: RedisConnection
+  ) {
+    if log.latest.map({ $0 < id }) ?? true { log.latest = id }
+    let receipt = receipt(id, text)
+    guard let batch = post.batch else { return finish(post, .success(receipt)) }
+    // A stream's first post comes after its turn's WAIT.
+    if batch.isOver {
+      wait(for: ReplicaBatch(stored: [(post, receipt)]), on: connection)
+    } else {
+      batch.stored.append((post, receipt))
+    }
+  }
+
   func receipt(_ id: StreamID, isDuplicate: Bool = false) -> Receipt {
+    receipt(id, id.description, isDuplicate: isDuplicate)
+  }
+
+  private func receipt(_ id: StreamID, _ text: String, isDuplicate: Bool = false) -> Receipt {
     Receipt(
-      id: MessageID(id.description), cursor: LogPlace.after(id).cursor, storedAt: Int64(clamping: id.milliseconds),
-      durability: session?.main.facts.durability ?? .unknown, isDuplicate: isDuplicate)
+      id: MessageID(text), cursor: LogPlace.cursor(after: text), storedAt: Int64(clamping: id.milliseconds),
+      durability: durability, isDuplicate: isDuplicate)
   }
 
   static func unknown(_ cause: String) -> SeamError {
@@ -262,7 +291,7 @@ final class RedisPosts: @unchecked Sendable {
     if !post.draft.key.isChosen {
       switch result {
       case .success(let receipt):
-        if !post.followers.isEmpty || post.isAnswered || doubts[key] != nil {
+        if !post.followers.isEmpty || post.isAnswered || (!doubts.isEmpty && doubts[key] != nil) {
           // Whoever asks again is told that it was stored before.
           let again = Receipt(
             id: receipt.id, cursor: receipt.cursor, storedAt: receipt.storedAt, durability: receipt.durability,
@@ -274,6 +303,7 @@ final class RedisPosts: @unchecked Sendable {
       }
     }
     post.answer(result)
+    guard !post.followers.isEmpty else { return }
     for follower in post.followers {
       open[follower.number] = nil
       follower.answer(result)
@@ -334,7 +364,7 @@ final class RedisPosts: @unchecked Sendable {
     let waiting = backlog
     backlog = []
     for post in waiting { finish(post, .failure(error)) }
-    latest = [:]
+    logs = [:]
     stale = [:]
     replicaBatches = [:]
     // Posts whose work is between two commands see for themselves that the session is gone.

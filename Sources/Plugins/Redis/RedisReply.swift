@@ -1,5 +1,21 @@
+/// A part of a reply, lent or kept.
+protocol ReplyNode {
+  /// How many elements an array has; none for anything else.
+  var count: Int { get }
+  /// An array's element; for one of the first.
+  func node(_ index: Int) -> Self?
+  /// Calls `body` with each element of an array.
+  func forEach(_ body: (Self) -> Void)
+  /// The text of a string or status.
+  var text: String? { get }
+  /// The entry's id that a string or status is.
+  var streamID: StreamID? { get }
+  /// Whether it is a string or status with this text, which is not empty.
+  func reads(_ text: StaticString) -> Bool
+}
+
 /// One reply of the server, RESP2.
-enum RedisReply: Hashable, Sendable {
+enum RedisReply: Hashable, Sendable, ReplyNode {
   /// A bulk string; bytes that are not UTF-8 are repaired.
   case string(String)
   /// A simple string, for example `OK`.
@@ -42,4 +58,14 @@ enum RedisReply: Hashable, Sendable {
     }
     return nil
   }
+
+  var count: Int { elements.count }
+
+  func node(_ index: Int) -> RedisReply? { elements.indices.contains(index) ? elements[index] : nil }
+
+  func forEach(_ body: (RedisReply) -> Void) { for element in elements { body(element) } }
+
+  var streamID: StreamID? { text.flatMap { StreamID($0) } }
+
+  func reads(_ text: StaticString) -> Bool { self.text == text.description }
 }

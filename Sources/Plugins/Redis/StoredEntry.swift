@@ -7,44 +7,71 @@ enum StoredEntry {
   /// In front of an attribute's name.
   private static let attributeMark = "attr:"
 
-  static func fields(of draft: Draft, timestamp: String) -> [String] {
-    var fields = [
-      "sender", draft.author.handle.name, "content", draft.content, "ts", timestamp,
-      "in_reply_to", draft.inReplyTo?.text ?? "", "key", draft.key.text, "instance", draft.author.instance,
-    ]
-    if let to = draft.to {
-      fields.append("to")
-      fields.append(to.name)
+  /// The fields that have one name, in their order.
+  enum Field: Int, CaseIterable {
+    case sender, content, ts, inReplyTo, key, instance, to
+
+    var name: String {
+      switch self {
+      case .sender: "sender"
+      case .content: "content"
+      case .ts: "ts"
+      case .inReplyTo: "in_reply_to"
+      case .key: "key"
+      case .instance: "instance"
+      case .to: "to"
+      }
     }
-    for (name, value) in draft.attributes.sorted(by: { $0.key < $1.key }) {
-      fields.append(attributeMark + name)
-      fields.append(value)
-    }
-    return fields
+  }
+
+  /// How many fields a draft has.
+  static func fieldCount(of draft: Draft) -> Int { 6 + (draft.to == nil ? 0 : 1) + draft.attributes.count }
+
+  /// Calls `field` with each field of one name and its value, and `attribute` with all others, in their order.
+  static func forEachField(
+    of draft: Draft, timestamp: String, _ field: (Field, String) -> Void, attribute: (String, String) -> Void
+  ) {
+    field(.sender, draft.author.handle.name)
+    field(.content, draft.content)
+    field(.ts, timestamp)
+    field(.inReplyTo, draft.inReplyTo?.text ?? "")
+    field(.key, draft.key.text)
+    field(.instance, draft.author.instance)
+    if let to = draft.to { field(.to, to.name) }
+    guard !draft.attributes.isEmpty else { return }
+    for (name, value) in draft.attributes.sorted(by: { $0.key < $1.key }) { attribute(attributeMark + name, value) }
   }
 
   /// The id and the message of an entry as XRANGE and XREAD answer it; nil for what is no entry.
-  static func message(_ entry: RedisReply, on topic: Topic) -> (id: StreamID, message: Message)? {
-    let parts = entry.elements
-    guard parts.count == 2, let text = parts[0].text, let id = StreamID(text) else { return nil }
+  static func message<Node: ReplyNode>(_ entry: Node, on topic: Topic) -> (id: StreamID, message: Message)? {
+    guard entry.count == 2, let name = entry.node(0), let text = name.text, let id = name.streamID,
+      let fields = entry.node(1)
+    else { return nil }
     var (sender, content, timestamp) = ("", "", "")
     var (inReplyTo, instance, to): (MessageID?, String?, Handle?)
     var attributes: [String: String] = [:]
-    let fields = parts[1].elements
-    var index = 0
-    while index + 1 < fields.count {
-      let name = fields[index].text ?? ""
-      let value = fields[index + 1].text ?? ""
-      index += 2
-      switch name {
-      case "sender": sender = value
-      case "content": content = value
-      case "ts": timestamp = value
-      case "in_reply_to": inReplyTo = value.isEmpty ? nil : MessageID(value)
-      case "instance": instance = value
-      case "to": to = Handle(value)
-      default:
-        if name.hasPrefix(attributeMark) { attributes[String(name.dropFirst(attributeMark.count))] = value }
+    // Names and values take turns.
+    var last: Node?
+    fields.forEach { node in
+      guard let name = last else { return last = node }
+      last = nil
+      let value = node.text ?? ""
+      if name.reads("sender") {
+        sender = value
+      } else if name.reads("content") {
+        content = value
+      } else if name.reads("ts") {
+        timestamp = value
+      } else if name.reads("in_reply_to") {
+        inReplyTo = value.isEmpty ? nil : MessageID(value)
+      } else if name.reads("key") {
+        return
+      } else if name.reads("instance") {
+        instance = value
+      } else if name.reads("to") {
+        to = Handle(value)
+      } else if let name = name.text, name.hasPrefix(attributeMark) {
+        attributes[String(name.dropFirst(attributeMark.count))] = value
       }
     }
     let storedAt = Int64(clamping: id.milliseconds)
@@ -53,7 +80,7 @@ enum StoredEntry {
       Message(
         topic: topic, sender: Handle(sender), instance: instance, content: content,
         timestamp: timestamp.isEmpty ? Timestamp.text(storedAt) : timestamp, storedAt: storedAt, id: MessageID(text),
-        cursor: LogPlace.after(id).cursor, inReplyTo: inReplyTo, to: to, attributes: attributes)
+        cursor: LogPlace.cursor(after: text), inReplyTo: inReplyTo, to: to, attributes: attributes)
     )
   }
 

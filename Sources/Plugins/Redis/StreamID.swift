@@ -11,25 +11,33 @@ struct StreamID: Hashable, Comparable, Sendable, CustomStringConvertible {
   }
 
   /// Reads `ms-seq`, or `ms` alone, which the server takes for `ms-0`; nil for anything else.
-  init?(_ text: some StringProtocol) {
-    let parts = text.utf8.split(separator: UInt8(ascii: "-"), maxSplits: 1, omittingEmptySubsequences: false)
-    var numbers: [UInt64] = []
-    for part in parts {
-      guard (1...20).contains(part.count) else { return nil }
-      var number: UInt64 = 0
-      for byte in part {
-        guard byte >= 0x30, byte <= 0x39 else { return nil }
-        let (product, isTooLarge) = number.multipliedReportingOverflow(by: 10)
-        let (sum, isOver) = product.addingReportingOverflow(UInt64(byte - 0x30))
-        guard !isTooLarge, !isOver else { return nil }
-        number = sum
+  init?(_ text: some StringProtocol) { self.init(utf8: text.utf8) }
+
+  /// The same of its bytes.
+  init?(utf8 bytes: some Sequence<UInt8>) {
+    var numbers: (UInt64, UInt64) = (0, 0)
+    var digits = 0
+    var isSecond = false
+    for byte in bytes {
+      if byte == UInt8(ascii: "-"), !isSecond, digits > 0 {
+        numbers.1 = numbers.0
+        numbers.0 = 0
+        digits = 0
+        isSecond = true
+        continue
       }
-      numbers.append(number)
+      digits += 1
+      guard byte >= 0x30, byte <= 0x39, digits <= 20 else { return nil }
+      let (product, isTooLarge) = numbers.0.multipliedReportingOverflow(by: 10)
+      let (sum, isOver) = product.addingReportingOverflow(UInt64(byte - 0x30))
+      guard !isTooLarge, !isOver else { return nil }
+      numbers.0 = sum
     }
-    self.init(milliseconds: numbers[0], sequence: numbers.count == 2 ? numbers[1] : 0)
+    guard digits > 0 else { return nil }
+    self.init(milliseconds: isSecond ? numbers.1 : numbers.0, sequence: isSecond ? numbers.0 : 0)
   }
 
-  var description: String { "\(milliseconds)-\(sequence)" }
+  var description: String { String(milliseconds) + "-" + String(sequence) }
 
   /// The greatest id that is smaller, for reads that exclude the id they are given.
   var predecessor: StreamID {

@@ -45,7 +45,8 @@ public actor SQLiteBackend: Backend {
   public var traits: BackendTraits {
     BackendTraits(
       name: "sqlite", location: options.path, durability: options.durability == .full ? .synced : .written,
-      keyWindow: .always, notes: note.map { [$0] } ?? [])
+      keyWindow: .always, retention: options.retentionDays.map { .milliseconds(Int64($0 * 86_400_000)) },
+      notes: note.map { [$0] } ?? [])
   }
 
   // MARK: Session

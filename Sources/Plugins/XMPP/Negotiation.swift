@@ -41,23 +41,32 @@ struct Negotiation {
 
   // MARK: Where
 
-  private func candidates(isolation: isolated (any Actor)? = #isolation) async -> [XMPPOptions.Service] {
+  /// The hosts to try, in that order.
+  func candidates(isolation: isolated (any Actor)? = #isolation) async -> [XMPPOptions.Service] {
     if let service = options.service { return [service] }
     let limit = loop.now.advanced(by: .seconds(5))
-    let clear = await ServiceRecords.look(up: "_xmpp-client._tcp.\(options.domain)", loop: loop, until: limit)
-    let direct = await ServiceRecords.look(up: "_xmpps-client._tcp.\(options.domain)", loop: loop, until: limit)
-    return Self.merge(clear: clear, direct: direct, domain: options.domain)
+    let (loop, domain, server) = (loop, options.domain, options.nameServer)
+    let clear = loop.spawn {
+      await ServiceRecords.look(up: "_xmpp-client._tcp.\(domain)", at: server, loop: loop, until: limit)
+    }
+    let direct = await ServiceRecords.look(up: "_xmpps-client._tcp.\(domain)", at: server, loop: loop, until: limit)
+    return Self.merge(clear: await clear.value, direct: direct, domain: domain) {
+      Int(truncatingIfNeeded: loop.random() >> 33)
+    }
   }
 
-  /// XEP-0368: both sets of records count as one; without any, the domain itself.
-  static func merge(clear: [ServiceRecord], direct: [ServiceRecord], domain: String) -> [XMPPOptions.Service] {
-    guard !clear.isEmpty || !direct.isEmpty else {
+  /// XEP-0368: both sets of records count as one. Without any for STARTTLS it is the domain itself (RFC 6120, section
+  /// 3.2.2), unless a record says that there is none (target `.`), or direct TLS is offered.
+  static func merge(
+    clear: [ServiceRecord], direct: [ServiceRecord], domain: String, random: () -> Int
+  ) -> [XMPPOptions.Service] {
+    let all = (direct.map { ($0, true) } + clear.map { ($0, false) }).filter { !$0.0.host.isEmpty }
+    guard !all.isEmpty || !clear.isEmpty else {
       return [XMPPOptions.Service(host: domain, port: 5222, isDirect: false)]
     }
-    let all = direct.map { ($0, true) } + clear.map { ($0, false) }
-    return all.filter { !$0.0.host.isEmpty }
-      .enumerated().sorted { ($0.element.0.priority, $0.offset) < ($1.element.0.priority, $1.offset) }
-      .map { XMPPOptions.Service(host: $0.element.0.host, port: $0.element.0.port, isDirect: $0.element.1) }
+    return ServiceRecords.order(all.map(\.0), random: random).map {
+      XMPPOptions.Service(host: all[$0].0.host, port: all[$0].0.port, isDirect: all[$0].1)
+    }
   }
 
   // MARK: How

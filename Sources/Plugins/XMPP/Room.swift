@@ -9,6 +9,12 @@ struct RoomFeatures: Hashable, Sendable {
   let hasOccupantIDs: Bool
   /// Everyone sees the real addresses.
   let isNonAnonymous: Bool
+  /// It lets members in alone.
+  let isMembersOnly: Bool
+  /// It asks for a password.
+  let asksForPassword: Bool
+  /// It outlives its occupants.
+  let isPersistent: Bool
 
   init(_ info: XMLElement) {
     let names = Set(info.all("feature", Namespace.info).compactMap { $0["var"] })
@@ -16,6 +22,9 @@ struct RoomFeatures: Hashable, Sendable {
     hasStanzaIDs = names.contains(Namespace.stanzaID)
     hasOccupantIDs = names.contains(Namespace.occupantID)
     isNonAnonymous = names.contains("muc_nonanonymous")
+    isMembersOnly = names.contains("muc_membersonly")
+    asksForPassword = names.contains("muc_passwordprotected")
+    isPersistent = names.contains("muc_persistent")
   }
 }
 
@@ -39,6 +48,10 @@ final class Room: @unchecked Sendable {
   var state = State.out
   /// Our nickname while we are in it, or while we try.
   var nick = ""
+  /// It asked for a password when we came.
+  var asksForPassword = false
+  /// Where it is made here, it lets members in alone, whatever configuration says of other rooms.
+  var isRestricted = false
   /// The nickname stands for the account, not for a handle.
   var hasDefaultNick = true
   var occupants: [String: Occupant] = [:]
@@ -55,6 +68,9 @@ final class Room: @unchecked Sendable {
   /// When messages came live (our clock, milliseconds) whose time the archive has yet to tell.
   var arrivals: [String: Int64] = [:]
   let ledger = KeyLedger()
+  /// Who wrote the messages seen last, by their address in the room, for answers (XEP-0461).
+  private var authors: [String: String] = [:]
+  private var authored: [String] = []
   var feeds: [Feed] = []
   /// Why we are not in it although somebody subscribes to it.
   var trouble: SeamError?
@@ -84,6 +100,18 @@ final class Room: @unchecked Sendable {
     if codes.contains("172") { announced = true }
     if codes.contains("173") || codes.contains("174") { announced = false }
   }
+
+  /// Remembers the author of a message, for at least the last 512.
+  func note(author: String?, of id: String) {
+    guard let author, authors.updateValue(author, forKey: id) == nil else { return }
+    authored.append(id)
+    guard authored.count > 1024 else { return }
+    for old in authored.prefix(512) { authors[old] = nil }
+    authored.removeFirst(512)
+  }
+
+  /// Whom a reply to a message addresses: its author, else the room.
+  func author(of id: String) -> String { authors[id] ?? jid.description }
 
   /// Everyone sees the real addresses.
   var isNonAnonymous: Bool { announced ?? features?.isNonAnonymous ?? false }

@@ -13,9 +13,11 @@ enum WireFormat {
     let account: String
   }
 
-  /// A draft as it is sent. `isMarked` says that another copy may exist, `isFirst` that the room held nothing before.
+  /// A draft as it is sent. `isMarked` says that another copy may exist, `isFirst` that the room held nothing before,
+  /// `answered` who wrote the message that it answers.
   static func stanza(
-    _ draft: Draft, to room: JID, originID: String, isMarked: Bool, isFirst: Bool, mentions: [Mention] = []
+    _ draft: Draft, to room: JID, originID: String, isMarked: Bool, isFirst: Bool, mentions: [Mention] = [],
+    answered author: String? = nil
   ) -> XMLElement {
     let body = body(of: draft.content)
     var stanza = XMLElement(
@@ -53,7 +55,7 @@ enum WireFormat {
     stanza.children.append(XMLElement("parley", Namespace.parley, text: ascii(writer.bytes)))
     if let answered = draft.inReplyTo?.text, !answered.isEmpty, answered.utf8.count <= 255, XMLText.isFaithful(answered)
     {
-      stanza.children.append(XMLElement("reply", Namespace.reply, ["to": room.description, "id": answered]))
+      stanza.children.append(XMLElement("reply", Namespace.reply, ["to": author ?? room.description, "id": answered]))
     }
     for mention in mentions {
       stanza.children.append(

@@ -107,6 +107,7 @@ enum Namespace {
   static let muc = "http://jabber.org/protocol/muc"
   static let mucUser = "http://jabber.org/protocol/muc#user"
   static let mucOwner = "http://jabber.org/protocol/muc#owner"
+  static let mucAdmin = "http://jabber.org/protocol/muc#admin"
   static let form = "jabber:x:data"
   static let archive = "urn:xmpp:mam:2"
   static let resultSet = "http://jabber.org/protocol/rsm"

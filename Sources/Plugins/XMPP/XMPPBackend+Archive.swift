@@ -3,9 +3,12 @@ import ParleyRuntime
 /// An entry of a room's archive.
 struct ArchiveEntry: Sendable {
   let id: String
-  /// Milliseconds since 1970, as the archive stamps it.
-  let storedAt: Int64
+  /// Milliseconds since 1970, as the archive stamps it: whole seconds on Prosody, finer elsewhere.
+  let stamp: Int64
   let stanza: XMLElement
+
+  /// Whole seconds everywhere, which can be told of most messages when they come live.
+  var storedAt: Int64 { stamp / 1000 * 1000 }
 }
 
 /// A page of a room's archive, ascending.
@@ -55,7 +58,10 @@ extension XMPPBackend {
     query.children.append(set)
     queries[name] = ArchiveQuery(room: room.jid, limit: limit)
     defer { queries[name] = nil }
-    let answer = try await session.request("set", to: room.jid, query, operation, until: deadline)
+    let answer: XMLElement
+    do throws(SeamError) {
+      answer = try await session.request("set", to: room.jid, query, operation, until: deadline)
+    } catch { throw explained(error, of: room) }
     room.isKnown = true
     let fin = answer.child("fin", Namespace.archive)
     let isComplete = fin?["complete"] == "true" || fin?["complete"] == "1"
@@ -73,7 +79,7 @@ extension XMPPBackend {
       let stamp = forwarded.child("delay", Namespace.delay)?["stamp"].flatMap({ Timestamp.milliseconds($0) }),
       let message = forwarded.children.first(where: { $0.name == "message" })
     else { return true }
-    queries[name]?.entries.append(ArchiveEntry(id: id, storedAt: stamp, stanza: message))
+    queries[name]?.entries.append(ArchiveEntry(id: id, stamp: stamp, stanza: message))
     return true
   }
 

@@ -15,6 +15,11 @@ extension XMPPBackend {
   /// A page ends at so many bytes of content.
   private static let pageBytes = 1 << 20
 
+  /// How many entries to ask for next: as many as are wanted, and more where those before were hardly messages.
+  private static func size(_ stretch: Stretch, _ limit: Int) -> Int {
+    stretch.first == nil ? limit : max(limit - stretch.messages.count, 100)
+  }
+
   func page(_ request: FetchRequest, deadline: LoopInstant) async throws(SeamError) -> Page {
     let room = room(of: request.topic)
     switch request.position {
@@ -134,7 +139,7 @@ extension XMPPBackend {
     while true {
       let page: ArchivePage
       do throws(SeamError) {
-        page = try await archive(room, after: stretch.last, max: limit + 1 - stretch.messages.count, until: deadline)
+        page = try await archive(room, after: stretch.last, max: Self.size(stretch, limit), until: deadline)
       } catch {
         // Trimmed between two pages: what was read is good, the next read tells the gap.
         guard error.code == .noSuchTopic, stretch.first != nil else { throw error }
@@ -144,21 +149,25 @@ extension XMPPBackend {
         stretch.first = stretch.first ?? entry
         if let message = try await message(entry, in: room, topic, until: deadline) {
           guard take(message, into: &stretch, limit: limit) else { return stretch }
-          stretch.messages.append(message)
         }
         stretch.last = entry.id
       }
       if page.isComplete { return stretch }
+      if stretch.messages.count == limit {
+        stretch.hasMore = true
+        return stretch
+      }
     }
   }
 
-  /// Whether a message still fits on the page; otherwise there is more.
+  /// Takes a message that still fits on the page; otherwise there is more.
   private func take(_ message: Message, into stretch: inout Stretch, limit: Int) -> Bool {
     stretch.bytes += message.content.utf8.count
     guard stretch.messages.count < limit, stretch.messages.isEmpty || stretch.bytes <= Self.pageBytes else {
       stretch.hasMore = true
       return false
     }
+    stretch.messages.append(message)
     return true
   }
 
@@ -174,7 +183,7 @@ extension XMPPBackend {
     while true {
       let page: ArchivePage
       do throws(SeamError) {
-        page = try await archive(room, before: before, max: request.limit + 1 - stretch.messages.count, until: deadline)
+        page = try await archive(room, before: before, max: Self.size(stretch, request.limit), until: deadline)
       } catch {
         guard error.code == .noSuchTopic else { throw error }
         return stretch.first == nil ? nil : stretch
@@ -191,9 +200,9 @@ extension XMPPBackend {
           stretch.messages.reverse()
           return stretch
         }
-        stretch.messages.append(message)
       }
-      guard !page.isComplete, let first = page.entries.first else {
+      stretch.hasMore = !page.isComplete && stretch.messages.count == request.limit
+      guard !page.isComplete, !stretch.hasMore, let first = page.entries.first else {
         stretch.messages.reverse()
         return stretch
       }
@@ -225,9 +234,10 @@ extension XMPPBackend {
     _ entry: ArchiveEntry, in room: Room, _ topic: Topic, until deadline: LoopInstant
   ) async throws(SeamError) -> Message? {
     if let arrival = room.arrivals.removeValue(forKey: entry.id) {
-      clock.learn(arrival: arrival, stamp: entry.storedAt)
+      clock.learn(arrival: arrival, stamp: entry.stamp)
     }
     guard let content = WireFormat.content(of: entry.stanza) else { return nil }
+    room.note(author: entry.stanza["from"], of: entry.id)
     if content.isMarked, try await isCopy(content, entry, in: room, until: deadline) { return nil }
     return message(
       content, id: entry.id, storedAt: entry.storedAt, from: entry.stanza["from"],

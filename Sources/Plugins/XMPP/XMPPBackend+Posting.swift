@@ -96,7 +96,8 @@ extension XMPPBackend {
     guard deadline > loop.now else { throw Self.giveUp(isSent: false, isCancelled: false) }
     let mentions = WireFormat.mentions(in: draft.content, accounts: accounts(named: draft.content))
     let bytes = WireFormat.stanza(
-      draft, to: room.jid, originID: key.originID, isMarked: isMarked, isFirst: room.isEmpty, mentions: mentions
+      draft, to: room.jid, originID: key.originID, isMarked: isMarked, isFirst: room.isEmpty, mentions: mentions,
+      answered: draft.inReplyTo.map { room.author(of: $0.text) }
     ).bytes
     guard bytes.count <= stanzaLimit else {
       throw SeamError(
@@ -171,8 +172,13 @@ extension XMPPBackend {
       if let id {
         flight.finish(.success(id))
       } else {
+        // Not `unavailable`: trying again would show people one copy after the other.
         flight.finish(
-          .failure(SeamError(.unsupported, operation: "post", cause: "the room gives its messages no ids")))
+          .failure(
+            SeamError(
+              .storageFull, operation: "post",
+              cause: "the room's archive did not store it, as the server's log may explain; who is in the room saw it"))
+        )
       }
     }
     // Whoever was told that the outcome is unknown may ask again.

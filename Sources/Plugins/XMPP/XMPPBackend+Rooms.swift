@@ -28,6 +28,10 @@ extension XMPPBackend {
 
   /// Joins, however long the callers wait, and tells them.
   private func join(_ room: Room, as handle: Handle?, _ session: XMPPSession) async {
+    guard await joining.enter() else { return room.joins.resumeAll(()) }
+    defer { joining.leave() }
+    // The session may have ended while it waited for its turn.
+    guard live?.session === session, case .joining = room.state else { return room.joins.resumeAll(()) }
     do throws(SeamError) {
       let isNew = try await present(room, as: handle, session)
       let deadline = loop.now.advanced(by: options.timeout)
@@ -62,12 +66,15 @@ extension XMPPBackend {
     var tries = 0
     while true {
       room.nick = Self.nickname(base, attempt: conflicts, account: session.jid)
-      let history = XMLElement("history", Namespace.muc, ["maxstanzas": "0"])
+      var wish = XMLElement(
+        "x", Namespace.muc, children: [XMLElement("history", Namespace.muc, ["maxstanzas": "0"])])
+      if room.asksForPassword, let password = options.roomPassword {
+        wish.children.append(XMLElement("password", Namespace.muc, text: password))
+      }
       let ticket = room.entering.ticket()
       try session.send(
         XMLElement(
-          "presence", Namespace.client, ["to": room.jid.with(resource: room.nick).description],
-          children: [XMLElement("x", Namespace.muc, children: [history])]))
+          "presence", Namespace.client, ["to": room.jid.with(resource: room.nick).description], children: [wish]))
       session.expect()
       let entry = await room.entering.wait(ticket, until: loop.now.advanced(by: options.timeout))
       session.met()
@@ -81,7 +88,9 @@ extension XMPPBackend {
         // Somebody else is making it at this moment.
         case "item-not-found" where tries <= 8, "recipient-unavailable" where tries <= 8:
           guard await loop.sleep(for: .milliseconds(100 * tries)) else { throw Self.cancelled(room) }
-        default: throw SeamError(stanza: stanza, operation: "join \(room.jid)")
+        // The password is told to rooms that ask for one, and to no others.
+        case "not-authorized" where options.roomPassword != nil && !room.asksForPassword: room.asksForPassword = true
+        default: throw refusal(stanza, of: room)
         }
       case .timedOut:
         throw SeamError(.unavailable, operation: "join \(room.jid)", cause: "the room does not answer")
@@ -197,29 +206,5 @@ extension XMPPBackend {
         cause: "the room keeps no archive (XEP-0313 with stanza ids): on Prosody enable muc_mam at the component "
           + "\(options.mucService), on ejabberd mod_mam and the room's option mam, and archiving in the room itself")
     }
-  }
-
-  /// Gives a room that we made what a log needs: it outlives its occupants, is archived, and shows who is who.
-  private func configure(_ room: Room, _ session: XMPPSession, until deadline: LoopInstant) async throws(SeamError) {
-    let wanted = [
-      "muc#roomconfig_persistentroom": "1", "muc#roomconfig_whois": "anyone", "muc#roomconfig_enablearchiving": "1",
-      "muc#roomconfig_mam": "1", "mam": "1", "muc#roomconfig_publicroom": options.listsRooms ? "1" : "0",
-      "muc#roomconfig_roomname": XMLText.readable(room.topic.name),
-    ]
-    let query = XMLElement("query", Namespace.mucOwner)
-    let answer = try await session.request("get", to: room.jid, query, "configure \(room.jid)", until: deadline)
-    let offered =
-      answer.child("query", Namespace.mucOwner)?.child("x", Namespace.form)?.all("field", Namespace.form)
-      .compactMap { $0["var"] } ?? []
-    func field(_ name: String, _ value: String) -> XMLElement {
-      XMLElement("field", Namespace.form, ["var": name], children: [XMLElement("value", Namespace.form, text: value)])
-    }
-    let fields = offered.compactMap { name in wanted[name].map { field(name, $0) } }
-    let form = XMLElement(
-      "x", Namespace.form, ["type": "submit"],
-      children: [field("FORM_TYPE", "http://jabber.org/protocol/muc#roomconfig")] + fields)
-    _ = try await session.request(
-      "set", to: room.jid, XMLElement("query", Namespace.mucOwner, children: [form]), "configure \(room.jid)",
-      until: deadline)
   }
 }

@@ -55,11 +55,7 @@ extension XMPPBackend {
     while case .reading = feed.state, let session, live?.session === session {
       feed.state = .reading(isDirty: false)
       let page: Page
-      do throws(SeamError) {
-        page = try await self.page(
-          feed.room, feed.room.topic, after: feed.place.cursor, limit: 200,
-          deadline: loop.now.advanced(by: options.timeout * 3))
-      } catch {
+      do throws(SeamError) { page = try await readPage(for: feed) } catch {
         // The session's end ends the feed too; anything else may pass.
         guard live?.session === session, !feed.isEnded else { return }
         feed.room.trouble = error
@@ -73,6 +69,16 @@ extension XMPPBackend {
       guard case .joined = feed.room.state else { return }
       if !page.hasMore, !isDirty { feed.state = .live }
     }
+  }
+
+  private func readPage(for feed: Feed) async throws(SeamError) -> Page {
+    guard await reads.enter() else {
+      throw SeamError(.cancelled, operation: "read the archive", cause: "the caller cancelled")
+    }
+    defer { reads.leave() }
+    return try await page(
+      feed.room, feed.room.topic, after: feed.place.cursor, limit: 200,
+      deadline: loop.now.advanced(by: options.timeout * 3))
   }
 
   /// Delivers a page; false where the feed paused or ended meanwhile.
@@ -106,6 +112,7 @@ extension XMPPBackend {
     guard let id else { return }
     room.lastID = id
     room.isEmpty = false
+    room.note(author: stanza["from"], of: id)
     guard !room.feeds.isEmpty else { return }
     let message = message(ofLive: stanza, id: id, arrival: arrival, in: room)
     if message == nil {

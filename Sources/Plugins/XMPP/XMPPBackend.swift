@@ -33,6 +33,10 @@ public actor XMPPBackend: Backend {
   var doubts: [FlightKey: Doubt] = [:]
   let doubtChanges: Waiters<Void>
   var lastSubscription: UInt64 = 0
+  /// Joins, and subscriptions that read the archive, under way at once: thousands after a restart of the server would
+  /// fill the stream's queue, and delay everything else on it.
+  let joining: Gate
+  let reads: Gate
   /// Which account was last seen to go by a handle.
   var seen: [Handle: String] = [:]
   private var selfPing: LoopTimer?
@@ -47,7 +51,12 @@ public actor XMPPBackend: Backend {
     names = TopicRooms(service: options.mucService)
     resource = options.resource + "-" + [UInt8](random: 6).hexadecimal
     doubtChanges = Waiters(loop: loop)
+    joining = Gate(width: 32, loop: loop)
+    reads = Gate(width: 32, loop: loop)
   }
+
+  /// Of `storedAt`. Prosody's archive has nothing finer, and all who read a log must round leases alike.
+  private static let resolution = Duration.seconds(1)
 
   /// The content limit is what the server's largest stanza leaves, as it says or as configuration does.
   public var traits: BackendTraits {
@@ -60,7 +69,8 @@ public actor XMPPBackend: Backend {
     }
     return BackendTraits(
       name: "xmpp", location: options.location, durability: .unknown, contentLimit: contentLimit,
-      authenticatesSenders: true, keyWindow: .atLeast(.seconds(86_400)), notes: notes)
+      authenticatesSenders: true, keyWindow: .atLeast(.seconds(86_400)), timeResolution: Self.resolution,
+      notes: notes)
   }
 
   var stanzaLimit: Int { min(largestStanza ?? options.largestStanza, options.largestStanza) }

@@ -7,7 +7,10 @@ extension SeamError {
     let condition = error?.children.first { $0.namespace == Namespace.stanzaErrors && $0.name != "text" }?.name
     let text = error?.child("text", Namespace.stanzaErrors)?.text ?? ""
     let words = [condition ?? "an error without a condition", text].filter { !$0.isEmpty }.joined(separator: ": ")
-    self.init(Self.code(of: condition ?? ""), operation: operation, cause: "the server answers \(words)")
+    // What is refused for the moment (RFC 6120, section 8.3.2) and for too much of it: how long to wait is not told.
+    let isBusy = error?["type"] == "wait" && ["policy-violation", "resource-constraint"].contains(condition)
+    let code: SeamError.Code = isBusy ? .rateLimited(after: .seconds(1)) : Self.code(of: condition ?? "")
+    self.init(code, operation: operation, cause: "the server answers \(words)")
   }
 
   private static func code(of condition: String) -> SeamError.Code {

@@ -25,25 +25,28 @@ public struct XMPPInspection: Sendable {
   public let clockSkew: Duration?
   /// The median of five round trips.
   public let roundTrip: Duration
+  /// The rooms of the topics that were asked for, in that order.
+  public let rooms: [XMPPRoomInspection]
 
-  /// Connects, looks, and leaves nothing behind. Throws what `XMPPBackend.connect` would.
-  public static func look(_ options: XMPPOptions, patience: Duration = .seconds(20)) async throws(SeamError)
-    -> XMPPInspection
-  {
+  /// Connects, looks, also at the rooms of these topics, and leaves nothing behind. Throws what `XMPPBackend.connect`
+  /// would.
+  public static func look(
+    _ options: XMPPOptions, at topics: [Topic] = [], patience: Duration = .seconds(20)
+  ) async throws(SeamError) -> XMPPInspection {
     let loop: EventLoop
     do throws(SystemError) { loop = try EventLoop.thread(named: "xmpp doctor") } catch {
       throw SeamError(.unavailable, native: Int(error.code), operation: "doctor", cause: error.description)
     }
     defer { loop.stop() }
     return try await loop.spawn { () async -> Result<XMPPInspection, SeamError> in
-      do throws(SeamError) { return .success(try await inspect(options, loop, patience)) } catch {
+      do throws(SeamError) { return .success(try await inspect(options, topics, loop, patience)) } catch {
         return .failure(error)
       }
     }.value.get()
   }
 
   private static func inspect(
-    _ options: XMPPOptions, _ loop: EventLoop, _ patience: Duration
+    _ options: XMPPOptions, _ topics: [Topic], _ loop: EventLoop, _ patience: Duration
   ) async throws(SeamError) -> XMPPInspection {
     let deadline = loop.now.advanced(by: patience)
     let context = try await TLSContext.load(options.tls, loop: loop, until: deadline)
@@ -74,14 +77,20 @@ public struct XMPPInspection: Sendable {
     let rooms = try await ask(JID(local: "", domain: options.mucService), "query", Namespace.info)
     let features = Set(
       rooms.child("query", Namespace.info)?.all("feature", Namespace.info).compactMap { $0["var"] } ?? [])
+    let hasRooms = features.contains(Namespace.muc)
+    var found: [XMPPRoomInspection] = []
+    for topic in hasRooms ? topics : [] {
+      let visit = RoomVisit(of: topic, session, loop)
+      found.append(try await visit.inspection(until: loop.now.advanced(by: patience)))
+    }
     return XMPPInspection(
       software: software, mechanism: outcome.mechanism.rawValue, isChannelBound: outcome.mechanism.bindsChannel,
       canResume: outcome.management?.resumption != nil, largestStanza: outcome.largestStanza,
-      hasRooms: features.contains(Namespace.muc),
+      hasRooms: hasRooms,
       roomsRefusal: rooms["type"] == "error" ? SeamError(stanza: rooms, operation: "doctor").cause : nil,
       hasArchive: features.contains(Namespace.archive) ? true : nil, hasDefaultPassword: options.hasDefaultPassword,
       clockSkew: told.map { .milliseconds(($0 - loop.wallClockMilliseconds) / 1000 * 1000) },
-      roundTrip: trips.sorted()[trips.count / 2])
+      roundTrip: trips.sorted()[trips.count / 2], rooms: found)
   }
 }
 

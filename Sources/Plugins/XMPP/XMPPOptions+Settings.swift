@@ -35,6 +35,15 @@ extension XMPPOptions {
         "room_listed", .boolean, default: .boolean(false),
         "Whether rooms made by Parley stand in the service's public list."),
       Setting(
+        "room_members_only", .boolean, default: .boolean(false),
+        "Whether rooms made by Parley let nobody in but members: its own account, and those of invite."),
+      Setting(
+        "invite", .strings(minimumCount: 1),
+        "Accounts (user@domain) that are made members of rooms made by Parley, and invited."),
+      Setting(
+        "room_password", .secret,
+        "The password of rooms that ask for one; rooms made by Parley then ask for it."),
+      Setting(
         "timeout_ms", .integer(100...120_000), default: .integer(10_000),
         "A server that owes an answer longer than this counts as hanging, in milliseconds."),
       Setting(

@@ -27,6 +27,12 @@ public struct XMPPOptions: Sendable {
   let accounts: [Handle: JID]
   /// Whether rooms that are made here stand in the service's public list.
   let listsRooms: Bool
+  /// Whether rooms that are made here let members in alone.
+  let makesMembersOnly: Bool
+  /// Who is made a member of rooms that are made here, and invited.
+  let invited: [JID]
+  /// What rooms that ask for a password are told, and rooms that are made here ask for.
+  let roomPassword: String?
   /// How long the server may owe an answer before it counts as hanging.
   public var timeout: Duration
   /// How long nothing may come before the server is asked for a sign of life.
@@ -35,6 +41,8 @@ public struct XMPPOptions: Sendable {
   public var selfPingInterval: Duration
   /// The largest stanza that the server takes, in bytes.
   public var largestStanza: Int
+  /// Who is asked for the domain's SRV records, where not the system's name servers.
+  var nameServer: ServiceRecords.NameServer?
   /// The password is the one that everybody knows.
   let hasDefaultPassword: Bool
 
@@ -69,6 +77,14 @@ public struct XMPPOptions: Sendable {
     }
     self.accounts = accounts
     listsRooms = settings.boolean("room_listed")
+    makesMembersOnly = settings.boolean("room_members_only")
+    invited = try (settings.stringsIfSet("invite") ?? []).map { text throws(SeamError) in
+      guard let account = JID(text), !account.local.isEmpty, account.isBare else {
+        throw Self.refusal("invite: '\(text)' is not of the form user@domain")
+      }
+      return account
+    }
+    roomPassword = settings.stringIfSet("room_password")
     timeout = .milliseconds(settings.integer("timeout_ms"))
     pingInterval = .milliseconds(settings.integer("ping_interval_ms"))
     selfPingInterval = .milliseconds(settings.integer("self_ping_interval_ms"))

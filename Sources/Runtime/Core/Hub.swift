@@ -14,6 +14,8 @@ public actor Hub: LoopActor {
     public var presenceTopic = Topic("parley-presence")
     /// Silent for so long, a participant whose records do not say it counts as gone.
     public var presenceLifetime: Duration = .seconds(1800)
+    /// A person is behind the handle: what it says ends a row of messages that answer each other (`LoopGuard`).
+    public var isPerson = false
     /// What is accepted.
     public var limits = Limits()
     /// How long a call waits for the backend before it fails with the backend's cause.
@@ -35,6 +37,8 @@ public actor Hub: LoopActor {
   private var lastKey: UInt64 = 0
   private let keyPrefix: String
   private var gate = Gate.open
+  /// Conversations that the participant is in, which it may use as its topics.
+  package private(set) var conversations: Set<Topic> = []
   private let gateChanges: Waiters<Void>
 
   /// Whether the participant may post now.
@@ -58,7 +62,12 @@ public actor Hub: LoopActor {
   }
 
   /// Whether the participant may post to and fetch from a topic.
-  public func permits(_ topic: Topic) -> Bool { allowlist.permits(topic) }
+  public func permits(_ topic: Topic) -> Bool { allowlist.permits(topic) || conversations.contains(topic) }
+
+  /// Opens or closes a conversation, for whoever knows of its members.
+  package func setConversation(_ topic: Topic, isOpen: Bool) {
+    if isOpen { conversations.insert(topic) } else { conversations.remove(topic) }
+  }
 
   /// Opens or closes posting, for whoever keeps the lease on the participant's handle.
   package func setGate(_ gate: Gate) {
@@ -130,10 +139,16 @@ public actor Hub: LoopActor {
   }
 
   private func draft(_ request: PostRequest) -> Draft {
-    Draft(
+    var attributes = request.attributes
+    if setup.isPerson {
+      attributes[LoopGuard.attribute] = "0"
+    } else if let hop = request.hop, hop > 1 {
+      attributes[LoopGuard.attribute] = String(hop)
+    }
+    return Draft(
       topic: request.topic, author: request.author ?? setup.author, content: request.content,
       key: request.key.map(DraftKey.chosen) ?? generateKey(), inReplyTo: request.inReplyTo, to: request.to,
-      attributes: request.attributes)
+      attributes: attributes)
   }
 
   private func check(_ request: PostRequest) throws(HubError) {
@@ -166,10 +181,19 @@ public actor Hub: LoopActor {
     }
   }
 
+  /// Lets participants into a topic that only its members may read, where the backend has such topics.
+  package func admit(_ handles: [Handle], to topic: Topic) async throws(HubError) {
+    do throws(SeamError) {
+      try await supervisor.admit(handles, to: topic, deadline: deadline(nil))
+    } catch {
+      throw .seam(error)
+    }
+  }
+
   /// Throws unless the participant may use the topic.
   public func check(_ topic: Topic) throws(HubError) {
     try checkName("topic", topic.name, limit: setup.limits.topicBytes)
-    guard allowlist.permits(topic) else { throw .topicNotAllowed(topic) }
+    guard permits(topic) else { throw .topicNotAllowed(topic) }
   }
 
   private func deadline(_ patience: Duration?) -> LoopInstant { loop.now.advanced(by: patience ?? setup.patience) }
@@ -225,6 +249,8 @@ public struct PostRequest: Hashable, Sendable {
   public var author: Author?
   /// How long to wait for the backend; nil for the hub's patience.
   public var patience: Duration?
+  /// See `LoopGuard`; nil where nothing is said of it.
+  var hop: Int?
 
   /// Makes a request.
   public init(

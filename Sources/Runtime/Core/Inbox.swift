@@ -70,13 +70,17 @@ public actor Inbox: LoopActor {
   }
 
   public nonisolated let loop: EventLoop
-  private let hub: Hub
+  let hub: Hub
   private let options: Options
   private var places: [Topic: Place] = [:]
   /// Grows with every change of `unread`, so that readers may keep what they made of it.
   package private(set) var unreadRevision: UInt64 = 0
   private var seen = SeenIDs()
+  var loopGuard: LoopGuard
   private let started: Waiters<Void>
+  /// A topic was added.
+  private let added: Waiters<Void>
+  private var adding: Set<Topic> = []
   private var hasStarted = false
   private var isStopped = false
 
@@ -85,7 +89,9 @@ public actor Inbox: LoopActor {
     loop = hub.loop
     self.hub = hub
     self.options = options
+    loopGuard = LoopGuard(author: hub.setup.author, limit: hub.setup.limits.hops)
     started = Waiters(loop: hub.loop)
+    added = Waiters(loop: hub.loop)
   }
 
   // MARK: Start and end
@@ -96,17 +102,44 @@ public actor Inbox: LoopActor {
   public func start(marks: [Topic: Cursor]) async {
     var backlog: [Message] = []
     for topic in hub.setup.topics {
-      guard let caught = await catchUp(topic, after: marks[topic]) else { return }
+      guard let caught = await catchUp(topic, after: marks[topic], catchesUp: options.catchesUp) else { return }
       backlog += caught.messages
       places[topic] = Place(live: caught.end, wait: caught.start, unread: caught.unread)
     }
     guard !isStopped else { return }
-    pushBacklog(backlog)
+    pushBacklog(backlog, of: places)
     hasStarted = true
     unreadRevision += 1
     started.resumeAll(())
     for topic in hub.setup.topics { await follow(topic) }
   }
+
+  /// Follows one more topic, from its mark if it `catchesUp` (nil: as the session does); nothing where it is followed
+  /// already.
+  public func add(_ topic: Topic, mark: Cursor?, catchesUp: Bool? = nil) async {
+    guard !isStopped, places[topic] == nil, adding.insert(topic).inserted else { return }
+    var caught = await catchUp(topic, after: mark, catchesUp: catchesUp ?? options.catchesUp)
+    // What is new to the session is new to a waiting call too.
+    if mark == nil, let start = caught?.fresh { caught?.start = start }
+    guard let caught, !isStopped, adding.remove(topic) != nil, places[topic] == nil else { return }
+    let place = Place(live: caught.end, wait: caught.start, unread: caught.unread)
+    places[topic] = place
+    pushBacklog(caught.messages, of: [topic: place])
+    unreadRevision += 1
+    added.resumeAll(())
+    await follow(topic)
+  }
+
+  /// Ends following a topic that was added.
+  public func remove(_ topic: Topic) async {
+    adding.remove(topic)
+    guard let place = places.removeValue(forKey: topic) else { return }
+    unreadRevision += 1
+    if let follow = place.follow { await hub.supervisor.unfollow(follow) }
+  }
+
+  /// Whether the topic is followed.
+  public func follows(_ topic: Topic) -> Bool { places[topic] != nil || hub.setup.topics.contains(topic) }
 
   /// The catch-up is done.
   package var isReady: Bool { hasStarted }
@@ -132,7 +165,10 @@ public actor Inbox: LoopActor {
 
   /// Notes that the session was given these messages, so that they are not pushed too.
   public func noteGiven(_ page: Page, of request: FetchRequest) {
-    for message in page.messages { seen.insert(message.id, on: request.topic) }
+    for message in page.messages {
+      seen.insert(message.id, on: request.topic)
+      loopGuard.note(message)
+    }
     guard let place = places[request.topic] else { return }
     // Only a read that continues the waiting place, or reaches the newest, moves it: cursors have no order.
     let continues =
@@ -151,26 +187,64 @@ public actor Inbox: LoopActor {
     unreadRevision += 1
   }
 
-  /// Waits until something that concerns the session is new on any of the topics, and returns it; empty at the
-  /// deadline or on cancellation. What is returned is not returned again; what does not `fit` any more comes next time.
+  /// Waits until something that concerns the session is new on any of the topics (nil for all that are followed, those
+  /// added meanwhile too), and returns it; empty at the deadline or on cancellation. What is returned is not returned
+  /// again; what does not `fit` any more comes next time.
   public func wait(
-    on topics: [Topic], limit: Int, until deadline: LoopInstant,
+    on topics: [Topic]?, limit: Int, until deadline: LoopInstant,
     fits: @escaping @Sendable (Message) -> Bool = { _ in true }, wanted: @escaping @Sendable (Message) -> Bool
   ) async -> [Topic: News] {
     guard await ready(until: deadline) else { return [:] }
-    var from: [Topic: Cursor] = [:]
-    for topic in topics { from[topic] = places[topic]?.wait }
     let filter = options.filter
-    let news = await hub.supervisor.awaitNews(from, limit: limit, until: deadline, fits: fits) {
-      filter.concerns($0) && wanted($0)
-    }
+    var news: [Topic: News] = [:]
+    var isWider: Bool
+    repeat {
+      let ticket = added.ticket()
+      let from = Dictionary(
+        uniqueKeysWithValues: (topics ?? Array(places.keys)).compactMap { topic in
+          places[topic].map { (topic, $0.wait) }
+        })
+      let find: @Sendable () async -> [Topic: News] = { [hub] in
+        await hub.supervisor.awaitNews(from, limit: limit, until: deadline, fits: fits) {
+          filter.concerns($0) && wanted($0)
+        }
+      }
+      if topics != nil {
+        added.forget(ticket)
+        (news, isWider) = (await find(), false)
+      } else {
+        (news, isWider) = await orAdded(ticket, until: deadline, find)
+      }
+    } while news.isEmpty && isWider && !Task.isCancelled
     // Nobody gets the answer of a cancelled call: what came in its last moment is still to be given.
     if Task.isCancelled { return [:] }
     for (topic, found) in news {
-      for message in found.messages { seen.insert(message.id, on: topic) }
+      for message in found.messages {
+        seen.insert(message.id, on: topic)
+        loopGuard.note(message)
+      }
       places[topic]?.wait = found.next
     }
     return news
+  }
+
+  /// What `find` finds, or whether a topic was added before it found anything.
+  private func orAdded(
+    _ ticket: UInt64, until deadline: LoopInstant, _ find: @escaping @Sendable () async -> [Topic: News]
+  ) async -> (news: [Topic: News], isWider: Bool) {
+    await withTaskGroup(of: (news: [Topic: News], isWider: Bool).self) { group in
+      group.addTask { (await find(), false) }
+      group.addTask { [added] in
+        if case .value = await added.wait(ticket, until: deadline) { ([:], true) } else { ([:], false) }
+      }
+      var result: (news: [Topic: News], isWider: Bool) = ([:], false)
+      for await part in group {
+        group.cancelAll()
+        if !part.news.isEmpty { result.news = part.news }
+        result.isWider = result.isWider || part.isWider
+      }
+      return result
+    }
   }
 
   // MARK: Live
@@ -201,6 +275,7 @@ public actor Inbox: LoopActor {
       unreadRevision += 1
       if place.unread.count < Self.countingLimit { place.unread.count += 1 } else { place.unread.isCapped = true }
       if let push = options.push, options.filter.pushes(message), seen.insert(message.id, on: topic) {
+        loopGuard.note(message)
         push(.message(message))
       }
       options.changed?(topic)
@@ -215,20 +290,23 @@ public actor Inbox: LoopActor {
     /// Where the unread part begins and where reading ended.
     var start: Cursor
     var end: Cursor
+    /// Just before the first message that concerns the session, where there is no mark and that place is known.
+    var fresh: Cursor?
   }
 
-  private func catchUp(_ topic: Topic, after mark: Cursor?) async -> CaughtUp? {
-    if options.catchesUp, let mark { return await count(topic, after: mark, keep: options.catchUpLimit) }
+  private func catchUp(_ topic: Topic, after mark: Cursor?, catchesUp: Bool) async -> CaughtUp? {
+    if catchesUp, let mark { return await count(topic, after: mark, keep: options.catchUpLimit) }
     // Without a mark the participant is new here: its past is the newest `catchUpLimit` messages, or nothing.
-    let limit = options.catchesUp ? options.catchUpLimit : 1
+    let limit = catchesUp ? options.catchUpLimit : 1
     guard let page = await read(FetchRequest(topic, .latest, limit: limit)) else { return nil }
-    guard options.catchesUp else {
+    guard catchesUp else {
       return CaughtUp(messages: [], unread: Unread(count: 0), start: page.next, end: page.next)
     }
     let concerning = page.messages.filter(options.filter.concerns)
+    let first = page.messages.firstIndex(where: options.filter.concerns) ?? 0
     return CaughtUp(
       messages: concerning, unread: Unread(count: concerning.count, isCapped: page.previous != nil),
-      start: page.next, end: page.next)
+      start: page.next, end: page.next, fresh: first > 0 ? page.messages[first - 1].cursor : nil)
   }
 
   private func count(_ topic: Topic, after mark: Cursor, keep: Int) async -> CaughtUp? {
@@ -268,7 +346,7 @@ public actor Inbox: LoopActor {
     return nil
   }
 
-  private func pushBacklog(_ backlog: [Message]) {
+  private func pushBacklog(_ backlog: [Message], of places: [Topic: Place]) {
     guard let push = options.push else { return }
     // Topics are merged by the store's time; within a topic that time never goes back, so its order is kept.
     let ordered = backlog.enumerated().sorted { ($0.element.storedAt, $0.offset) < ($1.element.storedAt, $1.offset) }
@@ -277,6 +355,7 @@ public actor Inbox: LoopActor {
     for (_, message) in ordered where options.filter.pushes(message) {
       guard count < options.catchUpLimit else { break }
       guard seen.insert(message.id, on: message.topic) else { continue }
+      loopGuard.note(message)
       push(.message(message))
       pushed[message.topic, default: 0] += 1
       count += 1

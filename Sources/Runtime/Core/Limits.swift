@@ -22,6 +22,8 @@ public struct Limits: Hashable, Sendable {
   public var topicsSubscribed = 10_000
   /// Calls of one session that have not been answered yet.
   public var pendingCalls = 1_024
+  /// Messages that participants may answer each other with while no person says anything; 0 for any number.
+  public var hops = 8
   /// The longest a waiting call may wait.
   public var wait: Duration = .seconds(60)
 

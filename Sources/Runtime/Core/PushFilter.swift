@@ -10,9 +10,10 @@ public struct PushFilter: Hashable, Sendable {
   /// A filter that pushes everything that concerns the author.
   public init(author: Author) { self.author = author }
 
-  /// Not sent by this very process, and not directed to somebody else: what unread counts and waiting calls count.
+  /// Not sent by this very process, not directed to somebody else, and no bookkeeping: what unread counts and waiting
+  /// calls count.
   public func concerns(_ message: Message) -> Bool {
-    message.instance != author.instance && (message.to == nil || message.to == author.handle)
+    message.instance != author.instance && (message.to == nil || message.to == author.handle) && !message.isQuiet
   }
 
   /// Whether a live session is told at once.

@@ -23,36 +23,53 @@ package struct ServiceRecord: Hashable, Sendable {
 
 /// Asks the name servers where a service is.
 package enum ServiceRecords {
-  /// The records of a name such as `_xmpp-client._tcp.example.org`, in the order in which they should be tried; none
-  /// where the name has none, or no name server answers in time.
+  /// A name server at a port of 127.0.0.1 that is asked instead of those of resolv.conf.
+  package struct NameServer: Hashable, Sendable {
+    let port: UInt16
+
+    /// Names one.
+    package init(port: UInt16) { self.port = port }
+  }
+
+  /// The records of a name such as `_xmpp-client._tcp.example.org`, as they come; none where the name has none, or no
+  /// name server answers in time. `order` says in which order they should be tried.
   package static func look(
-    up name: String, loop: EventLoop, until deadline: LoopInstant, isolation: isolated (any Actor)? = #isolation
+    up name: String, at server: NameServer? = nil, loop: EventLoop, until deadline: LoopInstant,
+    isolation: isolated (any Actor)? = #isolation
   ) async -> [ServiceRecord] {
     let outcome: WaitOutcome<[ServiceRecord]>
     do throws(SystemError) {
-      outcome = try await loop.offload(named: "resolver", until: deadline) { ask(name) }
+      outcome = try await loop.offload(named: "resolver", until: deadline) { ask(name, server) }
     } catch { return [] }
     guard case .value(let records) = outcome else { return [] }
-    return order(records) { Int(truncatingIfNeeded: loop.random() >> 33) }
+    return records
   }
 
-  private static func ask(_ name: String) -> [ServiceRecord] {
+  private static func ask(_ name: String, _ server: NameServer?) -> [ServiceRecord] {
     var answer = [UInt8](repeating: 0, count: 16 << 10)
     // 33 is SRV (RFC 2782).
-    let length = unsafe parley_dns_query(name, 33, &answer, CInt(answer.count))
+    let length =
+      if let server {
+        unsafe parley_dns_query_at(server.port, name, 33, &answer, CInt(answer.count))
+      } else {
+        unsafe parley_dns_query(name, 33, &answer, CInt(answer.count))
+      }
     guard length > 0 else { return [] }
     return parse(Array(answer.prefix(Int(length))))
   }
 
-  /// Priorities ascend; equals are drawn by their weights.
-  static func order(_ records: [ServiceRecord], random: () -> Int) -> [ServiceRecord] {
-    var rest = records.sorted { ($0.priority, $0.weight) < ($1.priority, $1.weight) }
-    var ordered: [ServiceRecord] = []
-    while let priority = rest.first?.priority {
-      let equals = rest.prefix { $0.priority == priority }
-      var place = random() % (equals.reduce(0) { $0 + $1.weight } + 1)
-      let chosen = equals.firstIndex { record in
-        place -= record.weight
+  /// Places of the records in the order in which they should be tried: priorities ascend, equals are drawn by their
+  /// weights (RFC 2782). `random` gives any number that is not negative.
+  package static func order(_ records: [ServiceRecord], random: () -> Int) -> [Int] {
+    var rest = records.indices.sorted {
+      (records[$0].priority, records[$0].weight, $0) < (records[$1].priority, records[$1].weight, $1)
+    }
+    var ordered: [Int] = []
+    while let priority = rest.first.map({ records[$0].priority }) {
+      let equals = rest.prefix { records[$0].priority == priority }
+      var place = random() % (equals.reduce(0) { $0 + records[$1].weight } + 1)
+      let chosen = equals.firstIndex { index in
+        place -= records[index].weight
         return place <= 0
       }
       ordered.append(rest.remove(at: chosen ?? 0))

@@ -129,6 +129,8 @@ public struct BackendTraits: Hashable, Sendable {
   public var keyWindow: KeyWindow
   /// How fine `storedAt` is: 1 ms, or coarser where the server's stamps are.
   public var timeResolution: Duration
+  /// Messages are kept for so long, where the backend knows it; nil for ever, or unknown.
+  public var retention: Duration?
   /// Things that doctor and status should tell, for example known faults of the server's version.
   public var notes: [String]
 
@@ -136,7 +138,7 @@ public struct BackendTraits: Hashable, Sendable {
   public init(
     name: String, location: String, durability: Durability, contentLimit: Int? = nil,
     authenticatesSenders: Bool = false, keyWindow: KeyWindow, timeResolution: Duration = .milliseconds(1),
-    notes: [String] = []
+    retention: Duration? = nil, notes: [String] = []
   ) {
     self.name = name
     self.location = location
@@ -145,6 +147,7 @@ public struct BackendTraits: Hashable, Sendable {
     self.authenticatesSenders = authenticatesSenders
     self.keyWindow = keyWindow
     self.timeResolution = timeResolution
+    self.retention = retention
     self.notes = notes
   }
 

@@ -55,6 +55,12 @@ public struct Message: Hashable, Sendable {
 
   /// The kind of a coordination event (attribute `kind`), nil for plain messages.
   public var kind: String? { attributes["kind"] }
+
+  /// The attribute of events that coordination keeps for itself.
+  package static let quietAttribute = "parley.quiet"
+
+  /// Bookkeeping, such as a checkpoint: fetched like every message, but never pushed, counted as unread or waited for.
+  public var isQuiet: Bool { attributes[Self.quietAttribute] == "1" }
 }
 
 /// How sure it is that a message comes from the handle it names (S12).

@@ -24,4 +24,15 @@ extension String {
     }
     return found ?? utf8.contains(byte)
   }
+
+  /// Feeds its UTF-8 bytes and their number: texts hash alike only where they are exactly equal, and no two rows of texts
+  /// run into each other.
+  package func hashBytes(into hasher: inout Hasher) {
+    let isDone = unsafe utf8.withContiguousStorageIfAvailable { bytes in
+      unsafe hasher.combine(bytes: UnsafeRawBufferPointer(bytes))
+      return true
+    }
+    if isDone == nil { for byte in utf8 { hasher.combine(byte) } }
+    hasher.combine(utf8.count)
+  }
 }

@@ -107,7 +107,10 @@ package struct RestartMachine: Sendable {
   private mutating func wait(_ error: SeamError, _ jitter: UInt64) -> Action {
     state = .waiting(error)
     defer { failures += 1 }
-    return .retry(after: policy.delay(failures: failures, jitter: jitter))
+    let delay = policy.delay(failures: failures, jitter: jitter)
+    // A server that limits how often it is asked has said when it may be asked again.
+    if case .rateLimited(let after) = error.code { return .retry(after: max(delay, after)) }
+    return .retry(after: delay)
   }
 
   package var healthState: Health.State {

@@ -67,9 +67,11 @@ public actor Supervisor: LoopActor {
     }
   }
 
-  /// Somebody waits for the backend: it is tried at once, but not more often than once a second.
+  /// Somebody waits for the backend: it is tried at once, but not more often than once a second, and not before a time
+  /// that the backend itself named.
   private func hurry() {
     guard let ticket = retryTicket else { return }
+    if case .rateLimited = machine.cause?.code { return }
     let earliest = lastAttempt.advanced(by: .seconds(1))
     guard loop.now < earliest else { return retry.resume(ticket, ()) }
     loop.schedule(after: loop.now.duration(to: earliest)) { [weak self] in
@@ -276,6 +278,19 @@ public actor Supervisor: LoopActor {
   public func resolveIdentity(_ handle: Handle, deadline: LoopInstant) async throws(SeamError) -> ResolvedIdentity {
     try await ready(until: deadline, for: "resolve identity")
     return try await backend.resolveIdentity(handle)
+  }
+
+  /// Lets participants into a topic that only its members may read; nothing where the backend has no such topics.
+  public func admit(_ handles: [Handle], to topic: Topic, deadline: LoopInstant) async throws(SeamError) {
+    guard let closed = backend as? any PrivateTopics else { return }
+    while true {
+      do throws(SeamError) {
+        try await ready(until: deadline, for: "admit")
+        return try await closed.admit(handles, to: topic, deadline: deadline)
+      } catch {
+        guard await mayRetry(after: error, until: deadline) else { throw error }
+      }
+    }
   }
 
   /// What the backend can do.

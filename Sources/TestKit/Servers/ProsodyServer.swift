@@ -12,6 +12,8 @@ public final class ProsodyServer: Sendable {
     public var pair: TestCertificates.Pair?
     /// Whether it offers TLS at all.
     public var hasTLS = true
+    /// The only version of TLS that it speaks, as Prosody names it, for example `tlsv1_2`.
+    public var tlsProtocol: String?
     /// Whether rooms are archived.
     public var hasArchive = true
     /// Seconds for which the server keeps a stream that was cut.
@@ -20,6 +22,12 @@ public final class ProsodyServer: Sendable {
     public var pageLimit = 200
     /// Further lines of the global section.
     public var lines: [String] = []
+    /// Further modules of the domain.
+    public var modules: [String] = []
+    /// Modules of the test's own, in Lua, by name; those in `modules` are loaded.
+    public var plugins: [String: String] = [:]
+    /// Further lines of the rooms' section.
+    public var roomLines: [String] = []
 
     /// The defaults.
     public init() {}
@@ -41,6 +49,12 @@ public final class ProsodyServer: Sendable {
   /// The authority of its certificate, PEM.
   public let authority: String
   private let ports: [FreePort]
+  private let accountsPath: String
+
+  /// Gives an account another password; sessions that there are stay.
+  public func setPassword(_ password: String, of name: String) throws(SystemError) {
+    try TextFile.write("return { [\"password\"] = \"\(password)\" };\n", to: "\(accountsPath)/\(name).dat")
+  }
 
   /// Starts a server and returns when it can be connected to.
   public static func start(_ options: Options = Options()) async throws(ServerFailure) -> ProsodyServer {
@@ -64,6 +78,11 @@ public final class ProsodyServer: Sendable {
         try TextFile.write(
           "return { [\"password\"] = \"pw-\(name)\" };\n", to: directory.path("data/chat%2etest/accounts/\(name).dat"))
       }
+      if !options.plugins.isEmpty { _ = try SystemError.check("mkdir", unsafe mkdir(directory.path("plugins"), 0o700)) }
+      for (name, source) in options.plugins {
+        try TextFile.write(source, to: directory.path("plugins/mod_\(name).lua"))
+      }
+      accountsPath = directory.path("data/chat%2etest/accounts")
       try TextFile.write(
         Self.configuration(options, certificates, ports: (port, tlsPort), directory: directory),
         to: directory.path("prosody.cfg.lua"))
@@ -86,15 +105,17 @@ public final class ProsodyServer: Sendable {
     _ options: Options, _ certificates: TestCertificates, ports: (Int, Int), directory: TemporaryDirectory
   ) -> String {
     let pair = options.pair ?? certificates.server
-    let ssl = "{ certificate = \"\(pair.certificate)\", key = \"\(pair.key)\" }"
+    let only = options.tlsProtocol.map { ", protocol = \"\($0)\"" } ?? ""
+    let ssl = "{ certificate = \"\(pair.certificate)\", key = \"\(pair.key)\"\(only) }"
     var lines = [
       "run_as_root = true", "data_path = \"\(directory.path("data"))\"",
       "pidfile = \"\(directory.path("prosody.pid"))\"", "log = { { levels = { min = \"warn\" }, to = \"console\" } }",
-      "admins = { \"carol@\(domain)\" }", "network_backend = \"epoll\"", "network_settings = { nagle = false }",
+      "plugin_paths = { \"\(directory.path("plugins"))\" }", "admins = { \"carol@\(domain)\" }",
+      "network_backend = \"epoll\"", "network_settings = { nagle = false }",
       "use_ipv6 = false", "interfaces = { \"127.0.0.1\" }", "c2s_ports = { \(ports.0) }",
       "s2s_ports = {}", "http_ports = {}", "https_ports = {}",
       "modules_enabled = { \"disco\", \"roster\", \"saslauth\", \(options.hasTLS ? "\"tls\", " : "")\"ping\", \"smacks\", "
-        + "\"posix\", \"carbons\", \"time\", \"version\" }",
+        + "\"posix\", \"carbons\", \"time\", \"version\" \(options.modules.map { ", \"\($0)\"" }.joined()) }",
       "modules_disabled = { \"s2s\"\(options.hasTLS ? "" : ", \"tls\"") }",
       "authentication = \"internal_plain\"", "c2s_require_encryption = \(options.hasTLS)",
       "allow_unencrypted_plain_auth = \(!options.hasTLS)", "default_storage = \"internal\"",
@@ -113,6 +134,7 @@ public final class ProsodyServer: Sendable {
       "muc_room_default_persistent = true", "restrict_room_creation = false", "muc_log_by_default = true",
       "muc_log_expires_after = \"never\"", "muc_tombstones = false",
     ]
+    lines += options.roomLines
     return lines.joined(separator: "\n") + "\n"
   }
 }

@@ -12,8 +12,9 @@ struct ToolRoom: Sendable {
   let ada: Hub
   let bob: Hub
   let inbox: Inbox
-  let marks: ReadMarks
-  let tasks: Tasks
+  let coordination: Coordination
+  var marks: ReadMarks { coordination.marks }
+  var conversations: Conversations { coordination.conversations }
   let reports = Reports()
 
   /// What calls reported while they waited.
@@ -40,21 +41,24 @@ struct ToolRoom: Sendable {
     let bob = try hub("bob", supervisors[1], patterns, limits)
     let inbox = Inbox(hub: bob, options: Inbox.Options(filter: PushFilter(author: bob.setup.author)))
     let room = ToolRoom(
-      loop: loop, store: store, ada: ada, bob: bob, inbox: inbox, marks: ReadMarks(hub: bob),
-      tasks: Tasks(hub: bob))
+      loop: loop, store: store, ada: ada, bob: bob, inbox: inbox, coordination: Coordination(hub: bob))
     return try loop.run { () async -> Result<T, any Error> in
       if !isUp { store.restart(downtime: .seconds(3600)) }
       let lives = supervisors.map { supervisor in loop.spawn { await supervisor.run() } }
       let result: Result<T, any Error>
       do {
         if isUp { try await room.marks.load() }
-        if isUp, startsInbox { await inbox.start(marks: [:]) }
+        if isUp, startsInbox {
+          await inbox.start(marks: [:])
+          await room.coordination.run()
+          await room.conversations.attach(inbox, marks: room.marks)
+        }
         result = .success(try await body(room))
       } catch {
         result = .failure(error)
       }
       await inbox.stop()
-      await room.tasks.stop()
+      await room.coordination.stop()
       for life in lives {
         life.cancel()
         await life.value
@@ -74,7 +78,7 @@ struct ToolRoom: Sendable {
   }
 
   var context: CallContext {
-    CallContext(hub: bob, inbox: inbox, marks: marks, tasks: tasks) { [reports] done, _, _ in reports.add(done) }
+    CallContext(hub: bob, inbox: inbox, coordination: coordination) { [reports] done, _, _ in reports.add(done) }
   }
 
   @discardableResult
@@ -87,9 +91,11 @@ struct ToolRoom: Sendable {
 
   /// Calls a tool of `bob`, and checks the result against the tool's own output schema.
   func call(_ name: String, _ arguments: JSONValue = [:]) async throws -> JSONValue {
-    let tool = try #require(StandardTools.all.first { $0.name == name })
+    let tools = StandardTools.all + StandardTools.further.flatMap(\.tools)
+    let tool = try #require(tools.first { $0.name == name })
     switch await tool.call(try JSONSlice(arguments.text), in: context) {
     case .failure(let error): throw Failed(error: error)
+    case .content(let content): return .string(content.blocks.joined(separator: "\n"))
     case .success(let members):
       let result = try JSONValue(parsing: [UInt8(ascii: "{")] + members + [UInt8(ascii: "}")])
       let definition = try JSONValue(parsing: tool.definition(for: bob.setup))

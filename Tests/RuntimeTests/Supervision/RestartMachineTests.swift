@@ -51,6 +51,17 @@ import Testing
     #expect(delays.suffix(150).allSatisfy { $0 == .seconds(15) })
   }
 
+  @Test func aServerThatLimitsIsNotAskedBeforeItSaid() {
+    func delay(_ limit: Duration) -> RestartMachine.Action {
+      var machine = RestartMachine(policy: .standard)
+      _ = machine.handle(.start, at: instant(seconds: 0), jitter: 0)
+      let error = SeamError(.rateLimited(after: limit), operation: "connect", cause: "too many logins")
+      return machine.handle(.connectFailed(error), at: instant(seconds: 0), jitter: 0)
+    }
+    #expect(delay(.seconds(40)) == .retry(after: .seconds(40)))
+    #expect(delay(.milliseconds(1)) == .retry(after: .milliseconds(50)))
+  }
+
   @Test func theJitterCoversTheUpperHalf() {
     let delays = (UInt64(0)..<1000).map {
       RestartPolicy.standard.delay(failures: 3, jitter: $0 &* 0x9e37_79b9_7f4a_7c15)

@@ -1,0 +1,69 @@
+import ParleyRuntime
+import Testing
+
+@testable import ParleyCoordination
+
+/// Folding a long log takes time in proportion to its length, and little of it.
+@Suite(.serialized) struct FoldSpeedTests {
+  private static let topic = Topic("~group.0123456789abcdef0123456789abcdef")
+
+  private static func message(_ number: Int, _ text: EventText, by handle: String) -> Message {
+    Message(
+      topic: topic, sender: Handle(handle), content: text.content, timestamp: "", storedAt: Int64(number),
+      id: MessageID("m\(number)"), cursor: Cursor("\(number)"), attributes: text.attributes)
+  }
+
+  private static func conversation(_ count: Int) -> [Message] {
+    (0..<count).map { number in
+      let handle = "h\(number % 500)"
+      let event: ConversationEvent
+      switch number {
+      case 0: event = .create(name: "g", with: nil)
+      case _ where number % 3 == 0: return message(number, ("hello", [:]), by: handle)
+      case _ where number % 7 == 0: event = .leave
+      default: event = .invite(Handle("h\(number * 31 % 900)"))
+      }
+      return message(number, event.message(by: Handle(handle)), by: handle)
+    }
+  }
+
+  private static func own(_ count: Int) -> [Message] {
+    (0..<count).map { number in
+      let event: OwnEvent
+      switch number % 4 {
+      case 0: event = .invitation(ConversationTopic.group(random: (UInt64(number % 9_000), 1)), name: nil)
+      case 1: event = .status("busy \(number)")
+      case 2: event = .setting("s\(number % 300)", "v")
+      default: event = .left(ConversationTopic.group(random: (UInt64(number % 800), 1)))
+      }
+      return message(number, event.message(by: Handle("me")), by: "me")
+    }
+  }
+
+  private static func summaries(_ count: Int) -> [Message] {
+    (0..<count).map { number in
+      message(number, SummaryEvent.summary(scope: Handle("h\(number % 400)"), text: "text").message, by: "me")
+    }
+  }
+
+  private static func time<Fold: TopicFold>(_ fold: Fold, _ messages: [Message]) -> Duration {
+    var fold = fold
+    return ContinuousClock().measure { for message in messages { _ = fold.apply(message) } }
+  }
+
+  private static func check<Fold: TopicFold>(
+    _ fold: Fold, _ make: (Int) -> [Message], _ location: SourceLocation = #_sourceLocation
+  ) {
+    let (short, long) = (make(10_000), make(100_000))
+    let few = (0..<3).map { _ in time(fold, short) }.min() ?? .zero
+    let many = (0..<2).map { _ in time(fold, long) }.min() ?? .zero
+    #expect(many < few * 40, "\(few) and \(many)", sourceLocation: location)
+    #if !DEBUG
+      #expect(many < .milliseconds(500), "\(many)", sourceLocation: location)
+    #endif
+  }
+
+  @Test func conversations() { Self.check(ConversationFold(topic: Self.topic), Self.conversation) }
+  @Test func theOwnTopic() { Self.check(OwnFold(owner: Handle("me")), Self.own) }
+  @Test func summaries() { Self.check(SummaryFold(), Self.summaries) }
+}

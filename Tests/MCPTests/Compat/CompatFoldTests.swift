@@ -1,0 +1,108 @@
+import ParleyRuntime
+import Testing
+
+@testable import ParleyMCP
+
+/// The folds of the tool sets of other systems, over logs made by hand.
+@Suite struct CompatFoldTests {
+  /// A log as a store gives it out.
+  private struct Log {
+    var messages: [Message] = []
+
+    mutating func add(
+      _ content: String, from sender: String = "ada", to: String? = nil, _ attributes: [String: String] = [:]
+    ) {
+      let number = messages.count + 1
+      messages.append(
+        Message(
+          topic: Topic("room"), sender: Handle(sender), instance: "i-\(sender)", content: content,
+          timestamp: Timestamp.text(Int64(number) * 1_000), storedAt: Int64(number) * 1_000,
+          id: MessageID("m\(number)"), cursor: Cursor("sim.x.\(number)"), to: to.map { Handle($0) },
+          attributes: attributes))
+    }
+
+    mutating func add(_ event: ChatEvent) {
+      let (content, attributes) = event.message
+      add(content, attributes)
+    }
+  }
+
+  private static func fold(_ messages: some Sequence<Message>) -> ChatroomFold {
+    var fold = ChatroomFold()
+    for message in messages { fold.apply(message) }
+    return fold
+  }
+
+  @Test func numbersFollowTheLog() {
+    var log = Log()
+    log.add(.open(topic: "t", title: "T"))
+    log.add("one", ChatEvent.say(topic: "t").message.attributes)
+    log.add("plain, from a person", from: "ann")
+    log.add("someone's task", ["kind": "task.post"])
+    log.add(.close(topic: "t"))
+    log.add("too late", ChatEvent.say(topic: "t").message.attributes)
+    log.add("after", to: "bob")
+    let fold = Self.fold(log.messages)
+    #expect(fold.entries.map(\.content) == ["one", "plain, from a person", "after"])
+    #expect(fold.entries.map(\.id) == [1, 2, 3] && fold.messageCount == 3)
+    #expect(fold.latestID(in: "t") == 1 && fold.latestID(in: nil) == 3)
+    #expect(fold.messages(in: nil, after: 0, for: "carol", limit: 9).map(\.id) == [2])
+    #expect(fold.unread("bob", in: nil) == 2)
+  }
+
+  /// Whoever reads only what is left of the log comes to the same numbers, wherever it was cut.
+  @Test(arguments: [0, 3, 9, 10, 14, 19, 20, 21])
+  func aTrimmedLogKeepsItsNumbers(_ trimmed: Int) {
+    var log = Log()
+    log.add(.open(topic: "t", title: "T"))
+    log.add(.cursor(name: "bob", topic: "t", from: nil, id: 0))
+    for number in 0..<8 { log.add("m\(number)", ChatEvent.say(topic: number % 2 == 0 ? "t" : nil).message.attributes) }
+    log.add("so far", ChatEvent.summary(topic: "t").message.attributes.merging(["scope": "all"]) { first, _ in first })
+    log.add(.cursor(name: "bob", topic: "t", from: 0, id: 3))
+    for number in 8..<12 { log.add("m\(number)", ChatEvent.say(topic: "t").message.attributes) }
+    let state = Self.fold(log.messages).state
+    // Others speak between the look at the state and its place in the log.
+    for number in 12..<16 { log.add("m\(number)", ChatEvent.say(topic: "t").message.attributes) }
+    log.add(.state(state))
+    for number in 16..<20 { log.add("m\(number)", ChatEvent.say(topic: nil).message.attributes) }
+    let whole = Self.fold(log.messages)
+    let part = Self.fold(log.messages.dropFirst(trimmed))
+    #expect(whole.entries.map(\.id) == Array(1...20))
+    #expect(part.entries.map(\.id) == whole.entries.suffix(part.entries.count).map(\.id))
+    #expect(part.messageCount == 20 && part.latestID(in: "t") == 16 && part.latestID(in: nil) == 20)
+    #expect(part.rooms["t"]?.title == "T" && part.cursor(of: "bob", in: "t") == 3)
+    #expect(part.latestSummary(in: "t", for: nil)?.text == "so far" && part.summaryCount == 1)
+  }
+
+  @Test func aNameHasOneHolder() {
+    var names = NameTable()
+    let taken = names.take("a", session: "1", detail: "", at: 0, until: 10)
+    let refused = names.take("a", session: "2", detail: "", at: 9, until: 20)
+    let renewed = names.take("a", session: "1", detail: "x", at: 9, until: 15)
+    #expect(taken && !refused && renewed)
+    let foreignDrop = names.drop("a", session: "2", at: 12)
+    #expect(!foreignDrop && names.holder(of: "a", at: 14)?.detail == "x" && names.holder(of: "a", at: 15) == nil)
+    let after = names.take("a", session: "2", detail: "", at: 15, until: 30)
+    #expect(after && names.held(at: 16).map(\.session) == ["2"])
+  }
+
+  /// Numbers of agents are the log's, and none is given twice.
+  @Test func agentsAreNumbered() {
+    var log = Log()
+    func arrive(_ session: String, _ name: String? = nil) -> ([String: String]) {
+      AgentEvent.arrive(name: name, session: session, lifetime: 60_000).message.attributes
+    }
+    for session in ["s1", "s2", "s3"] { log.add("", arrive(session)) }
+    log.add("", AgentEvent.rename(to: "agent-5", session: "s2", lifetime: 60_000).message.attributes)
+    log.add("", AgentEvent.depart(session: "s1").message.attributes)
+    log.add("", arrive("s4"))
+    log.add("", AgentEvent.rename(to: "agent-3", session: "s4", lifetime: 60_000).message.attributes)
+    var fold = AgentFold()
+    let outcomes = log.messages.map { fold.apply($0) }
+    #expect(
+      outcomes == [
+        .named("agent-1"), .named("agent-2"), .named("agent-3"), .named("agent-5"), .gone, .named("agent-6"), .taken,
+      ])
+    #expect(fold.names.held(at: 10_000).map(\.name) == ["agent-3", "agent-5", "agent-6"])
+  }
+}
