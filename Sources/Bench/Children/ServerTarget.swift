@@ -22,7 +22,7 @@ struct ServerTarget {
     }
 
     /// Connections that the start with many topics may leave open: over HTTP/1.1 a few are kept for the next requests.
-    var idleConnections: Double { self == .matrix ? 4 : 0 }
+    var idleConnections: Double { self == .matrix ? 16 : 0 }
 
     /// What the floor speaks, for the report.
     var protocolName: String { hasPeople ? "C, bare protocol" : "C" }

@@ -84,6 +84,17 @@ enum ApprovalEvent {
     return PermissionRequest.isCode(words[1]) ? (approval, words[1]) : nil
   }
 
+  /// Whether a message proves the secret for this verdict about this request.
+  static func isProven(
+    _ message: Message, _ approval: Approval, code: String, request: MessageID, rules: ApprovalRules
+  ) -> Bool {
+    guard let secret = rules.secret, message.kind == verdictKind, let proof = message.attributes[proof],
+      rules.approvers.contains(message.sender)
+    else { return false }
+    let text = proofText(approval, code: code, request: request, topic: rules.topic, by: message.sender)
+    return HMACSHA256.areEqual(proof, HMACSHA256.hexadecimal(of: text, key: secret))
+  }
+
   /// What a verdict's proof is made over. Lengths stand before what others choose, so that no two verdicts share a text.
   static func proofText(
     _ approval: Approval, code: String, request: MessageID, topic: Topic, by handle: Handle

@@ -125,11 +125,7 @@ struct ApprovalJudge: Sendable {
 
   /// Somebody who knows the secret and says so for this one request.
   private func proven(_ message: Message, _ approval: Approval, _ request: Pending) -> Handle? {
-    guard let secret = rules.secret, message.kind == ApprovalEvent.verdictKind,
-      let proof = message.attributes[ApprovalEvent.proof], rules.approvers.contains(message.sender)
-    else { return nil }
-    let text = ApprovalEvent.proofText(
-      approval, code: request.code, request: request.message, topic: rules.topic, by: message.sender)
-    return HMACSHA256.areEqual(proof, HMACSHA256.hexadecimal(of: text, key: secret)) ? message.sender : nil
+    ApprovalEvent.isProven(message, approval, code: request.code, request: request.message, rules: rules)
+      ? message.sender : nil
   }
 }

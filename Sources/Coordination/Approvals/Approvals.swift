@@ -141,6 +141,7 @@ public struct ApprovalDesk: Sendable {
     let now = max(hub.loop.wallClockMilliseconds, page.messages.last?.storedAt ?? 0)
     var open: [Open] = []
     for message in page.messages {
+      open.removeAll { isAnswered($0, by: message) }
       guard let code = message.attributes["code"] else { continue }
       if message.kind == ApprovalEvent.resultKind {
         open.removeAll { $0.message.id == message.inReplyTo }
@@ -152,6 +153,13 @@ public struct ApprovalDesk: Sendable {
       }
     }
     return open
+  }
+
+  /// What became of it may not be noted yet.
+  private func isAnswered(_ request: Open, by message: Message) -> Bool {
+    guard let (approval, _) = ApprovalEvent.verdict(in: message.content) else { return false }
+    return ApprovalEvent.isProven(
+      message, approval, code: request.code, request: request.message.id, rules: rules)
   }
 
   /// Answers a request with the proof that it needs.

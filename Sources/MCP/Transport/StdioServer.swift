@@ -194,8 +194,7 @@ package actor StdioServer: LoopActor {
     setup.moreInstructions = compat.instructions
     let approvals = answerableApprovals
     if let approvals { setup.asked = { request in approvals.loop.spawn { await approvals.ask(request) } } }
-    let session = Session(
-      setup: setup, subscriptions: subscriptions, opened: { feed.open() }, output: output)
+    let session = Session(setup: setup, subscriptions: subscriptions, opened: { feed.open() }, output: output)
     approvals?.assumeIsolated {
       $0.onVerdict { [weak session] code, approval in session?.assumeIsolated { $0.tell(approval, code: code) } }
     }

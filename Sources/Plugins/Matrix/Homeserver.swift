@@ -25,9 +25,7 @@ actor Homeserver: LoopActor {
       options: HTTPClientOptions(
         certificateAuthorities: options.certificateAuthorities,
         connectTimeout: min(options.requestTimeout, .seconds(10)),
-        userAgent: "Parley/\(ParleyVersion.text)",
-        // A start asks for all topics at once; what stays open afterwards is what a talk needs.
-        idleConnections: 4))
+        userAgent: "Parley/\(ParleyVersion.text)"))
     origin = Credentials.origin(of: options)
     renewed = Waiters(loop: loop)
   }

@@ -122,9 +122,7 @@ extension MatrixBackend {
     guard let id = answer.member("event_id")?.string else { throw .malformed("a sent event without event_id") }
     if let account = session?.account { seenHandles[draft.author.handle.name] = (account, .verified) }
     guard recurs else {
-      // What is read by pages, as a key that recurs, does not come by /sync alone.
-      let brought = await announced(id, on: room.topic, deadline: deadline)
-      return .success(await receipt(id, in: room, brought, deadline: deadline))
+      return .success(await receipt(id, in: room, deadline: deadline))
     }
     // Another process may have sent the same key at the same time: the log says whose copy is the message.
     do throws(MatrixFailure) {
@@ -135,7 +133,7 @@ extension MatrixBackend {
         return duplicate(first, of: draft)
       }
       copies[id] = false
-      return .success(await receipt(id, in: room, nil, deadline: deadline))
+      return .success(await receipt(id, in: room, deadline: deadline))
     } catch {
       return .failure(Self.unknown(error))
     }
@@ -191,11 +189,9 @@ extension MatrixBackend {
   }
 
   /// What the log says of an event that was just sent. That it is stored is known even where this cannot be read.
-  private func receipt(
-    _ id: String, in room: Room, _ entry: EventReader.Entry?, deadline: LoopInstant
-  ) async -> Receipt {
+  private func receipt(_ id: String, in room: Room, deadline: LoopInstant) async -> Receipt {
     var storedAt = loop.wallClockMilliseconds
-    if let entry = entry ?? feeds[room.topic]?.entry(id) {
+    if let entry = feeds[room.topic]?.entry(id) {
       storedAt = entry.message.storedAt
     } else if let event = try? await call(
       .get, "\(room.path)/event/\(URLText.encode(id))", deadline: deadline.advanced(by: Self.grace)),
@@ -205,18 +201,6 @@ extension MatrixBackend {
     }
     return Receipt(
       id: MessageID(id), cursor: room.cursor(after: id), storedAt: storedAt, durability: .unknown)
-  }
-
-  /// An event as our own /sync brings it, which is on its way where the topic is followed: asking for it would only keep
-  /// the homeserver from telling others. Nil where it does not come soon.
-  private func announced(_ id: String, on topic: Topic, deadline: LoopInstant) async -> EventReader.Entry? {
-    guard let feed = feeds[topic], !liveSubscriptions(of: topic).isEmpty else { return nil }
-    let (epoch, breaks) = (epoch, feed.breaks)
-    let limit = min(deadline, loop.now.advanced(by: .milliseconds(500)))
-    while epoch == self.epoch, feed.breaks == breaks, feed.entry(id) == nil {
-      guard case .value = await synced.wait(synced.ticket(), until: limit) else { break }
-    }
-    return feed.entry(id)
   }
 
   private static func unknown(_ error: MatrixFailure) -> SeamError {

@@ -210,7 +210,7 @@ package actor Duo: LoopActor {
     self.seat = seat
     await seat.conversations.observe { [weak self] topic, isIn in
       self?.assumeIsolated { duo in
-        duo.loop.spawn { await duo.follow(topic, isIn: isIn) }
+        _ = duo.loop.spawn { await duo.follow(topic, isIn: isIn) }
       }
     }
     try await refusing { () throws(HubError) in try await seat.conversations.start() }
