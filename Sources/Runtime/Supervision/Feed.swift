@@ -22,10 +22,17 @@ final class Feed: @unchecked Sendable {
     case paused
   }
 
-  struct Follower {
+  // @unchecked: an object like its feed.
+  final class Follower: @unchecked Sendable {
     let sink: Sink
     var cursor: Cursor
     var state: FollowerState
+
+    init(sink: @escaping Sink, cursor: Cursor, state: FollowerState) {
+      self.sink = sink
+      self.cursor = cursor
+      self.state = state
+    }
   }
 
   /// Its last follower left: what its subscription may still deliver, or a call that still makes it, is too late.

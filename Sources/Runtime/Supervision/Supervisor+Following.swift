@@ -99,10 +99,13 @@ extension Supervisor {
     guard session == sessionNumber, !feed.isEnded else { return .more }
     let cursor = delivery.cursor
     feed.position = cursor
-    if feed.followers.count == 1, let number = feed.followers.keys.first {
-      deliver(delivery, at: cursor, on: topic, feed, to: number)
+    if feed.followers.count == 1, let (number, follower) = feed.followers.first {
+      deliver(delivery, at: cursor, on: topic, to: follower, number)
     } else {
-      for number in feed.order { deliver(delivery, at: cursor, on: topic, feed, to: number) }
+      // Looked up anew each time: a sink may follow or unfollow.
+      for number in feed.order {
+        if let follower = feed.followers[number] { deliver(delivery, at: cursor, on: topic, to: follower, number) }
+      }
     }
     guard !feed.followers.isEmpty, feed.allPaused else { return .more }
     feed.isPaused = true
@@ -110,15 +113,13 @@ extension Supervisor {
   }
 
   private func deliver(
-    _ delivery: borrowing Delivery, at cursor: Cursor, on topic: Topic, _ feed: Feed, to number: UInt64
+    _ delivery: borrowing Delivery, at cursor: Cursor, on topic: Topic, to follower: Feed.Follower, _ number: UInt64
   ) {
-    // Looked up anew each time: a sink may follow or unfollow.
-    guard let follower = feed.followers[number] else { return }
     switch follower.state {
     case .live:
-      feed.followers[number]?.cursor = cursor
-      if follower.sink(copy delivery) == .pause { feed.followers[number]?.state = .paused }
-    case .reading: feed.followers[number]?.state = .reading(hinted: true)
+      follower.cursor = cursor
+      if follower.sink(copy delivery) == .pause { follower.state = .paused }
+    case .reading: follower.state = .reading(hinted: true)
     case .idle: startReading(FollowID(topic: topic, number: number))
     case .paused: break
     }
