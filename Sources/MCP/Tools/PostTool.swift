@@ -55,14 +55,14 @@ enum Posting {
           .badArgument(name: "arguments", reason: "must not contain half of a surrogate pair (\\ud800 to \\udfff)")))
     }
     do throws(HubError) {
-      let request = try request(json)
+      let request = try request(json, in: context.hub)
       context.hub.assumeIsolated { hub in hub.submit(request) { reply($0.toolOutcome) } }
     } catch {
       reply(.failure(error))
     }
   }
 
-  private static func request(_ json: JSONSlice) throws(HubError) -> PostRequest {
+  private static func request(_ json: JSONSlice, in hub: Hub) throws(HubError) -> PostRequest {
     let found = json.members(["topic", "content", "in_reply_to", "to", "key", "attributes"])
     guard let topic = try ToolArguments.text(found[0], "topic") else {
       throw .badArgument(name: "topic", reason: "is required")
@@ -71,7 +71,7 @@ enum Posting {
       throw .badArgument(name: "content", reason: "is required")
     }
     return PostRequest(
-      topic: Topic(topic), content: content,
+      topic: try TopicSpelling.topic(meantBy: topic, in: hub), content: content,
       inReplyTo: try ToolArguments.text(found[2], "in_reply_to").map(MessageID.init),
       to: try ToolArguments.text(found[3], "to").map(Handle.init), key: try ToolArguments.text(found[4], "key"),
       attributes: try ToolArguments.textMap(found[5], "attributes") ?? [:])
