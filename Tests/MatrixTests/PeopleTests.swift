@@ -62,6 +62,22 @@ import Testing
     }
   }
 
+  /// As after a homeserver that died while it made the room: the alias is there, and nobody is in the room.
+  @Test func aRoomThatItsMakerNeverEnteredIsMadeAnew() async throws {
+    try await run { world in
+      let bot = try await world.bot()
+      let made = try await bot.request("POST", "createRoom", ["room_alias_name": .string("parley_" + world.topic.name)])
+      let deserted = try #require(made["room_id"]?.string)
+      try await bot.request("POST", "rooms/\(Person.escape(deserted))/leave", [:])
+      let supervisor = world.supervise()
+      let receipt = try await supervisor.post(world.draft("anybody here?"), deadline: world.deadline)
+      let page = try await supervisor.fetch(FetchRequest(world.topic, .latest), deadline: world.deadline)
+      #expect(page.messages.map(\.id) == [receipt.id])
+      let room = try await world.homeserver.room(of: world.topic)
+      #expect(room != nil && room != deserted)
+    }
+  }
+
   @Test func aRoomMadeByTheTypeScriptParleyIsUsed() async throws {
     try await run { world in
       let other = try await world.person("ts")

@@ -44,8 +44,14 @@ extension MatrixBackend {
     let alias = given ?? RoomAlias.alias(of: topic, server: session.serverName)
     for _ in 0..<3 {
       if let id = try await lookUp(alias, deadline: deadline) {
-        try await join(id, as: alias, deadline: deadline)
-        return id
+        do throws(MatrixFailure) {
+          try await join(id, as: alias, deadline: deadline)
+          deserted[alias] = nil
+          return id
+        } catch {
+          guard creating, given == nil, error.status == 404 else { throw error }
+          try await abandon(id, of: alias, deadline: deadline)
+        }
       }
       guard creating, given == nil else { return nil }
       if let id = try await create(topic, session, deadline: deadline) {
@@ -56,8 +62,28 @@ extension MatrixBackend {
       }
       // Somebody else made it meanwhile.
     }
-    throw .malformed("alias \(alias) is taken and leads nowhere")
+    throw .unsettled("alias \(alias) is taken and leads nowhere")
   }
+
+  /// Frees the alias of a room that nobody can enter, since nobody is in it.
+  ///
+  /// A homeserver writes the alias of a new room before its maker's membership (Synapse does), so that such a room is in
+  /// the making at first, and only when it stays so did its server or everybody leave it. Throws `unsettled` till then.
+  private func abandon(_ id: String, of alias: String, deadline: LoopInstant) async throws(MatrixFailure) {
+    guard let since = deserted[alias] else {
+      deserted[alias] = loop.now
+      throw .unsettled("nobody is in the room of \(alias) yet")
+    }
+    guard since.duration(to: loop.now) > Self.timeToEnterOwnRoom else {
+      throw .unsettled("nobody is in the room of \(alias) yet")
+    }
+    deserted[alias] = nil
+    // Another process may have done it a moment ago, and then the alias names the new room.
+    guard try await lookUp(alias, deadline: deadline) == id else { return }
+    _ = try await call(.delete, "v3/directory/room/" + URLText.encode(alias), deadline: deadline)
+  }
+
+  private static let timeToEnterOwnRoom: Duration = .seconds(5)
 
   private func lookUp(_ alias: String, deadline: LoopInstant) async throws(MatrixFailure) -> String? {
     do throws(MatrixFailure) {

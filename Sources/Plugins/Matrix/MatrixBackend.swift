@@ -58,6 +58,8 @@ public actor MatrixBackend: Backend {
   /// Who was last seen behind a handle.
   var seenHandles = BoundedTable<String, (account: String, provenance: Provenance)>(limit: 4096)
   var notes: [String: String] = [:]
+  /// Aliases that lead to a room in which nobody is, and since when that is known.
+  var deserted = BoundedTable<String, LoopInstant>(limit: 1024)
 
   /// Makes a backend on `loop`; nothing is opened before `connect`.
   public init(loop: EventLoop, options: MatrixOptions) {

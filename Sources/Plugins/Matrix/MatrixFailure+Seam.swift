@@ -11,7 +11,7 @@ extension MatrixFailure {
     switch self {
     case .transport(let failure): failure.native
     case .refused(let status, _, _, _, _): status
-    case .malformed, .unauthorized: nil
+    case .malformed, .unsettled, .unauthorized: nil
     }
   }
 
@@ -37,7 +37,7 @@ extension MatrixFailure {
       case ("M_UNRECOGNIZED", _): .unsupported
       default: .invalidRequest
       }
-    case .malformed: .unavailable
+    case .malformed, .unsettled: .unavailable
     case .unauthorized: .unauthorized
     }
   }
@@ -47,7 +47,7 @@ extension MatrixFailure {
     case .transport(let failure): failure.description
     case .refused(_, let code, let message, _, _): message.isEmpty ? code : "\(code): \(message)"
     case .malformed(let what): "the homeserver's answer cannot be read: \(what)"
-    case .unauthorized(let why): why
+    case .unsettled(let why), .unauthorized(let why): why
     }
   }
 }

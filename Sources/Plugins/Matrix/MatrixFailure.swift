@@ -9,6 +9,8 @@ enum MatrixFailure: Error, Hashable, Sendable {
   case refused(status: Int, code: String, message: String, retryAfter: Duration?, softLogout: Bool)
   /// The answer is not what the specification says.
   case malformed(String)
+  /// What is there cannot be used yet; a later attempt may find it changed.
+  case unsettled(String)
   /// There are no credentials that work, and none can be had.
   case unauthorized(String)
 
@@ -29,7 +31,7 @@ enum MatrixFailure: Error, Hashable, Sendable {
     // A proxy in front of a homeserver answers 502, 503 or 504 for a server that may have done it.
     case .refused(let status, _, _, _, _): status >= 500
     case .malformed: true
-    case .unauthorized: false
+    case .unsettled, .unauthorized: false
     }
   }
 
@@ -42,7 +44,7 @@ enum MatrixFailure: Error, Hashable, Sendable {
       default: true
       }
     case .refused(let status, _, _, _, _): status >= 500
-    case .malformed: false
+    case .malformed, .unsettled: false
     case .unauthorized: true
     }
   }

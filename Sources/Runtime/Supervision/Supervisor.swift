@@ -20,6 +20,8 @@ public actor Supervisor: LoopActor {
   var feeds: [Topic: Feed] = [:]
   var troubledTopics: [Topic: SeamError] = [:]
   private var lastFollower: UInt64 = 0
+  /// Submitted posts that wait for the backend and were not handed over yet.
+  private var heldPosts = 0
   private var healthObservers: [@Sendable (Health) -> Void] = []
 
   /// Makes a supervisor for a backend on the same loop; nothing happens until `run()`.
@@ -110,7 +112,6 @@ public actor Supervisor: LoopActor {
   }
 
   private func liveUntilLost() async -> RestartMachine.Action {
-    liveWaiters.resumeAll(())
     for topic in feeds.keys.sorted() { startSubscription(of: topic) }
     if let error = lostBeforeWait { return endSession(.sessionLost(error)) }
     switch await sessionEnd.wait(sessionEndTicket, until: nil) {
@@ -132,6 +133,8 @@ public actor Supervisor: LoopActor {
   func handle(_ event: RestartMachine.Event) -> RestartMachine.Action {
     let before = machine.healthState
     let action = machine.handle(event, at: loop.now, jitter: loop.random())
+    // Before observers learn of it: who waited goes before whatever they begin.
+    if isLive { liveWaiters.resumeAll(()) }
     if machine.healthState != before {
       stateSince = loop.wallClockMilliseconds
       for observer in healthObservers { observer(health) }
@@ -184,24 +187,41 @@ public actor Supervisor: LoopActor {
   ///
   /// What went wrong is retried as by `post`; it cannot be cancelled.
   public func submit(_ draft: Draft, deadline: LoopInstant, reply: @escaping PostReply) {
-    guard isLive else { return finish(draft, deadline: deadline, after: nil, reply) }
+    // What waits for the backend goes first: posts that a caller hands over in order reach the backend in that order.
+    guard isLive, heldPosts == 0 else {
+      heldPosts += 1
+      loop.spawn { await self.waitAndSubmit(draft, deadline: deadline, reply) }
+      return
+    }
+    handOver(draft, deadline: deadline, reply)
+  }
+
+  private func waitAndSubmit(_ draft: Draft, deadline: LoopInstant, _ reply: @escaping PostReply) async {
+    defer { heldPosts -= 1 }
+    do throws(SeamError) {
+      try await ready(until: deadline, for: "post")
+    } catch {
+      return reply(.failure(error))
+    }
+    handOver(draft, deadline: deadline, reply)
+  }
+
+  private func handOver(_ draft: Draft, deadline: LoopInstant, _ reply: @escaping PostReply) {
     backend.assumeIsolated {
       $0.submit(draft, deadline: deadline) { [self] result in
         guard case .failure(let error) = result, Self.retryDelay(after: error) != nil else {
           return reply(result)
         }
-        assumeIsolated { $0.finish(draft, deadline: deadline, after: error, reply) }
+        loop.spawn { await self.retry(draft, deadline: deadline, after: error, reply) }
       }
     }
   }
 
-  private func finish(_ draft: Draft, deadline: LoopInstant, after error: SeamError?, _ reply: @escaping PostReply) {
-    loop.spawn {
-      do throws(SeamError) {
-        reply(.success(try await self.post(draft, deadline: deadline, after: error)))
-      } catch {
-        reply(.failure(error))
-      }
+  private func retry(_ draft: Draft, deadline: LoopInstant, after error: SeamError, _ reply: PostReply) async {
+    do throws(SeamError) {
+      reply(.success(try await post(draft, deadline: deadline, after: error)))
+    } catch {
+      reply(.failure(error))
     }
   }
 

@@ -102,6 +102,34 @@ private final class Inbound: Sendable {
 }
 
 @Suite struct SupervisorTests {
+  @Test func whatWaitedForTheBackendIsStoredBeforeWhatCameLater() throws {
+    let contents = try Scene.play { scene in
+      let deadline = scene.loop.now.advanced(by: .seconds(60))
+      let author = Author(handle: Handle("ada"), instance: "i")
+      let (stored, answers) = AsyncStream.makeStream(of: Bool.self)
+      let submit: @Sendable (isolated Supervisor, String) -> Void = { supervisor, content in
+        let draft = Draft(topic: scene.topic, author: author, content: content, key: .generated("i-\(content)"))
+        supervisor.submit(draft, deadline: deadline) { answers.yield((try? $0.get()) != nil) }
+      }
+      scene.store.restart(downtime: .seconds(3))
+      while await scene.supervisor.health.state == .live { await scene.loop.sleep(for: .milliseconds(1)) }
+      await { (supervisor: isolated Supervisor) in
+        // The moment it is live, before anybody who waits for that has had a turn.
+        supervisor.observeHealth { if $0.state == .live { supervisor.assumeIsolated { submit($0, "late") } } }
+        for number in 1...5 { submit(supervisor, "\(number)") }
+      }(scene.supervisor)
+      var left = 6
+      for await success in stored {
+        #expect(success)
+        left -= 1
+        if left == 0 { break }
+      }
+      let request = FetchRequest(scene.topic, .latest)
+      return try await scene.supervisor.fetch(request, deadline: deadline).messages.map(\.content)
+    }
+    #expect(contents == ["1", "2", "3", "4", "5", "late"])
+  }
+
   @Test func oneBackendReadFeedsPushAndAWaitingFetch() throws {
     let (pushed, fetched, reads) = try Scene.play { scene in
       let start = try await scene.tail()
