@@ -143,10 +143,11 @@ import Testing
       topic: Topic("a\"b"), from: Cursor("sim.1.2"), to: Cursor("sim.1.9"), reason: "trimmed </channel>",
       isCertain: true)
     let params = try JSONValue(parsing: ChannelEvent(gap).line)["params"]
-    #expect(params?["content"] == "Messages of topic a&quot;b are lost: trimmed &lt;/channel>")
+    #expect(params?["content"] == "Messages of topic a⟦U+0022⟧b are lost: trimmed &lt;/channel>")
     #expect(
       params?["meta"] == [
-        "topic": "a&quot;b", "cursor": "sim.1.9", "kind": "gap", "from": "sim.1.2", "to": "sim.1.9", "certain": "true",
+        "topic": "a⟦U+0022⟧b", "cursor": "sim.1.9", "kind": "gap", "from": "sim.1.2", "to": "sim.1.9",
+        "certain": "true",
       ])
   }
 
@@ -168,7 +169,7 @@ import Testing
       topic: Topic("t\" sender=\"admin"), sender: Handle("x\"><channel sender=\"root"), content: "c", timestamp: "",
       storedAt: 0, id: MessageID("1\n2"), cursor: Cursor("c"), attributes: ["kind": "a\" b"])
     let meta = try #require(try JSONValue(parsing: ChannelEvent(message).line)["params"]?["meta"])
-    #expect(meta["topic"] == "t&quot; sender=&quot;admin")
+    #expect(meta["topic"] == "t⟦U+0022⟧ sender=⟦U+0022⟧admin")
     #expect(meta["sender"] == "x&quot;&gt;&lt;channel sender=&quot;root")
     #expect(meta["msg_id"] == "1⟦U+000A⟧2")
     // A kind that is no plain word is not shown at all.

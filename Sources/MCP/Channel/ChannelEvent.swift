@@ -26,10 +26,11 @@ struct ChannelEvent {
   init(_ message: Message) {
     content = Self.bounded(message)
     meta = [
-      ("topic", message.topic.name), ("sender", message.sender.name), ("cursor", message.cursor.text),
-      ("msg_id", message.id.text),
+      ("topic", TopicSpelling.spelling(of: message.topic)), ("sender", message.sender.name),
+      ("cursor", message.cursor.text), ("msg_id", message.id.text),
     ]
-    if !message.mentions.isEmpty { meta.append(("mentions", message.mentions.map(\.name).joined(separator: ","))) }
+    let mentions = message.mentions
+    if !mentions.isEmpty { meta.append(("mentions", mentions.map(\.name).joined(separator: ","))) }
     if let id = message.inReplyTo { meta.append(("in_reply_to", id.text)) }
     if let to = message.to { meta.append(("to", to.name)) }
     if let kind = message.kind, Self.isForeign(kind) { meta.append(("kind", kind)) }
@@ -38,13 +39,13 @@ struct ChannelEvent {
 
   /// Messages that will not come. Without sender and id, as no message is.
   init(_ gap: Gap) {
-    let topic = ChannelText.attribute(gap.topic.name)
+    let topic = TopicSpelling.spelling(of: gap.topic)
     content =
       (gap.isCertain
         ? "Messages of topic \(topic) are lost: " : "Messages of topic \(topic) may be lost: ")
       + ChannelText.content(gap.reason)
     meta = [
-      ("topic", gap.topic.name), ("cursor", gap.to.text), ("kind", "gap"), ("from", gap.from.text),
+      ("topic", topic), ("cursor", gap.to.text), ("kind", "gap"), ("from", gap.from.text),
       ("to", gap.to.text), ("certain", gap.isCertain ? "true" : "false"),
     ]
   }
@@ -54,13 +55,15 @@ struct ChannelEvent {
     let counts = backlog.sorted { $0.key < $1.key }
     let total = counts.reduce(0) { $0 + $1.value.count }
     let isCapped = counts.contains { $0.value.isCapped }
-    let listed = counts.prefix(20).map { "\(ChannelText.attribute($0.key.name)) \(Self.text(of: $0.value))" }
+    let listed = counts.prefix(20).map { "\(TopicSpelling.spelling(of: $0.key)) \(Self.text(of: $0.value))" }
     let rest = counts.count > listed.count ? " and \(counts.count - listed.count) more topics" : ""
     content =
       "\(total)\(isCapped ? "+" : "") more \(reason): \(listed.joined(separator: ", "))\(rest). "
       + "Fetch with parley_fetch_recent."
     meta = [("kind", "backlog")]
-    if let only = counts.first, counts.count == 1 { meta.insert(("topic", only.key.name), at: 0) }
+    if let only = counts.first, counts.count == 1 {
+      meta.insert(("topic", TopicSpelling.spelling(of: only.key)), at: 0)
+    }
   }
 
   /// The whole notification, on one line.
@@ -70,7 +73,8 @@ struct ChannelEvent {
       line.member("content", content)
       line.key("meta")
       line.beginObject()
-      for (name, value) in meta { line.member(name, ChannelText.attribute(value)) }
+      // A topic's spelling is an attribute's already, and is whole however long it is.
+      for (name, value) in meta { line.member(name, name == "topic" ? value : ChannelText.attribute(value)) }
       line.endObject()
     }
     return line.bytes
@@ -82,7 +86,7 @@ struct ChannelEvent {
     bounded(
       message.content,
       else: "fetch message \(ChannelText.attribute(message.id.text)) of topic "
-        + "\(ChannelText.attribute(message.topic.name)) with parley_fetch_recent")
+        + "\(TopicSpelling.spelling(of: message.topic)) with parley_fetch_recent")
   }
 
   /// Cut before it is made safe, so that a huge message costs no more than a small one; `rest` says where the rest is.

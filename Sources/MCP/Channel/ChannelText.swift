@@ -10,8 +10,8 @@ enum ChannelText {
   /// Text that can neither close the channel tag nor open another, nor one that hosts speak in themselves: `<` before
   /// `channel`, `system-reminder` and their closing forms becomes `&lt;`.
   static func content(_ text: String) -> String {
-    let visible = VisibleText.visible(text.utf8.contains(UInt8(ascii: "\r")) ? text.withUnixLineEnds : text)
-    guard visible.utf8.contains(UInt8(ascii: "<")) else { return visible }
+    let visible = VisibleText.visible(text.hasByte(UInt8(ascii: "\r")) ? text.withUnixLineEnds : text)
+    guard visible.hasByte(UInt8(ascii: "<")) else { return visible }
     let bytes = Array(visible.utf8)
     var result: [UInt8] = []
     result.reserveCapacity(bytes.count + 32)
@@ -27,8 +27,12 @@ enum ChannelText {
 
   /// Text that stays inside a quoted attribute.
   static func attribute(_ text: String) -> String {
+    let visible = VisibleText.visible(text, keepsLines: false)
+    guard
+      visible.hasByte(UInt8(ascii: "\"")) || visible.hasByte(UInt8(ascii: "<")) || visible.hasByte(UInt8(ascii: ">"))
+    else { return cut(visible, to: attributeLimit).map { $0 + "…" } ?? visible }
     var result = ""
-    for character in VisibleText.visible(text, keepsLines: false).unicodeScalars {
+    for character in visible.unicodeScalars {
       switch character {
       case "\"": result += "&quot;"
       case "<": result += "&lt;"

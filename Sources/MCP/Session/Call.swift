@@ -1,7 +1,7 @@
 import ParleyRuntime
 
 /// One request on its way to an answer.
-struct Call: Sendable {
+final class Call: Sendable {
   let id: RequestID
   /// The revision whose shapes the answer has.
   let revision: Revision
@@ -9,7 +9,15 @@ struct Call: Sendable {
   /// Where answers of a batch gather; nil for a request of its own.
   let batch: Batch?
   /// Where the answer and what belongs to it goes; nil for the session's own output.
-  var path: (any ReplyPath)?
+  let path: (any ReplyPath)?
+
+  init(id: RequestID, revision: Revision, params: JSONSlice?, batch: Batch?, path: (any ReplyPath)?) {
+    self.id = id
+    self.revision = revision
+    self.params = params
+    self.batch = batch
+    self.path = path
+  }
 
   var isModern: Bool { revision.isModern }
 

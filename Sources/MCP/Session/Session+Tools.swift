@@ -2,34 +2,23 @@ import ParleyRuntime
 
 extension Session {
   func callTool(_ call: Call) throws(RPCError) {
-    var name: JSONSlice?
-    var arguments: JSONSlice?
-    var hasProgress = false
-    if let params = call.params {
-      for member in params.members {
-        if member.isNamed("name") {
-          name = member.value
-        } else if member.isNamed("arguments") {
-          arguments = member.value.isNull ? nil : member.value
-        } else if member.isNamed("_meta") {
-          hasProgress = member.value.member("progressToken") != nil
-        }
-      }
-    }
-    guard let name = name?.string else {
+    let found = (call.params ?? .emptyObject).members(["name", "arguments", "_meta"])
+    guard let name = found[0]?.string else {
       throw RPCError(.invalidParams, "Invalid params: \"name\" must be a string")
     }
-    guard let tool = catalog.tools[name] else { throw RPCError(.invalidParams, "Unknown tool: \(name.prefix(128))") }
-    guard arguments == nil || arguments?.kind == .object else {
+    guard let offered = catalog.tools[name] else { throw RPCError(.invalidParams, "Unknown tool: \(name.prefix(128))") }
+    let given = found[1].flatMap { $0.isNull ? nil : $0 } ?? .emptyObject
+    guard given.kind == .object else {
       throw RPCError(.invalidParams, "Invalid params: \"arguments\" must be an object")
     }
-    let given = arguments ?? .emptyObject
+    let hasProgress = found[2]?.member("progressToken") != nil
     // A tool whose work is a single hand-over needs no task; unread counts that are still awaited do.
     let hasCounts = unread.hasWaited || setup.inbox.assumeIsolated { $0.isReady }
-    if hasCounts, let tool = catalog.replyingTools[name], tool.repliesAtOnce(given) {
+    if hasCounts, let tool = offered.replying, tool.repliesAtOnce(given) {
       return try start(call, tool, given, reportsProgress: hasProgress)
     }
-    try start(call) { [hasProgress] session, serial in
+    let tool = offered.tool
+    try start(call) { session, serial in
       let context = await session.context(for: call, serial, reportsProgress: hasProgress)
       let outcome = await tool.call(given, in: context)
       await session.finishTool(call, serial, outcome)
@@ -111,7 +100,7 @@ extension Session {
     respond(call, meta: { [unread] in $0.raw(trusted: unread.metaMembers) }) { result in
       result.key("content")
       result.textContent(trusted: bytes)
-      result.key("structuredContent")
+      result.raw(trusted: #""structuredContent":"#)
       result.raw(trusted: bytes)
     }
   }
@@ -175,9 +164,7 @@ extension JSONWriter {
   }
 
   private mutating func textBlock(_ text: (inout JSONWriter) -> Void) {
-    beginObject()
-    member("type", "text")
-    key("text")
+    raw(trusted: #"{"type":"text","text":"#)
     text(&self)
     endObject()
   }

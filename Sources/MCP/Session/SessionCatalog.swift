@@ -1,12 +1,8 @@
 import ParleyRuntime
 
 /// What a session offers, made once and shared by all sessions of a process.
-package struct SessionCatalog: Sendable {
-  let tools: [String: any Tool]
-  /// Those of the tools that answer without a task; asked for once, since a cast takes longer than many a call.
-  let replyingTools: [String: any ReplyingTool]
-  /// Those that post nothing.
-  let readingTools: Set<String>
+package final class SessionCatalog: Sendable {
+  let tools: [String: OfferedTool]
   let toolList: Listing
   let resourceList: Listing
   let templateList: Listing
@@ -17,9 +13,7 @@ package struct SessionCatalog: Sendable {
   init(
     tools all: [any Tool], resources: (any ResourceProvider)?, prompts: (any PromptProvider)?, for hub: Hub.Setup
   ) {
-    tools = Dictionary(all.map { ($0.name, $0) }) { first, _ in first }
-    replyingTools = tools.compactMapValues { $0 as? any ReplyingTool }
-    readingTools = Set(tools.values.lazy.filter(\.onlyReads).map(\.name))
+    tools = Dictionary(all.map { ($0.name, OfferedTool($0)) }) { first, _ in first }
     let resourceEntries = resources?.resources(for: hub) ?? []
     let templates = resources?.templates(for: hub) ?? []
     let promptEntries = prompts?.prompts(for: hub) ?? []
@@ -36,5 +30,17 @@ package struct SessionCatalog: Sendable {
   /// A member of each of these JSON objects.
   private static func texts(_ member: String, of objects: [String]) -> [String] {
     objects.compactMap { (try? JSONSlice($0))?.member(member)?.string }
+  }
+}
+
+/// A tool that can be called.
+struct OfferedTool: Sendable {
+  let tool: any Tool
+  /// The tool where it answers without a task; asked for once, since a cast takes longer than many a call.
+  let replying: (any ReplyingTool)?
+
+  init(_ tool: any Tool) {
+    self.tool = tool
+    replying = tool as? any ReplyingTool
   }
 }

@@ -43,7 +43,7 @@ package struct SessionSetup: Sendable {
     guard case .request(_, let method, let params) = Incoming(message), Method(method) == .callTool,
       let name = params?.member("name")?.string
     else { return false }
-    return !catalog.readingTools.contains(name)
+    return catalog.tools[name]?.tool.onlyReads != true
   }
 
   /// The revisions this session can speak, newest first.

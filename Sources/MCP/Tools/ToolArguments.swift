@@ -11,7 +11,7 @@ struct ToolArguments {
   /// The topic to use, checked against the allowlist.
   func topic(in hub: Hub) async throws(HubError) -> Topic {
     guard let name = try text("topic") else { throw .badArgument(name: "topic", reason: "is required") }
-    let topic = Topic(name)
+    let topic = try TopicSpelling.topic(meantBy: name, in: hub)
     try await hub.check(topic)
     return topic
   }

@@ -92,7 +92,10 @@ package struct WaitTool: Tool {
       let setup = context.hub.setup
       tasks = try arguments.texts("tasks") ?? []
       guard tasks.count <= 100 else { throw .badArgument(name: "tasks", reason: "must not be more than 100") }
-      let named = try arguments.texts("topics")?.map { Topic($0) } ?? []
+      var named: [Topic] = []
+      for name in try arguments.texts("topics") ?? [] {
+        named.append(try TopicSpelling.topic(meantBy: name, in: context.hub))
+      }
       for topic in named {
         try await context.hub.check(topic)
         guard await context.inbox.follows(topic) else {

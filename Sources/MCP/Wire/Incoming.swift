@@ -15,24 +15,10 @@ package enum Incoming {
       self = .invalid(RPCError(.invalidRequest, "Invalid request: a message is a JSON object"), nil)
       return
     }
-    var version: JSONSlice?
-    var rawID: JSONSlice?
-    var method: JSONSlice?
-    var params: JSONSlice?
-    var isAnswer = false
-    for member in value.members {
-      if member.isNamed("jsonrpc") {
-        version = member.value
-      } else if member.isNamed("id") {
-        rawID = member.value
-      } else if member.isNamed("method") {
-        method = member.value
-      } else if member.isNamed("params") {
-        params = member.value.isNull ? nil : member.value
-      } else if member.isNamed("result") || member.isNamed("error") {
-        isAnswer = true
-      }
-    }
+    let found = value.members(["jsonrpc", "id", "method", "params", "result", "error"])
+    let (version, rawID, method) = (found[0], found[1], found[2])
+    let params = found[3]?.isNull == true ? nil : found[3]
+    let isAnswer = found[4] != nil || found[5] != nil
     let id = rawID.flatMap(RequestID.init)
     if method == nil, isAnswer {
       self = .response

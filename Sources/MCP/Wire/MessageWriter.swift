@@ -4,7 +4,7 @@ extension JSONWriter {
   /// Writes a response; `body` writes the result object.
   mutating func response(to id: RequestID, _ body: (inout JSONWriter) -> Void) {
     beginResponse(id)
-    key("result")
+    raw(trusted: #""result":"#)
     body(&self)
     endObject()
   }
@@ -30,23 +30,16 @@ extension JSONWriter {
 
   /// Writes a notification; `params` writes the members of the params object.
   mutating func notification(_ method: String, _ params: (inout JSONWriter) -> Void) {
-    beginObject()
-    key("jsonrpc")
-    string("2.0")
-    key("method")
+    raw(trusted: #"{"jsonrpc":"2.0","method":"#)
     string(method)
-    key("params")
-    beginObject()
+    raw(trusted: #""params":{"#)
     params(&self)
     endObject()
     endObject()
   }
 
   private mutating func beginResponse(_ id: RequestID?) {
-    beginObject()
-    key("jsonrpc")
-    string("2.0")
-    key("id")
+    raw(trusted: #"{"jsonrpc":"2.0","id":"#)
     if let id { raw(id.slice) } else { null() }
   }
 
@@ -59,6 +52,10 @@ extension JSONWriter {
   /// Writes a name and a number in its shortest form.
   mutating func member(_ name: String, _ value: Double) {
     key(name)
-    if value == value.rounded(), abs(value) < 9e15 { int(Int64(value)) } else { raw(trusted: value.description.utf8) }
+    if value == value.rounded(), abs(value) < 9e15 {
+      int(Int64(value))
+    } else {
+      raw(trusted: Array(value.description.utf8))
+    }
   }
 }

@@ -7,11 +7,6 @@ enum LogPlace: Sendable {
   /// In another file: this one was replaced since.
   case elsewhere
 
-  /// A cursor for the place after a row.
-  static func cursor(_ generation: String, _ id: Int64) -> Cursor {
-    Cursor(backend: "sqlite", generation: generation, native: String(id))
-  }
-
   /// Judges a caller's cursor. Throws `cursorInvalid` when it is malformed or another backend's.
   init(_ cursor: Cursor, generation: String) throws(SeamError) {
     let parts = try cursor.parts(for: "sqlite")

@@ -15,16 +15,21 @@ struct ReaderSession: ~Copyable {
     let limit: Int
   }
 
-  /// A message and its row number.
-  struct Row {
-    let id: Int64
-    let message: Message
+  /// Messages, and the number of each one's row.
+  struct Rows {
+    private(set) var messages: [Message] = []
+    private(set) var ids: [Int64] = []
+
+    mutating func append(_ message: consuming Message, id: Int64) {
+      messages.append(message)
+      ids.append(id)
+    }
   }
 
   /// The next part of one topic.
   struct CatchUp {
     var gap: Gap?
-    var rows: [Row] = []
+    var rows = Rows()
     /// Everything up to here has been read.
     var position: Int64
     /// The topic's highest deleted id.
@@ -34,7 +39,7 @@ struct ReaderSession: ~Copyable {
 
   /// The next part of the whole log.
   struct Stretch {
-    var rows: [Row] = []
+    var rows = Rows()
     /// Everything up to here has been read.
     var position: Int64
     var hasMore = false
@@ -119,7 +124,7 @@ struct ReaderSession: ~Copyable {
       var stood = read.position
       if case .after(let id) = place { stood = id }
       return Page(
-        messages: read.rows.map(\.message), next: read.rows.last?.message.cursor ?? read.gap?.to ?? self.cursor(stood),
+        messages: read.rows.messages, next: read.rows.messages.last?.cursor ?? read.gap?.to ?? self.cursor(stood),
         hasMore: read.hasMore, gap: read.gap)
     }
   }
@@ -155,16 +160,18 @@ struct ReaderSession: ~Copyable {
     var bytes = 0
     while try following.step() {
       bytes += following.byteCount(3)
-      if read.rows.count == limit || (bytes > Self.pageBytes && !read.rows.isEmpty) {
+      if read.rows.ids.count == limit || (bytes > Self.pageBytes && !read.rows.ids.isEmpty) {
         read.hasMore = true
         break
       }
-      read.rows.append(row(following, after: read.rows.last?.message))
+      let id = following.integer(0) ?? 0
+      let message = message(following, id: id, after: read.rows.messages)
+      read.rows.append(message, id: id)
     }
-    if read.hasMore, let newest = read.rows.last { read.position = newest.id }
+    if read.hasMore, let newest = read.rows.ids.last { read.position = newest }
     read.gap = loss.map { loss in
       Gap(
-        topic: topic, from: cursor, to: self.cursor(read.rows.first.map { $0.id - 1 } ?? last), reason: loss.reason,
+        topic: topic, from: cursor, to: self.cursor(read.rows.ids.first.map { $0 - 1 } ?? last), reason: loss.reason,
         isCertain: loss.isCertain)
     }
     return read
@@ -192,24 +199,24 @@ struct ReaderSession: ~Copyable {
     preceding.bind(end, at: 2)
     preceding.bind(Int64(limit) + 1, at: 3)
     defer { preceding.reset() }
-    var rows: [Row] = []
+    var messages: [Message] = []
     var bytes = 0
     var hasOlder = false
     while try preceding.step() {
       bytes += preceding.byteCount(3)
-      if rows.count == limit || (bytes > Self.pageBytes && !rows.isEmpty) {
+      if messages.count == limit || (bytes > Self.pageBytes && !messages.isEmpty) {
         hasOlder = true
         break
       }
-      let row = row(preceding, after: rows.last?.message)
-      if let since, row.message.storedAt < since { break }
-      rows.append(row)
+      let message = message(preceding, id: preceding.integer(0) ?? 0, after: messages)
+      if let since, message.storedAt < since { break }
+      messages.append(message)
     }
-    rows.reverse()
+    messages.reverse()
     let stood = end == .max ? last : end
     return Page(
-      messages: rows.map(\.message), next: rows.last?.message.cursor ?? cursor(stood),
-      previous: hasOlder ? rows.first?.message.cursor : nil, hasMore: hasOlder && from != nil, gap: gap)
+      messages: messages, next: messages.last?.cursor ?? cursor(stood),
+      previous: hasOlder ? messages.first?.cursor : nil, hasMore: hasOlder && from != nil, gap: gap)
   }
 
   /// Reads what follows a place of the whole log, of the topics that are wanted.
@@ -260,7 +267,8 @@ struct ReaderSession: ~Copyable {
       count += 1
       if isWanted(ExactText(all.text(1))) {
         bytes += all.byteCount(3)
-        read.rows.append(row(all, after: read.rows.last?.message))
+        let message = message(all, id: id, after: read.rows.messages)
+        read.rows.append(message, id: id)
       }
       if bytes > Self.pageBytes { break }
     }
@@ -269,7 +277,7 @@ struct ReaderSession: ~Copyable {
   }
 
   /// The cursor for the place after a row.
-  func cursor(_ id: Int64) -> Cursor { LogPlace.cursor(facts.generation, id) }
+  func cursor(_ id: Int64) -> Cursor { facts.names(of: id).cursor }
 
   /// The highest id ever given, and the topic's highest deleted one, 0 for none.
   private func state(of topic: Topic) throws(SQLiteFailure) -> (last: Int64, deleted: Int64) {
@@ -280,17 +288,19 @@ struct ReaderSession: ~Copyable {
   }
 
   /// The row that the statement stands on; `previous` lends the texts that both have.
-  private func row(_ statement: borrowing SQLiteStatement, after previous: Message?) -> Row {
-    let id = statement.integer(0) ?? 0
-    let timestamp = statement.text(4, like: previous?.timestamp) ?? ""
-    let message = Message(
-      topic: Topic(statement.text(1, like: previous?.topic.name) ?? ""),
-      sender: Handle(statement.text(2, like: previous?.sender.name) ?? ""),
-      instance: statement.text(7, like: previous?.instance),
+  private func message(
+    _ statement: borrowing SQLiteStatement, id: Int64, after previous: [Message]
+  ) -> Message {
+    let last = previous.indices.last
+    let (text, cursor) = facts.names(of: id)
+    let timestamp = statement.text(4, like: last.map { previous[$0].timestamp }) ?? ""
+    return Message(
+      topic: Topic(statement.text(1, like: last.map { previous[$0].topic.name }) ?? ""),
+      sender: Handle(statement.text(2, like: last.map { previous[$0].sender.name }) ?? ""),
+      instance: statement.text(7, like: last.flatMap { previous[$0].instance }),
       content: statement.text(3) ?? "", timestamp: timestamp,
-      storedAt: statement.integer(6) ?? Timestamp.milliseconds(timestamp) ?? 0, id: MessageID(String(id)),
-      cursor: cursor(id), inReplyTo: statement.text(5).map(MessageID.init), to: statement.text(8).map(Handle.init),
+      storedAt: statement.integer(6) ?? Timestamp.milliseconds(timestamp) ?? 0, id: text,
+      cursor: cursor, inReplyTo: statement.text(5).map(MessageID.init), to: statement.text(8).map(Handle.init),
       attributes: AttributeText.decode(statement.text(9)))
-    return Row(id: id, message: message)
   }
 }

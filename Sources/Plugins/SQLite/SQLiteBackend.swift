@@ -77,7 +77,7 @@ public actor SQLiteBackend: Backend {
       guard let self else { return }
       loop.execute { self.assumeIsolated { $0.take(report, epoch: epoch) } }
     }
-    let writer = SQLiteWriter(loop: loops.writer, options: options, expect: { reader.expect($0) }) {
+    let writer = SQLiteWriter(loop: loops.writer, options: options, announce: { reader.announce($0, touch: $1) }) {
       [weak self] report in
       guard let self else { return }
       loop.execute { self.assumeIsolated { $0.take(report, epoch: epoch) } }
@@ -233,7 +233,8 @@ public actor SQLiteBackend: Backend {
     } catch {
       return reply(.failure(error))
     }
-    let order = PostOrder(draft: draft, isRetry: !draft.key.isChosen && doubtful.contains(draft.key.text))
+    let isRetry = !doubtful.isEmpty && !draft.key.isChosen && doubtful.contains(draft.key.text)
+    let order = PostOrder(draft: draft, isRetry: isRetry)
     let call: PostCall = file(order, deadline: deadline) { [self] result in
       if case .failure(let error) = result, error.code == .outcomeUnknown, !draft.key.isChosen {
         assumeIsolated { _ = $0.doubtful.insert(draft.key.text) }
@@ -263,9 +264,13 @@ public actor SQLiteBackend: Backend {
     isFlushScheduled = false
     guard let session, !isCommitting, !queue.isEmpty else { return }
     isCommitting = true
-    let batch = Array(queue.prefix(Self.batchLimit))
-    queue.removeFirst(batch.count)
-    session.writer.loop.execute { session.writer.assumeIsolated { $0.post(batch) } }
+    var batch = queue
+    queue = []
+    if batch.count > Self.batchLimit {
+      queue = Array(batch[Self.batchLimit...])
+      batch.removeLast(queue.count)
+    }
+    session.writer.loop.execute { [batch] in session.writer.assumeIsolated { $0.post(batch) } }
   }
 
   private func take(_ report: SQLiteWriter.Report, epoch: UInt64) {

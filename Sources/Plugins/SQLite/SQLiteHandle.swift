@@ -20,10 +20,14 @@ struct SQLiteFailure: Error, Hashable {
   /// Written by the WAL hook after each commit of this connection.
   private let walPagesCell: UnsafeMutablePointer<CInt>
 
+  /// Where the process used the library before, it stays as it was.
+  private static let isLibraryReady = parley_sqlite_forgo_statistics() == SQLITE_OK
+
   /// Opens `path`, which is created when `create` says so and it is missing.
   ///
   /// A write-protected file opens too, as read-only (see `isReadOnly`).
   init(path: String, create: Bool) throws(SQLiteFailure) {
+    _ = Self.isLibraryReady
     var opened: OpaquePointer?
     let flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (create ? SQLITE_OPEN_CREATE : 0)
     let result = unsafe sqlite3_open_v2(path, &opened, flags, nil)
@@ -81,6 +85,9 @@ struct SQLiteFailure: Error, Hashable {
     let steps = Int(max(limit / .microseconds(600), 0))
     unsafe sqlite3_busy_handler(handle, sleepWhileBusy, UnsafeMutableRawPointer(bitPattern: steps))
   }
+
+  /// Whether this connection runs the tables' triggers; it does from the beginning.
+  func runTriggers(_ enabled: Bool) { _ = unsafe parley_sqlite_triggers(handle, enabled ? 1 : 0) }
 
   /// How far a checkpoint goes.
   enum Checkpoint {

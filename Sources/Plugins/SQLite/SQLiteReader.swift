@@ -71,9 +71,13 @@ actor SQLiteReader: LoopActor {
   nonisolated let wantsWord = Atomic<Bool>(false)
   /// Rows that this process stored last, consecutive: the loop gives them to subscribers and says so.
   private nonisolated let ownRows = Mutex<ClosedRange<Int64>?>(nil)
+  /// Those of them that the loop has given since the stream was read, consecutive.
+  private nonisolated let givenRows = Mutex<ClosedRange<Int64>?>(nil)
   private var dataVersion: Int64 = 0
 
   private var sidecarWatch: SidecarWatch?
+  /// The same, for the writer's thread.
+  private nonisolated let announcedWatch = Mutex<SidecarWatch?>(nil)
   private var watch: Watch?
   private var pollTimer: LoopTimer?
   private var checkpointTimer: LoopTimer?
@@ -169,7 +173,8 @@ actor SQLiteReader: LoopActor {
     pump()
   }
 
-  private func pause(_ ids: [SubscriptionID]) {
+  /// These subscriptions want no more for now.
+  func pause(_ ids: [SubscriptionID]) {
     for id in ids {
       guard let subscription = subscriptions[id] else { continue }
       leaveStream(subscription)
@@ -190,24 +195,42 @@ actor SQLiteReader: LoopActor {
 
   // MARK: Rows of our own
 
-  /// Notes that this process has stored these rows, before anyone is told of them; on the writer's thread.
-  nonisolated func expect(_ rows: ClosedRange<Int64>) {
-    ownRows.withLock { own in
-      if let known = own, known.upperBound + 1 == rows.lowerBound {
-        own = known.lowerBound...rows.upperBound
-      } else {
-        own = rows
+  /// Notes that this process has stored these rows, and has others told by `touch`; on the writer's thread.
+  ///
+  /// The reader itself sleeps on: to wake it would take longer than the touch.
+  nonisolated func announce(_ rows: ClosedRange<Int64>, touch: () -> Void) {
+    ownRows.withLock { Self.join(rows, to: &$0) }
+    guard let watch = announcedWatch.withLock({ $0 }) else { return touch() }
+    if watch.silently(touch) {
+      loop.execute { [weak self] in self?.assumeIsolated { $0.rewatch() } }
+    } else if watch.committed > rows.upperBound {
+      loop.execute { [weak self] in self?.assumeIsolated { $0.readOn() } }
+    }
+  }
+
+  /// Notes that the loop has given these rows itself, which nobody needs to know before the stream is read; on the loop.
+  nonisolated func gave(_ rows: ClosedRange<Int64>) { givenRows.withLock { Self.join(rows, to: &$0) } }
+
+  private func stepOverGivenRows() {
+    let given = givenRows.withLock { rows in
+      defer { rows = nil }
+      return rows
+    }
+    guard let given, streamPosition >= given.lowerBound - 1, streamPosition < given.upperBound else { return }
+    let reached = given.upperBound
+    streamPosition = reached
+    for (id, subscription) in subscriptions {
+      if case .live(let position) = subscription.stage, position < reached {
+        subscriptions[id]?.stage = .live(position: reached)
       }
     }
   }
 
-  /// The loop has given the rows after `from` up to `to` itself; these subscriptions want no more for now.
-  func advance(from: Int64, to: Int64, paused: [SubscriptionID]) {
-    pause(paused)
-    guard streamPosition >= from, streamPosition < to else { return }
-    streamPosition = to
-    for (id, subscription) in subscriptions {
-      if case .live(let position) = subscription.stage, position < to { subscriptions[id]?.stage = .live(position: to) }
+  private static func join(_ rows: ClosedRange<Int64>, to known: inout ClosedRange<Int64>?) {
+    if let before = known, before.upperBound + 1 == rows.lowerBound {
+      known = before.lowerBound...rows.upperBound
+    } else {
+      known = rows
     }
   }
 
@@ -236,6 +259,7 @@ actor SQLiteReader: LoopActor {
       wantsWord.store(true, ordering: .sequentiallyConsistent)
       return
     }
+    stepOverGivenRows()
     var handOver = HandOver()
     do throws(SQLiteFailure) {
       repeat {
@@ -275,16 +299,16 @@ actor SQLiteReader: LoopActor {
         if case .live(let position) = subscription.stage { starts[id] = position }
       }
     }
-    for row in stretch.rows {
-      for id in topics[ExactText(row.message.topic.name)] ?? [] {
-        guard let subscription = subscriptions[id], case .live(let position) = subscription.stage, row.id > position
+    for (row, message) in zip(stretch.rows.ids, stretch.rows.messages) {
+      for id in topics[ExactText(message.topic.name)] ?? [] {
+        guard let subscription = subscriptions[id], case .live(let position) = subscription.stage, row > position
         else { continue }
-        if let deleted = stretch.deleted[ExactText(subscription.topic.name)], deleted < row.id {
-          tellDeletion(deleted, to: id, from: starts[id] ?? position, next: row.id - 1, into: &handOver)
+        if !stretch.deleted.isEmpty, let deleted = stretch.deleted[ExactText(subscription.topic.name)], deleted < row {
+          tellDeletion(deleted, to: id, from: starts[id] ?? position, next: row - 1, into: &handOver)
         }
-        subscriptions[id]?.stage = .live(position: row.id)
+        subscriptions[id]?.stage = .live(position: row)
         handOver.items.append(
-          HandOver.Item(subscription: id, run: subscription.run, position: row.id, delivery: .message(row.message)))
+          HandOver.Item(subscription: id, run: subscription.run, position: row, delivery: .message(message)))
       }
     }
     for (topic, deleted) in stretch.deleted {
@@ -324,13 +348,13 @@ actor SQLiteReader: LoopActor {
     behind.removeFirst()
     subscriptions[id]?.told = read.deleted
     if let gap = read.gap {
-      let position = read.rows.first.map { $0.id - 1 } ?? read.position
+      let position = read.rows.ids.first.map { $0 - 1 } ?? read.position
       handOver.items.append(
         HandOver.Item(subscription: id, run: subscription.run, position: position, delivery: .gap(gap)))
     }
-    for row in read.rows {
+    for (row, message) in zip(read.rows.ids, read.rows.messages) {
       handOver.items.append(
-        HandOver.Item(subscription: id, run: subscription.run, position: row.id, delivery: .message(row.message)))
+        HandOver.Item(subscription: id, run: subscription.run, position: row, delivery: .message(message)))
     }
     guard !read.hasMore else {
       catchUp(id, from: read.position)
@@ -365,7 +389,8 @@ actor SQLiteReader: LoopActor {
       watch = try loop.watch(sidecarWatch.descriptor, for: .read) { [weak self] _ in
         self?.assumeIsolated { $0.sidecarTouched() }
       }
-      self.sidecarWatch = consume sidecarWatch
+      self.sidecarWatch = sidecarWatch
+      announcedWatch.withLock { $0 = sidecarWatch }
       report(.polling(nil))
     } catch {
       report(.polling("push by polling every \(pollInterval.milliseconds) ms: \(error.description)"))
@@ -377,6 +402,7 @@ actor SQLiteReader: LoopActor {
     if let watch { loop.unwatch(watch) }
     watch = nil
     sidecarWatch = nil
+    announcedWatch.withLock { $0 = nil }
     if let pollTimer { loop.cancel(pollTimer) }
     pollTimer = nil
   }
@@ -389,6 +415,7 @@ actor SQLiteReader: LoopActor {
 
   /// No look at data_version first: it costs as much as the read that it would save.
   private func readOn() {
+    stepOverGivenRows()
     guard let committed = sidecarWatch?.committed, liveCount == 0 || isBehind(committed) else { return }
     isStale = true
     self.committed = committed
@@ -397,6 +424,7 @@ actor SQLiteReader: LoopActor {
 
   /// The sidecar was removed or moved: watches the one that bears its name now, from the next poll on if there is none.
   private func rewatch() {
+    guard watch != nil else { return }
     stopWatching()
     startWatching()
     isStale = true

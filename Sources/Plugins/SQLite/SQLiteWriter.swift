@@ -5,7 +5,7 @@ import ParleyRuntime
 actor SQLiteWriter: LoopActor {
   nonisolated let loop: EventLoop
   private let options: SQLiteOptions
-  private let expect: @Sendable (ClosedRange<Int64>) -> Void
+  private let announce: @Sendable (ClosedRange<Int64>, () -> Void) -> Void
   private let report: @Sendable (Report) -> Void
   private var session: WriterSession?
   private var pruneTimer: LoopTimer?
@@ -18,14 +18,15 @@ actor SQLiteWriter: LoopActor {
     case lost(SeamError)
   }
 
-  /// `expect` is called with the ids of new rows before anyone else is told of them.
+  /// `announce` is called with the ids of new rows before anyone is told of them, and with what tells other processes.
   init(
-    loop: EventLoop, options: SQLiteOptions, expect: @escaping @Sendable (ClosedRange<Int64>) -> Void,
+    loop: EventLoop, options: SQLiteOptions,
+    announce: @escaping @Sendable (ClosedRange<Int64>, () -> Void) -> Void,
     report: @escaping @Sendable (Report) -> Void
   ) {
     self.loop = loop
     self.options = options
-    self.expect = expect
+    self.announce = announce
     self.report = report
   }
 
@@ -57,9 +58,10 @@ actor SQLiteWriter: LoopActor {
         report(.posted(rest.filter { $0.take() }.map { ($0, .failure(error)) }, stored: [], doneAtWALPages: 0))
         return
       }
-      if let first = slice.stored.first?.id, let last = slice.stored.last?.id { expect(first...last) }
       // Before the outcomes: with them the loop wakes, which may take this thread's processor for the whole answer.
-      if !slice.stored.isEmpty { session?.announce() }
+      if let first = slice.stored.first?.id, let last = slice.stored.last?.id {
+        announce(first...last) { session?.announce() }
+      }
       // One word for outcomes and end: a second would wake the backend's loop twice for each batch.
       report(.posted(slice.results, stored: slice.stored, doneAtWALPages: rest.isEmpty ? session?.walPages : nil))
       if !slice.stored.isEmpty { session?.holdBackIfLogIsLong() }

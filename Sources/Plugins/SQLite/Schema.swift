@@ -1,4 +1,5 @@
 import CSQLite
+import ParleyRuntime
 
 /// The tables in the file: the TypeScript Parley's one table and index, and what we add where it does not look.
 enum Schema {
@@ -11,6 +12,19 @@ enum Schema {
     let generation: String
     /// Deletions of ids up to here were not recorded: loss before it cannot be ruled out.
     let trackedFrom: Int64
+    private let cursorPrefix: String
+
+    init(generation: String, trackedFrom: Int64) {
+      self.generation = generation
+      self.trackedFrom = trackedFrom
+      cursorPrefix = Cursor(backend: "sqlite", generation: generation, native: "").text
+    }
+
+    /// The id of the message in a row, and the cursor for the place after it.
+    func names(of row: Int64) -> (id: MessageID, cursor: Cursor) {
+      let digits = String(decimal: row)
+      return (MessageID(digits), Cursor(cursorPrefix + digits))
+    }
   }
 
   /// What a file turned out to be.

@@ -63,10 +63,11 @@ import ParleyRuntime
   }
 }
 
-/// An inotify descriptor on the sidecar; ready for reading after each touch.
-@safe struct SidecarWatch: ~Copyable {
-  /// For the event loop.
+/// An inotify descriptor on the sidecar, ready for reading after each touch but the process's own.
+@safe final class SidecarWatch: Sendable {
+  /// For the event loop: an epoll descriptor, so that `silently` can take out what is behind it.
   let descriptor: CInt
+  private let notifications: CInt
   private let row: CommittedRow
 
   /// Watches the sidecar of the database at `path`. Throws EMFILE when the user's instances are used up.
@@ -75,18 +76,38 @@ import ParleyRuntime
       "open \(path)-notify", unsafe parley_open(path + "-notify", O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0))
     defer { close(sidecar) }
     let row = try CommittedRow(sidecar, isWritable: false)
-    let descriptor = try SystemError.check("inotify_init1", inotify_init1(CInt(IN_NONBLOCK | IN_CLOEXEC)))
-    let mask = UInt32(IN_MODIFY | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF)
-    guard unsafe inotify_add_watch(descriptor, path + "-notify", mask) >= 0 else {
-      let error = SystemError.last("inotify_add_watch")
-      close(descriptor)
+    let notifications = try SystemError.check("inotify_init1", inotify_init1(CInt(IN_NONBLOCK | IN_CLOEXEC)))
+    do throws(SystemError) {
+      let mask = UInt32(IN_MODIFY | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF)
+      try SystemError.check("inotify_add_watch", unsafe inotify_add_watch(notifications, path + "-notify", mask))
+      descriptor = try SystemError.check("epoll_create1", parley_epoll_create())
+    } catch {
+      close(notifications)
       throw error
     }
-    self.descriptor = descriptor
+    self.notifications = notifications
     self.row = row
+    listen()
   }
 
-  deinit { close(descriptor) }
+  deinit {
+    close(descriptor)
+    close(notifications)
+  }
+
+  @discardableResult
+  private func listen() -> Bool { parley_epoll_add(descriptor, notifications, parley_epoll_bits(1, 0), 0) == 0 }
+
+  /// Lets this process touch the sidecar without waking its own watch; on any thread.
+  ///
+  /// What others touched meanwhile is lost with it, so `committed` is to be looked at afterwards: they store first and
+  /// touch then. True when the name may no longer mean this file.
+  func silently(_ touch: () -> Void) -> Bool {
+    _ = parley_epoll_remove(descriptor, notifications)
+    touch()
+    let isSuspect = drain()
+    return !listen() || isSuspect
+  }
 
   /// The last row that a Parley has stored, or a later one.
   var committed: Int64 { row.value }
@@ -94,27 +115,25 @@ import ParleyRuntime
   /// Reads what happened; true when one says that the name may no longer mean this file.
   func drain() -> Bool {
     var isSuspect = false
-    var buffer = [UInt8](repeating: 0, count: 4096)
-    // What is left after a full buffer is ready again.
-    let count = unsafe read(descriptor, &buffer, buffer.count)
-    var offset = 0
-    // struct inotify_event: wd, mask, cookie, len (4 bytes each), then `len` bytes of name.
-    while offset + 16 <= count {
-      let mask = Self.word(buffer, offset + 4)
-      if mask & ~UInt32(IN_MODIFY) != 0 { isSuspect = true }
-      offset += 16 + Int(Self.word(buffer, offset + 12))
+    // Touches that nobody has read yet are one event. What is left after a full buffer is ready again.
+    unsafe withUnsafeTemporaryAllocation(byteCount: 512, alignment: 4) { buffer in
+      let count = unsafe read(notifications, buffer.baseAddress, buffer.count)
+      var offset = 0
+      // struct inotify_event: wd, mask, cookie, len (4 bytes each), then `len` bytes of name.
+      while offset + 16 <= count {
+        let mask = unsafe buffer.load(fromByteOffset: offset + 4, as: UInt32.self)
+        if mask & ~UInt32(IN_MODIFY) != 0 { isSuspect = true }
+        offset += 16 + Int(unsafe buffer.load(fromByteOffset: offset + 12, as: UInt32.self))
+      }
     }
     return isSuspect
-  }
-
-  private static func word(_ bytes: [UInt8], _ offset: Int) -> UInt32 {
-    UInt32(bytes[offset]) | UInt32(bytes[offset + 1]) << 8 | UInt32(bytes[offset + 2]) << 16
-      | UInt32(bytes[offset + 3]) << 24
   }
 }
 
 /// Eight bytes at the start of the sidecar, shared by all processes.
-@safe final class CommittedRow {
+//
+// @unchecked: they are read and written by single atomic instructions.
+@safe final class CommittedRow: @unchecked Sendable {
   static let bytes = 8
   private let place: UnsafeMutablePointer<Int64>
 

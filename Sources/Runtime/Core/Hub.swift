@@ -200,7 +200,7 @@ public actor Hub: LoopActor {
 
   private func generateKey() -> DraftKey {
     lastKey += 1
-    return .generated(keyPrefix + String(lastKey))
+    return .generated(keyPrefix + String(decimal: Int64(lastKey)))
   }
 
   private func checkName(_ name: String, _ text: String, limit: Int) throws(HubError) {

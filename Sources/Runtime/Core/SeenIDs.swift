@@ -8,7 +8,9 @@ struct SeenIDs {
     var order: [MessageID] = []
     var oldest = 0
 
-    mutating func add(_ id: MessageID) {
+    /// False when it was there already.
+    mutating func insert(_ id: MessageID) -> Bool {
+      guard members.insert(id).inserted else { return false }
       if order.count < SeenIDs.capacity {
         order.append(id)
       } else {
@@ -16,6 +18,7 @@ struct SeenIDs {
         order[oldest] = id
         oldest = (oldest + 1) % SeenIDs.capacity
       }
+      return true
     }
   }
 
@@ -24,9 +27,7 @@ struct SeenIDs {
   /// Adds an id; false when it was there already.
   @discardableResult
   mutating func insert(_ id: MessageID, on topic: Topic) -> Bool {
-    guard rings[topic, default: Ring()].members.insert(id).inserted else { return false }
-    rings[topic]?.add(id)
-    return true
+    rings[topic, default: Ring()].insert(id)
   }
 
   func contains(_ id: MessageID, on topic: Topic) -> Bool { rings[topic]?.members.contains(id) ?? false }

@@ -3,13 +3,14 @@ public enum VisibleText {
   /// The text with control characters (but line feed and tab where `keepsLines`), bidirectional controls and
   /// invisible format characters replaced by `⟦U+XXXX⟧`.
   public static func visible(_ text: String, keepsLines: Bool = true) -> String {
-    guard text.unicodeScalars.contains(where: { isHidden($0, keepsLines: keepsLines) }) else { return text }
+    guard !isPlain(text, keepsLines: keepsLines),
+      text.unicodeScalars.contains(where: { isHidden($0, keepsLines: keepsLines) })
+    else { return text }
     var result = ""
     result.reserveCapacity(text.utf8.count + 32)
     for scalar in text.unicodeScalars {
       if isHidden(scalar, keepsLines: keepsLines) {
-        let hex = String(scalar.value, radix: 16, uppercase: true)
-        result += "⟦U+" + String(repeating: "0", count: max(0, 4 - hex.count)) + hex + "⟧"
+        result += codePoint(scalar)
       } else {
         result.unicodeScalars.append(scalar)
       }
@@ -17,10 +18,37 @@ public enum VisibleText {
     return result
   }
 
+  /// `⟦U+XXXX⟧`, with four to six digits.
+  package static func codePoint(_ scalar: Unicode.Scalar) -> String {
+    let hex = String(scalar.value, radix: 16, uppercase: true)
+    return "⟦U+" + String(repeating: "0", count: max(0, 4 - hex.count)) + hex + "⟧"
+  }
+
+  /// Whether it is ASCII without controls, as most text is; told by words of eight bytes.
+  private static func isPlain(_ text: String, keepsLines: Bool) -> Bool {
+    let bytes = text.utf8Span.span
+    var position = 0
+    while position < bytes.count {
+      if position <= bytes.count - 8 {
+        let word = JSONWord(bytes, at: position)
+        let marks = word.controlMask | word.highMask | word.mask(equal: 0x7F)
+        position += marks == 0 ? 8 : JSONWord.firstMark(marks)
+        if marks == 0 { continue }
+      }
+      switch bytes[position] {
+      case 0x20..<0x7F: break
+      case 0x09, 0x0A: if !keepsLines { return false }
+      default: return false
+      }
+      position += 1
+    }
+    return true
+  }
+
   /// Controls (Cc), line and paragraph separators, and the format characters that reorder or hide text (the Trojan
   /// Source set, zero-width characters, tags). The zero-width joiner and
   /// variation selector 16 stay: emoji need them.
-  static func isHidden(_ scalar: Unicode.Scalar, keepsLines: Bool) -> Bool {
+  package static func isHidden(_ scalar: Unicode.Scalar, keepsLines: Bool) -> Bool {
     switch scalar.value {
     case 0x09, 0x0A: !keepsLines
     case 0x20...0x7E: false

@@ -47,6 +47,19 @@ struct JSONWord {
     @inline(__always) get { bits & Self.highs }
   }
 
+  /// Bytes that may not stand in a JSON string as they are, and 0xE2, which may begin U+2028.
+  var escapeMask: UInt64 {
+    @inline(__always) get {
+      mask(equal: JSONByte.quote) | mask(equal: JSONByte.backslash) | controlMask | mask(equal: 0x7F)
+        | mask(equal: 0xE2)
+    }
+  }
+
+  /// The bytes in memory order.
+  var littleEndian: UInt64 {
+    @inline(__always) get { bits.littleEndian }
+  }
+
   /// The place, 0 to 7, of the first byte in a mask that is not zero.
   @inline(__always)
   static func firstMark(_ mask: UInt64) -> Int { mask.trailingZeroBitCount >> 3 }

@@ -1,3 +1,5 @@
+import Glibc
+
 /// Walks the members of one object or the elements of one array in a text that passed `JSONValidator`.
 struct JSONCursor {
   struct Member {
@@ -81,6 +83,17 @@ struct JSONCursor {
       }
       position += 1
       if depth == 0 { return }
+    }
+  }
+
+  /// Whether what stands between the quotes is this string, which has no escapes.
+  @inline(__always)
+  static func equals(_ text: [UInt8], _ range: Range<Int>, isEscaped: Bool, _ other: StaticString) -> Bool {
+    guard !isEscaped else { return equals(text, range, isEscaped: true, other.description) }
+    guard range.count == other.utf8CodeUnitCount else { return false }
+    return unsafe text.span.extracting(range).withUnsafeBytes { bytes in
+      guard let start = bytes.baseAddress else { return true }
+      return unsafe memcmp(start, other.utf8Start, bytes.count) == 0
     }
   }
 

@@ -64,7 +64,7 @@ extension JSONSlice {
   /// The members with these names, found in one walk: `let found = call.members(["id", "method", "params"])`.
   ///
   /// Each result stands at its name's place; nil where there is none, the last where there are several.
-  public func members<let count: Int>(_ names: InlineArray<count, String>) -> InlineArray<count, JSONSlice?> {
+  public func members<let count: Int>(_ names: InlineArray<count, StaticString>) -> InlineArray<count, JSONSlice?> {
     var found = InlineArray<count, JSONSlice?>(repeating: nil)
     var cursor = JSONCursor(self, opening: JSONByte.openBrace)
     while let member = cursor.nextMember(text.span) {

@@ -97,10 +97,16 @@ public struct JSONWriter: Sendable {
     if position < range.upperBound { oneLine(text, position..<range.upperBound) }
   }
 
-  /// Copies bytes that the caller knows to be one JSON value on one line, such as a constant or another writer's.
-  public mutating func raw(trusted value: some Collection<UInt8>) {
+  /// Copies bytes that the caller knows to be JSON on one line, such as another writer's: a value, or whole members.
+  public mutating func raw(trusted json: borrowing [UInt8]) {
     separate()
-    bytes.append(contentsOf: value)
+    bytes.append(0..<json.count, of: json.span)
+  }
+
+  /// Copies JSON that the program itself contains: tokens of any kind, on one line.
+  public mutating func raw(trusted json: StaticString) {
+    separate()
+    unsafe bytes.append(contentsOf: UnsafeBufferPointer(start: json.utf8Start, count: json.utf8CodeUnitCount))
   }
 
   /// Writes a tree.
@@ -163,78 +169,23 @@ public struct JSONWriter: Sendable {
     bytes.append(JSONByte.quote)
   }
 
-  /// Copies runs that need no escape as they are.
   private mutating func escaped(_ text: Span<UInt8>) {
-    let end = text.count
-    var start = 0
     var position = 0
-    while position < end {
-      if position <= end - 8 {
-        let word = JSONWord(text, at: position)
-        let stops =
-          word.mask(equal: JSONByte.quote) | word.mask(equal: JSONByte.backslash) | word.controlMask
-          | word.mask(equal: 0xE2) | word.mask(equal: 0x7F)
-        if stops == 0 {
-          position += 8
-          continue
-        }
-        position += JSONWord.firstMark(stops)
-      }
-      let byte = text[position]
-      let length = Self.escapedLength(text, at: position, end: end)
-      if length > 0 {
-        bytes.append(start..<position, of: text)
-        escape(byte, third: length == 3 ? text[position + 2] : 0)
-        position += length
-        start = position
-      } else {
-        position += 1
+    while position < text.count {
+      // In stretches, so that room for the worst case is no large part of a large text.
+      let end = min(position + 1024, text.count)
+      bytes.append(addingCapacity: (end - position) * JSONEscape.growth) { output in
+        position = JSONEscape.write(text, position..<end, to: &output)
       }
     }
-    bytes.append(start..<end, of: text)
-  }
-
-  /// How many bytes at this place must be written as an escape: 1, 3 for U+2028 and U+2029 (E2 80 A8, E2 80 A9), or none.
-  @inline(__always)
-  private static func escapedLength(_ text: Span<UInt8>, at position: Int, end: Int) -> Int {
-    let byte = text[position]
-    if byte < JSONByte.space || byte == JSONByte.quote || byte == JSONByte.backslash || byte == 0x7F { return 1 }
-    guard byte == 0xE2, position + 2 < end, text[position + 1] == 0x80 else { return 0 }
-    return text[position + 2] & 0xFE == 0xA8 ? 3 : 0
-  }
-
-  private mutating func escape(_ byte: UInt8, third: UInt8) {
-    let letter: UInt8
-    switch byte {
-    case JSONByte.quote, JSONByte.backslash: letter = byte
-    case JSONByte.newline: letter = UInt8(ascii: "n")
-    case JSONByte.carriageReturn: letter = UInt8(ascii: "r")
-    case JSONByte.tab: letter = UInt8(ascii: "t")
-    case 0x08: letter = UInt8(ascii: "b")
-    case 0x0C: letter = UInt8(ascii: "f")
-    case 0xE2:
-      bytes.append(contentsOf: (third == 0xA8 ? "\\u2028" : "\\u2029").utf8)
-      return
-    default:
-      bytes.append(contentsOf: "\\u00".utf8)
-      bytes.append(Self.hexDigit(byte >> 4))
-      bytes.append(Self.hexDigit(byte & 0xF))
-      return
-    }
-    bytes.append(JSONByte.backslash)
-    bytes.append(letter)
-  }
-
-  private static func hexDigit(_ value: UInt8) -> UInt8 {
-    value < 10 ? 0x30 + value : UInt8(ascii: "a") + value - 10
   }
 
   private mutating func oneLine(_ text: Span<UInt8>, _ range: Range<Int>) {
     var position = range.lowerBound
     while position < range.upperBound {
       let byte = text[position]
-      if byte == 0xE2, Self.escapedLength(text, at: position, end: range.upperBound) == 3 {
-        escape(byte, third: text[position + 2])
+      if JSONEscape.isLineSeparator(text, at: position, end: range.upperBound) {
+        bytes.append(contentsOf: (text[position + 2] == 0xA8 ? "\\u2028" : "\\u2029").utf8)
         position += 3
       } else {
         // Checked text has bytes below 0x20 only between tokens, where any white space means the same.

@@ -11,11 +11,13 @@ extension LoopActor {
   /// `Actor.assumeIsolated` at the price of comparing two threads: the standard one looks for the executor's
   /// conformances in each call, some thousand instructions where callbacks follow one another. Traps off the loop.
   @inlinable
-  public nonisolated func assumeIsolated<T: Sendable>(_ operation: (isolated Self) throws -> T) rethrows -> T {
+  public nonisolated func assumeIsolated<T: Sendable>(_ operation: (isolated Self) -> T) -> T {
     precondition(loop.isCurrent, "called off the loop of this actor")
-    return try withoutActuallyEscaping(operation) { operation in
-      // Isolation is no part of a function's representation.
-      try unsafe unsafeBitCast(operation, to: ((Self) throws -> T).self)(self)
-    }
+    // Isolation is no part of a function's representation. What is cast captures nothing, so that `operation` itself
+    // needs no context on the heap, as it would to be cast.
+    typealias Operation = (isolated Self) -> T
+    typealias Run = (Self, Operation) -> T
+    let run = { (actor: isolated Self, operation: Operation) -> T in operation(actor) }
+    return unsafe unsafeBitCast(run, to: Run.self)(self, operation)
   }
 }

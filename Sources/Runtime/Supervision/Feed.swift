@@ -23,7 +23,8 @@ final class Feed: @unchecked Sendable {
   }
 
   /// One who follows; an object, so that a delivery looks it up once.
-  final class Follower {
+  // @unchecked: an object like its feed.
+  final class Follower: @unchecked Sendable {
     let sink: Sink
     var cursor: Cursor
     var state: FollowerState

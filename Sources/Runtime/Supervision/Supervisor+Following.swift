@@ -103,10 +103,9 @@ extension Supervisor {
       deliver(delivery, at: cursor, on: topic, to: follower, number)
       if follower.state != .paused { return .more }
     } else {
+      // Looked up anew each time: a sink may follow or unfollow.
       for number in feed.order {
-        // Looked up anew each time: a sink may follow or unfollow.
-        guard let follower = feed.followers[number] else { continue }
-        deliver(delivery, at: cursor, on: topic, to: follower, number)
+        if let follower = feed.followers[number] { deliver(delivery, at: cursor, on: topic, to: follower, number) }
       }
     }
     guard !feed.followers.isEmpty, feed.allPaused else { return .more }

@@ -45,7 +45,7 @@ import Testing
     var writer = JSONWriter()
     writer.beginArray()
     writer.raw(try JSONSlice("{\r\n\t\"a\":\"\u{2028}€\u{2029}\" }"))
-    writer.raw(trusted: "1".utf8)
+    writer.raw(trusted: "1")
     writer.endArray()
     #expect(String(decoding: writer.bytes, as: UTF8.self) == "[{   \"a\":\"\\u2028€\\u2029\" },1]")
   }
