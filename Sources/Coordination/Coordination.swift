@@ -4,8 +4,8 @@ import ParleyRuntime
 public struct Coordination: Sendable {
   /// How far each topic was read.
   public let marks: ReadMarks
-  /// What is handed over.
-  public let tasks: Tasks
+  /// What is handed over; each session over HTTP works on it as a process of its own.
+  public var tasks: Tasks
   /// What the participant finds again wherever it resumes.
   public let own: OwnTopic
   /// What it talks about with few.

@@ -134,7 +134,7 @@ struct ServerScenarios {
     let stored = 5000
     let topic = "\(run)-fetch"
     let (floor, parley) = try rig.inWorkspace { (workspace) throws(BenchError) in
-      _ = try figures(self.floor("post", "floor-fetch", [stored, 256, 200], workspace, mode: ["same"]))
+      _ = try self.floor("post", "floor-fetch", [stored, 256, 200], workspace, mode: ["same"]).figures()
       let server = try Server.ready(settings(topic), parley: rig.parley, workspace: workspace)
       let posts = Posts("m", topics: [topic])
       var cursors: [String] = []

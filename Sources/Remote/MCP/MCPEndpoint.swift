@@ -216,7 +216,7 @@ final class MCPEndpoint: @unchecked Sendable {
     var sessionSetup = room.setup
     sessionSetup.isChannel = options.livePush != nil
     sessionSetup.hub = hub
-    sessionSetup.tasks = Tasks(hub: hub)
+    sessionSetup.coordination.tasks = Tasks(hub: hub)
     sessionSetup.inbox = inbox
     session.begin(sessionSetup, inbox: inbox, feed: feed, subscriptions: subscriptions)
     room.participant.begin(inbox)
