@@ -64,6 +64,7 @@ import Testing
     // Others speak between the look at the state and its place in the log.
     for number in 12..<16 { log.add("m\(number)", ChatEvent.say(topic: "t").message.attributes) }
     log.add(.state(state))
+    log.add(.state(Self.fold(log.messages).state))
     for number in 16..<20 { log.add("m\(number)", ChatEvent.say(topic: nil).message.attributes) }
     let whole = Self.fold(log.messages)
     let part = Self.fold(log.messages.dropFirst(trimmed))

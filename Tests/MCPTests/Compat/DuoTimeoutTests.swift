@@ -15,6 +15,7 @@ import Testing
       let arguments: JSONValue = asked.map { ["timeout": .int($0)] } ?? [:]
       // The first call registers.
       _ = try await duo.seated()
+      let life = room.loop.spawn { await duo.run() }
       let start = room.loop.now
       guard case .content(let content) = await listen.call(try JSONSlice(arguments.text), in: room.context) else {
         Issue.record("no text")
@@ -23,6 +24,8 @@ import Testing
       #expect(content.blocks == ["No message in \(minutes) minutes. Call listen again to go on waiting."])
       let waited = start.duration(to: room.loop.now)
       #expect(waited >= .seconds(60 * minutes) && waited < .seconds(60 * minutes + 60))
+      life.cancel()
+      await life.value
       await duo.stop()
     }
   }

@@ -139,11 +139,16 @@ package actor Chatroom: LoopActor {
       return
     }
     do throws(Refusal) {
-      let text = ChatEvent.state(fold.state).message
-      guard text.content.utf8.count <= hub.setup.limits.contentBytes else {
-        return Log.write(.warning, "the state of the chatroom is too large to be stored", [])
+      // Where others spoke between the look and its place in the log, it is said again, so that nothing lies between.
+      for _ in 0..<3 {
+        let fold = await log.state
+        let text = ChatEvent.state(fold.state).message
+        guard text.content.utf8.count <= hub.setup.limits.contentBytes else {
+          return Log.write(.warning, "the state of the chatroom is too large to be stored", [])
+        }
+        try await say(.state(nil), text: text)
+        if await log.state.messageCount == fold.messageCount { return }
       }
-      try await say(.state(nil), text: text)
     } catch {
       Log.write(.warning, "the state of the chatroom was not stored", [("cause", error.reason)])
     }
@@ -383,8 +388,8 @@ package actor Chatroom: LoopActor {
     var record: JSONObject = ["participants": participants(fold, at: now)]
     if let topic, let room = fold.rooms[topic] { record["topic"] = ChatRecord.topic(room) }
     record["latest_message_id"] = .int(Int64(fold.latestID(in: topic)))
-    record["cursor"] = name.map { .int(Int64(fold.cursor(of: $0, in: topic))) } ?? nil
-    record["unread_count"] = name.map { .int(Int64(fold.unread($0, in: topic))) } ?? nil
+    record["cursor"] = name.map { JSONValue.int(Int64(fold.cursor(of: $0, in: topic))) } ?? JSONValue.null
+    record["unread_count"] = name.map { JSONValue.int(Int64(fold.unread($0, in: topic))) } ?? JSONValue.null
     record["latest_summary"] = ChatRecord.summary(fold.latestSummary(in: topic, for: name), topic)
     record["recent_messages"] = .array(try await records(fold.newest(in: topic, for: name, limit: limit), fold))
     return .object(record)

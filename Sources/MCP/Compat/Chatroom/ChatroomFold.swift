@@ -299,7 +299,6 @@ extension ChatroomFold {
     messageCount += shift
     for index in entries.indices { entries[index].id += shift }
     for id in rooms.keys where rooms[id]?.latestID != 0 { rooms[id]?.latestID += shift }
-    for reader in cursors.keys { cursors[reader, default: 0] += cursors[reader] == 0 ? 0 : shift }
     lobbyLatest = max(lobbyLatest == 0 ? 0 : lobbyLatest + shift, value["lobby"]?.int.map(Int.init) ?? 0)
     adoptRooms(value["topics"]?.array ?? [])
     for entry in value["cursors"]?.array ?? [] {
