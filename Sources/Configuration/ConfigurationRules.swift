@@ -28,11 +28,11 @@ struct ConfigurationRules {
   private mutating func checkCompat() {
     let names = ConfigurationSchema.compatSets
     each("compat") { names.contains($0) ? nil : .notAChoice(value: $0, among: names) }
-    for path in [
-      "compat_options.backchannel.prefix", "compat_options.channels.topic", "compat_options.chatroom.topic",
-      "compat_options.duo.topic",
-    ] {
-      if let name = string(path) { checkTopic(name, path, line(path)) }
+    guard let entry = root.entry("compat"), case .strings(let chosen) = entry.value else { return }
+    for set in names where chosen.contains(set) {
+      for path in ["compat_options.\(set).prefix", "compat_options.\(set).topic"] {
+        if let name = string(path) { checkTopic(name, path, line(path)) }
+      }
     }
   }
 

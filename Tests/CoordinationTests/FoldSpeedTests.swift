@@ -1,4 +1,5 @@
 import ParleyRuntime
+import ParleyTestKit
 import Testing
 
 @testable import ParleyCoordination
@@ -48,7 +49,7 @@ import Testing
 
   private static func time<Fold: TopicFold>(_ fold: Fold, _ messages: [Message]) -> Duration {
     var fold = fold
-    return ContinuousClock().measure { for message in messages { _ = fold.apply(message) } }
+    return processorTime { for message in messages { _ = fold.apply(message) } }
   }
 
   private static func check<Fold: TopicFold>(

@@ -8,19 +8,19 @@ import Testing
 /// What administrators do to rooms, accounts and archives while four writers post.
 @Suite(.serialized) struct RoomFaultTests {
   @Test func everybodyIsKicked() async throws {
-    try await survive(reconnects: false, witnessed: true) { arena in
+    try await survive(reconnects: nil, witnessed: true) { arena in
       let kicked = try await arena.kickAll()
       #expect(kicked >= 5)
     }
   }
 
   @Test func theRoomIsDestroyed() async throws {
-    try await survive(reconnects: false, removes: true, witnessed: true) { arena in try await arena.destroy() }
+    try await survive(reconnects: nil, removes: true, witnessed: true) { arena in try await arena.destroy() }
   }
 
   @Test func ratesAreLimited() async throws {
     try await survive(
-      each: 12, reconnects: false,
+      each: 12, reconnects: nil,
       change: { options in
         options.modules = ["limits"]
         options.lines = ["limits = { c2s = { rate = \"4kb/s\", burst = \"1s\" } }"]
@@ -40,7 +40,7 @@ import Testing
       end, 10);
       """
     try await survive(
-      each: 6, reconnects: false,
+      each: 6, reconnects: nil,
       change: { options in
         options.plugins = ["busy": module]
         options.roomLines = ["modules_enabled = { \"muc_mam\", \"busy\" }"]

@@ -209,7 +209,7 @@ public actor Conversations: LoopActor {
         try await hub.admit([handle], to: topic)
         _ = try await say(.create(name: nil, with: handle), key: "create", in: log)
       }
-      try await invite(handle, to: topic, name: nil, since: 0)
+      try await invite(handle, to: topic, name: nil, entry: "0")
       try await own.noteBegun(topic, name: nil)
     }
     return try await conversation(topic)
@@ -272,15 +272,15 @@ public actor Conversations: LoopActor {
       _ = try await say(.invite(handle), key: nil, in: log)
     }
     let state = await log.state.state
-    try await invite(handle, to: log.topic, name: state?.name, since: state?.members[handle]?.since ?? 0)
+    try await invite(handle, to: log.topic, name: state?.name, entry: state?.members[handle]?.entry.text ?? "0")
   }
 
   /// Tells somebody, in its own topic; once for each time that it comes in.
-  private func invite(_ handle: Handle, to topic: Topic, name: String?, since: Int64) async throws(HubError) {
+  private func invite(_ handle: Handle, to topic: Topic, name: String?, entry: String) async throws(HubError) {
     let (content, attributes) = OwnEvent.invitation(topic, name: name).message(by: me)
     _ = try await hub.postUnchecked(
       PostRequest(
-        topic: handle.ownTopic, content: content, to: handle, key: "invitation:\(topic.name):\(since)",
+        topic: handle.ownTopic, content: content, to: handle, key: "invitation:\(topic.name):\(entry)",
         attributes: attributes))
   }
 

@@ -75,8 +75,8 @@ enum Posting {
     [
       "topic": topic,
       "content": Schema.string,
-      "in_reply_to": Schema.string("backendMsgId of the message this answers"),
-      "to": Schema.string("Direct it to one handle; all may read it, only that one is notified"),
+      "in_reply_to": Schema.string("backendMsgId it answers"),
+      "to": Schema.string("Notify this handle alone; all may read it"),
       "key": Schema.string("Makes a retry safe"),
       "attributes": ["type": "object", "additionalProperties": Schema.string],
     ]

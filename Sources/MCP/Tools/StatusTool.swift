@@ -16,11 +16,8 @@ package struct StatusTool: Tool {
       effects: .init(readsOnly: true, reachesOthers: false),
       input: [:],
       output: [
-        "backend": [
-          "type": "object",
-          "properties": ["state": Schema.string, "cause": Schema.string, "durability": Schema.string],
-        ],
-        "handle": Schema.string, "topics": Schema.strings, "postTopics": Schema.strings, "limits": Schema.object,
+        "backend": Schema.object, "handle": Schema.string, "topics": Schema.strings, "postTopics": Schema.strings,
+        "limits": Schema.object,
         "caughtUp": Schema.boolean, "ignoredEvents": Schema.integer, "versions": Schema.object,
       ],
       outputRequired: ["backend", "handle", "topics", "limits", "caughtUp", "versions"]

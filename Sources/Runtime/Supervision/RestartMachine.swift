@@ -33,7 +33,8 @@ public struct RestartPolicy: Hashable, Sendable {
 package struct RestartMachine: Sendable {
   package enum State: Hashable, Sendable {
     case stopped
-    case connecting
+    /// What ended the attempt or the session before stays the cause until this attempt has ended.
+    case connecting(after: SeamError?)
     case live(since: LoopInstant)
     case degraded(since: LoopInstant, SeamError)
     case waiting(SeamError)
@@ -74,7 +75,7 @@ package struct RestartMachine: Sendable {
     switch (state, event) {
     case (.stopped, .start):
       failures = 0
-      state = .connecting
+      state = .connecting(after: nil)
       return .connect
     case (.connecting, .connected):
       state = .live(since: now)
@@ -85,8 +86,8 @@ package struct RestartMachine: Sendable {
       if since.duration(to: now) >= policy.settledAfter { failures = 0 }
       reconnects += 1
       return wait(error, jitter)
-    case (.waiting, .retryDue):
-      state = .connecting
+    case (.waiting(let error), .retryDue):
+      state = .connecting(after: error)
       return .connect
     case (.live(let since), .subscriptionFailed(let error)), (.degraded(let since, _), .subscriptionFailed(let error)):
       state = .degraded(since: since, error)
@@ -127,7 +128,8 @@ package struct RestartMachine: Sendable {
   package var cause: SeamError? {
     switch state {
     case .waiting(let error), .degraded(_, let error): error
-    default: nil
+    case .connecting(let error): error
+    case .stopped, .live: nil
     }
   }
 }

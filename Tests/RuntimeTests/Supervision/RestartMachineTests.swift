@@ -19,7 +19,7 @@ import Testing
         let action = next.handle(event, at: instant(seconds: time), jitter: UInt64(depth))
         checked += 1
         switch action {
-        case .connect: #expect(next.healthState == .connecting)
+        case .connect: #expect(next.healthState == .connecting && next.cause == machine.cause)
         case .resume: #expect(next.healthState == .live && before == .connecting)
         case .retry(let delay):
           #expect(next.healthState == .waitingToRetry && next.cause != nil)
@@ -29,7 +29,11 @@ import Testing
         }
         if event == .stop { #expect(next.healthState == .stopped) }
         if before == .stopped, event != .start { #expect(next.healthState == .stopped) }
-        #expect((next.healthState == .waitingToRetry || next.healthState == .degraded) == (next.cause != nil))
+        switch next.healthState {
+        case .waitingToRetry, .degraded: #expect(next.cause != nil)
+        case .live, .stopped: #expect(next.cause == nil)
+        case .connecting: break
+        }
         walk(next, depth: depth - 1, time: time + 1)
       }
     }
