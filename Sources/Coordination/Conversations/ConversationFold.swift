@@ -72,8 +72,10 @@ public struct ConversationFold: TopicFold, Hashable {
     } else if ConversationTopic.isDirect(topic) {
       return .unknown(topic)
     }
-    var members = [message.sender: ConversationState.Member(since: message.storedAt, account: message.account)]
-    if let with { members[with] = .init(since: message.storedAt) }
+    var members = [
+      message.sender: ConversationState.Member(since: message.storedAt, message: message.id, account: message.account)
+    ]
+    if let with { members[with] = .init(since: message.storedAt, message: message.id) }
     state = ConversationState(
       isDirect: with != nil, name: name, creator: message.sender, createdAt: message.storedAt, members: members)
     return nil
@@ -84,7 +86,7 @@ public struct ConversationFold: TopicFold, Hashable {
     guard state?.isDirect != true else { return .direct }
     guard state?.members[handle] == nil else { return .isMember(handle) }
     guard let count = state?.members.count, count < Self.memberLimit else { return .full(limit: Self.memberLimit) }
-    state?.members[handle] = .init(since: message.storedAt)
+    state?.members[handle] = .init(since: message.storedAt, message: message.id)
     return nil
   }
 

@@ -20,7 +20,7 @@ package struct PostTool: ReplyingTool {
 
   private static func input(topic: JSONValue) -> JSONObject {
     var input = Posting.input(topic: topic)
-    input["wait_for"] = ["enum": ["seen", "acted"], "description": "Wait until `to` has read it, or replied"]
+    input["wait_for"] = ["enum": ["seen", "acted"]]
     input["timeout_ms"] = Schema.integer
     return input
   }
