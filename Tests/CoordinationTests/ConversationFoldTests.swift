@@ -50,8 +50,8 @@ extension ConversationFold.Outcome {
     let state = ConversationState(
       isDirect: false, name: "a \"b\"", creator: Handle("ada"), createdAt: 5,
       members: [
-        Handle("ada"): .init(since: 5, entry: MessageID("m1"), account: "@a:x"),
-        Handle("b\u{e9}\u{1F600}"): .init(since: 9, entry: MessageID("m2")),
+        Handle("ada"): .init(since: 5, message: MessageID("$1"), account: "@a:x"),
+        Handle("b\u{e9}\u{1F600}"): .init(since: 9, message: MessageID("2")),
       ])
     let events: [ConversationEvent] = [
       .create(name: "release 2", with: nil), .create(name: nil, with: nil), .create(name: nil, with: Handle("bob")),

@@ -73,10 +73,9 @@ public struct ConversationFold: TopicFold, Hashable {
       return .unknown(topic)
     }
     var members = [
-      message.sender: ConversationState.Member(
-        since: message.storedAt, entry: message.id, account: message.account)
+      message.sender: ConversationState.Member(since: message.storedAt, message: message.id, account: message.account)
     ]
-    if let with { members[with] = .init(since: message.storedAt, entry: message.id) }
+    if let with { members[with] = .init(since: message.storedAt, message: message.id) }
     state = ConversationState(
       isDirect: with != nil, name: name, creator: message.sender, createdAt: message.storedAt, members: members)
     return nil
@@ -87,7 +86,7 @@ public struct ConversationFold: TopicFold, Hashable {
     guard state?.isDirect != true else { return .direct }
     guard state?.members[handle] == nil else { return .isMember(handle) }
     guard let count = state?.members.count, count < Self.memberLimit else { return .full(limit: Self.memberLimit) }
-    state?.members[handle] = .init(since: message.storedAt, entry: message.id)
+    state?.members[handle] = .init(since: message.storedAt, message: message.id)
     return nil
   }
 

@@ -7,7 +7,7 @@ public struct ConversationState: Hashable, Sendable {
     /// When it came, milliseconds since 1970.
     public var since: Int64
     /// The message that brought it in.
-    public var entry: MessageID
+    public var message: MessageID
     /// What the backend vouches for, from the first word under the handle; nil until then, or where it does not.
     public var account: String?
   }
@@ -42,7 +42,7 @@ public struct ConversationState: Hashable, Sendable {
         writer.text("handle", handle.name)
         writer.key("since")
         writer.int(member.since)
-        writer.text("entry", member.entry.text)
+        writer.text("message", member.message.text)
         if let account = member.account { writer.text("account", account) }
         writer.endObject()
       }
@@ -66,7 +66,7 @@ public struct ConversationState: Hashable, Sendable {
       createdAt: try object.count("created_at"), members: [:])
     for entry in try object.objects("members") {
       members[Handle(try entry.text("handle"))] = Member(
-        since: try entry.count("since"), entry: MessageID(try entry.text("entry")),
+        since: try entry.count("since"), message: MessageID(try entry.text("message")),
         account: entry.member("account")?.string)
     }
   }

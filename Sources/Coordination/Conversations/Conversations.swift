@@ -99,9 +99,11 @@ public actor Conversations: LoopActor {
       mustRefresh = false
       let invitations = await own.state.conversations.values.sorted { ($1.at, $0.topic) < ($0.at, $1.topic) }
       for topic in joined where !invitations.contains(where: { $0.topic == topic }) { settle(topic, nil) }
-      for invitation in invitations.prefix(Self.followed) where logs[invitation.topic] == nil && !isStopped {
+      for invitation in invitations.prefix(Self.followed) where !isStopped {
         do throws(HubError) {
-          _ = try await log(of: invitation.topic)
+          // Settled again also where it was read before: the two logs come in any order.
+          let log = try await log(of: invitation.topic)
+          settle(invitation.topic, await log.state.state)
         } catch {
           Log.write(
             .info, "a conversation could not be read",
@@ -157,7 +159,7 @@ public actor Conversations: LoopActor {
 
   /// The conversations that the participant is in, those begun last first.
   public func list() async throws(HubError) -> [Conversation] {
-    try await own.load()
+    try await own.catchUp(until: deadline)
     await refresh()
     var found: [Conversation] = []
     for topic in joined {
@@ -209,7 +211,7 @@ public actor Conversations: LoopActor {
         try await hub.admit([handle], to: topic)
         _ = try await say(.create(name: nil, with: handle), key: "create", in: log)
       }
-      try await invite(handle, to: topic, name: nil, entry: "0")
+      try await invite(handle, to: topic, name: nil, entry: MessageID("0"))
       try await own.noteBegun(topic, name: nil)
     }
     return try await conversation(topic)
@@ -272,11 +274,13 @@ public actor Conversations: LoopActor {
       _ = try await say(.invite(handle), key: nil, in: log)
     }
     let state = await log.state.state
-    try await invite(handle, to: log.topic, name: state?.name, entry: state?.members[handle]?.entry.text ?? "0")
+    // Gone again by now, it was told of a beginning that others ended.
+    guard let entry = state?.members[handle]?.message else { return }
+    try await invite(handle, to: log.topic, name: state?.name, entry: entry)
   }
 
-  /// Tells somebody, in its own topic; once for each time that it comes in.
-  private func invite(_ handle: Handle, to topic: Topic, name: String?, entry: String) async throws(HubError) {
+  /// Tells somebody, in its own topic; once for each time that it comes in, by the message that brought it in.
+  private func invite(_ handle: Handle, to topic: Topic, name: String?, entry: MessageID) async throws(HubError) {
     let (content, attributes) = OwnEvent.invitation(topic, name: name).message(by: me)
     _ = try await hub.postUnchecked(
       PostRequest(

@@ -19,6 +19,12 @@ public actor OwnTopic: LoopActor {
   /// Reads the topic once and follows it; waits for the backend up to the hub's patience, then throws its failure.
   public func load() async throws(HubError) { try await log.load() }
 
+  /// Waits until everything that is in the topic now is known, as far as that can be learnt by the deadline.
+  func catchUp(until deadline: LoopInstant) async throws(HubError) {
+    try await log.load()
+    try await log.catchUp(until: deadline)
+  }
+
   /// What is known now; nothing before `load`.
   public var state: OwnState { get async { await log.state.state } }
 
