@@ -119,9 +119,10 @@ static inline int parley_bound_port(int descriptor) {
   return bytes[2] << 8 | bytes[3];
 }
 
-// Both are declared only for _GNU_SOURCE, which module imports do not set.
+// These are declared only for _GNU_SOURCE, which module imports do not set.
 static inline int parley_pipe(int *ends) { return (int)syscall(SYS_pipe2, ends, O_CLOEXEC); }
 extern int posix_spawn_file_actions_addchdir_np(posix_spawn_file_actions_t *actions, const char *path);
+extern int posix_spawn_file_actions_addclosefrom_np(posix_spawn_file_actions_t *actions, int from);
 
 // res_query(3) is a macro; since glibc 2.34 its function is in the C library. Class IN.
 static inline int parley_dns_query(const char *name, int type, unsigned char *answer, int size) {

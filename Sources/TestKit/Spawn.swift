@@ -17,6 +17,8 @@ enum Spawn {
     for (number, descriptor) in descriptors.enumerated() {
       unsafe posix_spawn_file_actions_adddup2(&actions, descriptor, CInt(number))
     }
+    // Nothing else: a server that inherits the end of a test's pipe, or a C library's socket, keeps it open.
+    unsafe posix_spawn_file_actions_addclosefrom_np(&actions, CInt(descriptors.count))
     if let directory { unsafe posix_spawn_file_actions_addchdir_np(&actions, directory) }
     var attributes = posix_spawnattr_t()
     unsafe posix_spawnattr_init(&attributes)

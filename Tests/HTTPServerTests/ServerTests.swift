@@ -265,7 +265,7 @@ import Testing
       #expect(throws: SystemError.self) { try world.server.listen(on: .unix(path: path)) }
     }
     #expect(access(path, F_OK) != 0)
-    let stale = socket(AF_UNIX, CInt(SOCK_STREAM.rawValue), 0)
+    let stale = socket(AF_UNIX, CInt(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0)
     var address = sockaddr_un()
     address.sun_family = sa_family_t(AF_UNIX)
     withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }

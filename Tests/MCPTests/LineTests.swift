@@ -102,7 +102,7 @@ import Testing
   {
     try Self.onLoop { loop in
       var ends: [CInt] = [-1, -1]
-      try SystemError.check("socketpair", socketpair(AF_UNIX, CInt(SOCK_STREAM.rawValue), 0, &ends))
+      try SystemError.check("socketpair", socketpair(AF_UNIX, CInt(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0, &ends))
       let (near, far) = (ends[0], ends[1])
       let collected = Collected(loop: loop)
       let told = Told()
@@ -131,7 +131,7 @@ import Testing
   @Test("a pipe's flags stay as they were") func pipeFlags() throws {
     try Self.onLoop { loop in
       var ends: [CInt] = [-1, -1]
-      try SystemError.check("pipe", pipe(&ends))
+      try SystemError.check("pipe2", parley_pipe(&ends))
       let reader = LineReader(loop: loop, descriptor: ends[0], limit: 100) { _ in }
       try reader.start()
       let writer = try LineWriter(loop: loop, descriptor: ends[1]) { _ in }

@@ -121,7 +121,7 @@ final class Pipe: Sendable {
 
   init() throws {
     var ends: [CInt] = [-1, -1]
-    try SystemError.check("pipe", Glibc.pipe(&ends))
+    try SystemError.check("pipe2", parley_pipe(&ends))
     (read, write) = (ends[0], ends[1])
   }
 

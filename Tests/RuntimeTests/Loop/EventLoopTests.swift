@@ -245,7 +245,7 @@ private actor Waiter: LoopActor {
 
   private func makePipe() throws -> (CInt, CInt) {
     var ends: [CInt] = [0, 0]
-    try SystemError.check("pipe", pipe(&ends))
+    try SystemError.check("pipe2", parley_pipe(&ends))
     return (ends[0], ends[1])
   }
 }
