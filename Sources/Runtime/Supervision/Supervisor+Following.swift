@@ -50,9 +50,21 @@ extension Supervisor {
 
   func startSubscription(of topic: Topic) {
     guard isLive, let feed = feeds[topic], feed.subscription == nil, !feed.isSubscribing else { return }
-    feeds[topic]?.isSubscribing = true
-    let session = sessionNumber
-    loop.spawn { await self.subscribe(topic, feed, session: session) }
+    feed.isSubscribing = true
+    unsubscribed.append((topic, feed))
+    guard subscribers < Self.subscribersAtOnce else { return }
+    subscribers += 1
+    loop.spawn { await self.subscribeAll() }
+  }
+
+  /// Makes subscriptions that wait for it, one after the other, until none does.
+  private func subscribeAll() async {
+    while let (topic, feed) = unsubscribed.popFirst() {
+      if !feed.isEnded { await subscribe(topic, feed, session: sessionNumber) }
+    }
+    subscribers -= 1
+    // What was taken from it keeps its place otherwise.
+    if subscribers == 0 { unsubscribed = [] }
   }
 
   private func subscribe(_ topic: Topic, _ feed: Feed, session: Int) async {

@@ -19,6 +19,11 @@ public actor Supervisor: LoopActor {
   var sessionNumber = 0
   var feeds: [Topic: Feed] = [:]
   var troubledTopics: [Topic: SeamError] = [:]
+  /// Feeds whose subscription waits to be made, in order, and the tasks that make them.
+  var unsubscribed: ArraySlice<(Topic, Feed)> = []
+  var subscribers = 0
+  /// A task holds some 8 KiB until it ends: one for each of 1,000 topics would leave a heap of that size behind.
+  static let subscribersAtOnce = 128
   private var lastFollower: UInt64 = 0
   /// Submitted posts that wait for the backend and were not handed over yet.
   private var heldPosts = 0
