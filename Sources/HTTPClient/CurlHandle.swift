@@ -179,7 +179,9 @@ import ParleyRuntime
   private var timer: LoopTimer?
 
   /// `ended` is called on the loop for each transfer that libcurl finished; it is out of the handle by then.
-  init(loop: EventLoop, idleConnections: Int, ended: @escaping (CurlTransfer, CURLcode) -> Void) throws(HTTPFailure) {
+  init(
+    loop: EventLoop, _ options: HTTPClientOptions, ended: @escaping (CurlTransfer, CURLcode) -> Void
+  ) throws(HTTPFailure) {
     try CurlLibrary.load()
     guard let multi = unsafe parley_curl_multi_new() else {
       throw HTTPFailure(.unreachable, cause: "libcurl has no memory for connections")
@@ -189,7 +191,8 @@ import ParleyRuntime
     self.ended = ended
     let context = unsafe Unmanaged.passUnretained(self).toOpaque()
     unsafe parley_curl_multi_set_callbacks(multi, socketChanged, timerChanged, context)
-    unsafe parley_curl_multi_set_long(multi, CURLMOPT_MAXCONNECTS, idleConnections)
+    unsafe parley_curl_multi_set_long(multi, CURLMOPT_MAXCONNECTS, options.idleConnections)
+    unsafe parley_curl_multi_set_long(multi, CURLMOPT_MAX_HOST_CONNECTIONS, options.hostConnections)
   }
 
   deinit {

@@ -54,7 +54,7 @@ public actor HTTPClient: LoopActor {
   private func openHandle() throws(HTTPFailure) -> CurlHandle {
     if let handle { return handle }
     let waiting = waiting
-    let made = try CurlHandle(loop: loop, idleConnections: options.idleConnections) { transfer, result in
+    let made = try CurlHandle(loop: loop, options) { transfer, result in
       waiting.resume(transfer.ticket, transfer.outcome(result))
     }
     handle = made

@@ -25,10 +25,14 @@ actor Homeserver: LoopActor {
       options: HTTPClientOptions(
         certificateAuthorities: options.certificateAuthorities,
         connectTimeout: min(options.requestTimeout, .seconds(10)),
-        userAgent: "Parley/\(ParleyVersion.text)"))
+        userAgent: "Parley/\(ParleyVersion.text)", idleConnections: Self.connections,
+        hostConnections: Self.connections))
     origin = Credentials.origin(of: options)
     renewed = Waiters(loop: loop)
   }
+
+  /// Over HTTP/1.1: one for /sync, four for everything else.
+  private static let connections = 5
 
   func close() async { await http.close() }
 
