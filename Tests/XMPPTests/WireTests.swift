@@ -89,6 +89,15 @@ import Testing
     #expect(found == [WireFormat.Mention(range: 12..<17, account: "olga@x")])
   }
 
+  @Test func whatIsNotAcknowledgedIsCounted() {
+    var management = StreamManagement()
+    management.received = .max - 1
+    #expect(management.acknowledgeReceived() == .max - 1 && !management.isUnacknowledged(1))
+    for _ in 0..<3 { management.received &+= 1 }
+    #expect(management.isUnacknowledged(3) && !management.isUnacknowledged(4))
+    #expect(management.acknowledgeReceived() == 1 && !management.isUnacknowledged(1))
+  }
+
   @Test func theArchiveClockIsSureOnlyWhereOneSecondIsPossible() {
     var clock = ArchiveClock()
     #expect(clock.stamp(arrival: 5000) == nil)

@@ -10,6 +10,8 @@ struct StreamManagement: Hashable, Sendable {
   var keeps: Duration = .zero
   /// Stanzas that we handled.
   var received: UInt32 = 0
+  /// Those of them that the server was told of.
+  private(set) var acknowledged: UInt32 = 0
   /// Stanzas that we sent.
   private(set) var sent: UInt32 = 0
   /// Those of ours that the server said it has handled.
@@ -19,6 +21,15 @@ struct StreamManagement: Hashable, Sendable {
   mutating func count() -> UInt32 {
     sent &+= 1
     return sent
+  }
+
+  /// Whether we handled so many, or more, that the server was not told of.
+  func isUnacknowledged(_ count: UInt32) -> Bool { received &- acknowledged >= count }
+
+  /// What the server is told now: how many stanzas we handled.
+  mutating func acknowledgeReceived() -> UInt32 {
+    acknowledged = received
+    return received
   }
 
   /// Takes the server's word; false for one that cannot be: more than was sent, or less than was handled already.

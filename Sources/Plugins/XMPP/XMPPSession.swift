@@ -31,6 +31,14 @@ final class XMPPSession: @unchecked Sendable {
   private var owesSince: LoopInstant?
   private var watchdog: LoopTimer?
   private var keepAlive: LoopTimer?
+  /// The server asked for an acknowledgement, which leaves when this is due.
+  private var acknowledgement: LoopTimer?
+
+  /// An acknowledgement may wait so long (XEP-0198, section 4, lets it be withheld for a time). Prosody asks for one
+  /// after each stanza, unless it waits for one, which costs it as much time as most of the message itself.
+  private static let acknowledgesWithin = Duration.milliseconds(100)
+  /// It waits no longer once there are so many: servers keep a bounded number (Prosody: 500).
+  private static let acknowledgedAtOnce: UInt32 = 100
 
   /// Messages and presences, in the server's order.
   var onStanza: ((XMLElement) -> Void)?
@@ -133,6 +141,7 @@ final class XMPPSession: @unchecked Sendable {
       switch element.namespace {
       case Namespace.client:
         management?.received &+= 1
+        if acknowledgement != nil, management?.isUnacknowledged(Self.acknowledgedAtOnce) == true { acknowledge() }
         if element.name == "iq" { takeRequest(element) } else { onStanza?(element) }
       case Namespace.management: takeManagement(element)
       case Namespace.streams where element.name == "error":
@@ -144,7 +153,7 @@ final class XMPPSession: @unchecked Sendable {
 
   private func takeManagement(_ element: XMLElement) {
     switch element.name {
-    case "r": channel.send(XMLElement("a", Namespace.management, ["h": String(management?.received ?? 0)]))
+    case "r": acknowledgeSoon()
     case "a":
       isAcknowledgementDue = false
       guard let count = element["h"].flatMap({ UInt32($0) }), management?.acknowledge(count) ?? true else {
@@ -152,6 +161,19 @@ final class XMPPSession: @unchecked Sendable {
       }
     default: break
     }
+  }
+
+  /// The server asks what has come; one answer does for all that it asks until then.
+  private func acknowledgeSoon() {
+    guard acknowledgement == nil else { return }
+    acknowledgement = loop.schedule(after: Self.acknowledgesWithin) { [weak self] in self?.acknowledge() }
+  }
+
+  private func acknowledge() {
+    guard let acknowledgement, let count = management?.acknowledgeReceived() else { return }
+    loop.cancel(acknowledgement)
+    self.acknowledgement = nil
+    channel.send(XMLElement("a", Namespace.management, ["h": String(count)]))
   }
 
   private func takeRequest(_ element: XMLElement) {
@@ -247,6 +269,8 @@ final class XMPPSession: @unchecked Sendable {
   /// Says goodbye: the server forgets the session, and nothing of it can be resumed.
   func close() {
     guard isOpen else { return }
+    // What is not acknowledged the server would send back to whom it came from.
+    acknowledge()
     channel.send(text: "</stream:stream>")
     management?.resumption = nil
     channel.close()
@@ -265,7 +289,8 @@ final class XMPPSession: @unchecked Sendable {
       cause: error.cause)
     if let watchdog { loop.cancel(watchdog) }
     if let keepAlive { loop.cancel(keepAlive) }
-    (watchdog, keepAlive) = (nil, nil)
+    if let acknowledgement { loop.cancel(acknowledgement) }
+    (watchdog, keepAlive, acknowledgement) = (nil, nil, nil)
     onStanza = nil
     let waiting = requests.values
     requests = [:]
