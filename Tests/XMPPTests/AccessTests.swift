@@ -106,10 +106,19 @@ import Testing
         await expectForbidden("alice@chat.test is none") {
           _ = try await carol.post(draft("me too", on: topic.name), deadline: soon)
         }
-        await expectForbidden("the server answers") {
-          try await bob.restrict(topic, to: ["alice@chat.test"], deadline: soon)
-        }
+        // A member brings her in, as anybody else in the room may.
+        try await bob.restrict(topic, to: ["alice@chat.test"], deadline: soon)
+        _ = try await carol.post(draft("me too", on: topic.name), deadline: soon)
       }
+      // Rooms that are closed by configuration have their owner's list alone.
+      let closed = try await connect("parley", store, loop) { $0["room_members_only"] = .boolean(true) }
+      _ = try await closed.post(draft("for the list", on: "list"), deadline: soon)
+      try await closed.admit("bob@chat.test", to: Topic("list"), deadline: soon)
+      _ = try await bob.post(draft("I am on it", on: "list"), deadline: soon)
+      await expectForbidden("the server answers") {
+        try await bob.admit("alice@chat.test", to: Topic("list"), deadline: soon)
+      }
+      await closed.disconnect()
       await #expect(throws: SeamError.self) {
         try await owner.restrict(Topic("x"), to: ["nobody"], deadline: soon)
       }

@@ -4,8 +4,10 @@ import ParleyRuntime
 extension XMPPBackend {
   /// Makes a topic's room private to these accounts (`user@domain`) and ours: for members only, and not in the
   /// service's list. Makes the room where there is none; those who were members stay, those who become one are invited.
+  /// Every member may bring others in, where the service can let them.
   ///
-  /// Throws `forbidden` where the room is somebody else's, `unsupported` where the service has no such rooms.
+  /// Throws `forbidden` where the room is somebody else's and not for members only, or does not let its members bring
+  /// others in; `unsupported` where the service has no such rooms.
   public func restrict(_ topic: Topic, to accounts: [String], deadline: LoopInstant) async throws(SeamError) {
     let members = try accounts.map { account throws(SeamError) in try Self.account(account) }
     let room = room(of: topic)
@@ -15,7 +17,7 @@ extension XMPPBackend {
     // Members first, so that whoever shall stay is not thrown out.
     try await admit(members, to: room, session, until: deadline)
     guard room.features?.isMembersOnly != true else { return }
-    try await submit(restriction, to: room, session, until: deadline)
+    try await submit(restriction(of: room), to: room, session, until: deadline)
     room.features = try await features(of: room, until: deadline)
   }
 
@@ -51,7 +53,7 @@ extension XMPPBackend {
       "muc#roomconfig_mam": "1", "mam": "1", "muc#roomconfig_publicroom": options.listsRooms ? "1" : "0",
       "muc#roomconfig_roomname": XMLText.readable(room.topic.name),
     ]
-    if room.isRestricted || options.makesMembersOnly { wanted.merge(restriction) { $1 } }
+    if room.isRestricted || options.makesMembersOnly { wanted.merge(restriction(of: room)) { $1 } }
     if let password = options.roomPassword {
       // Where a form has no such switch, as on Prosody, a secret alone turns it on.
       wanted["muc#roomconfig_passwordprotectedroom"] = "1"
@@ -61,8 +63,14 @@ extension XMPPBackend {
     try await admit(options.invited, to: room, session, until: deadline)
   }
 
-  private var restriction: [String: String] {
-    ["muc#roomconfig_membersonly": "1", "muc#roomconfig_publicroom": "0"]
+  /// Members of a conversation bring others in by invitations, which make members of them (XEP-0045, section 7.8.2);
+  /// Prosody has a field of its own for that.
+  private func restriction(of room: Room) -> [String: String] {
+    var wanted = ["muc#roomconfig_membersonly": "1", "muc#roomconfig_publicroom": "0"]
+    guard room.isRestricted else { return wanted }
+    wanted["muc#roomconfig_allowinvites"] = "1"
+    wanted["{http://prosody.im/protocol/muc}roomconfig_allowmemberinvites"] = "1"
+    return wanted
   }
 
   /// Sends what a room's form has of the wanted fields. Throws `unsupported` where it lacks one that keeps others out.
@@ -94,11 +102,31 @@ extension XMPPBackend {
   // MARK: Members
 
   /// Makes accounts members that are not, without taking anything from owners and administrators, and invites them.
+  ///
+  /// Who may not change the list of members may bring somebody in by the invitation, where the room allows that.
   private func admit(
     _ accounts: [JID], to room: Room, _ session: XMPPSession, until deadline: LoopInstant
   ) async throws(SeamError) {
     guard !accounts.isEmpty else { return }
-    var known: Set<JID> = [session.jid.bare]
+    let known = try await members(of: room, session, until: deadline)
+    let new = accounts.filter { $0 != session.jid.bare && !known.contains($0) }
+    guard !new.isEmpty else { return }
+    var refusal: SeamError?
+    do throws(SeamError) { try await affiliate(new, as: "member", in: room, session, until: deadline) } catch {
+      guard error.code == .forbidden else { throw error }
+      refusal = error
+    }
+    try invite(new, to: room, session)
+    // The room takes one stanza after the other: what the invitations brought can be seen now.
+    guard let refusal, try await !members(of: room, session, until: deadline).isSuperset(of: new) else { return }
+    throw refusal
+  }
+
+  /// Everyone whom the room knows as owner, administrator or member.
+  private func members(
+    of room: Room, _ session: XMPPSession, until deadline: LoopInstant
+  ) async throws(SeamError) -> Set<JID> {
+    var known: Set<JID> = []
     for affiliation in ["owner", "admin", "member"] {
       let item = XMLElement("item", Namespace.mucAdmin, ["affiliation": affiliation])
       let answer = try await session.request(
@@ -107,10 +135,11 @@ extension XMPPBackend {
       let items = answer.child("query", Namespace.mucAdmin)?.all("item", Namespace.mucAdmin) ?? []
       known.formUnion(items.compactMap { $0["jid"].flatMap { JID($0) }?.bare })
     }
-    let new = accounts.filter { !known.contains($0) }
-    guard !new.isEmpty else { return }
-    try await affiliate(new, as: "member", in: room, session, until: deadline)
-    for account in new {
+    return known
+  }
+
+  private func invite(_ accounts: [JID], to room: Room, _ session: XMPPSession) throws(SeamError) {
+    for account in accounts {
       let reason = XMLElement("reason", Namespace.mucUser, text: "\(options.account) speaks with you here")
       let invitation = XMLElement("invite", Namespace.mucUser, ["to": account.description], children: [reason])
       try session.send(

@@ -3,7 +3,7 @@ import ParleyRuntime
 extension XMPPBackend: PrivateTopics {
   /// Makes the topic's room one for members only, with the accounts of these handles; see `PrivateTopics.admit`.
   ///
-  /// Throws `forbidden` where the room is another's, who alone may bring somebody in.
+  /// Throws `forbidden` where the room is another's and does not let its members bring others in.
   public func admit(_ handles: [Handle], to topic: Topic, deadline: LoopInstant) async throws(SeamError) {
     let own = try connected("admit").jid.bare.description
     var accounts: [String] = []
