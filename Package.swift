@@ -170,7 +170,12 @@ let package = Package(
     test(
       "MatrixTests", ["ParleyMatrix", "ParleyHTTPClient", "ParleyConformance", "ParleyRuntime", "ParleyTestKit"]),
     test("RedisTests", ["ParleyRedis", "ParleyConformance", "ParleyRuntime", "ParleyTLS", "ParleyTestKit"]),
-    test("XMPPTests", ["ParleyXMPP", "ParleyConformance", "ParleyRuntime", "ParleyTLS", "ParleyTestKit", "CSQLite"]),
+    test(
+      "XMPPTests",
+      [
+        "ParleyXMPP", "ParleyCoordination", "ParleyConformance", "ParleyRuntime", "ParleyTLS", "ParleyTestKit",
+        "CSQLite",
+      ]),
     test("CoordinationTests", ["ParleyCoordination", "ParleyRuntime", "ParleyConformance", "ParleyTestKit"]),
     test("MCPTests", ["ParleyMCP", "ParleyCoordination", "ParleyRuntime", "ParleyConformance", "ParleyTestKit"]),
     test("HTTPServerTests", ["ParleyHTTPServer", "ParleyRuntime", "ParleyTestKit"]),

@@ -5,11 +5,13 @@ import Testing
 
 /// A message of bob's own topic; positions count from 1.
 func event(
-  _ position: Int, _ attributes: [String: String], content: String = "", sender: String = "bob"
+  _ position: Int, _ attributes: [String: String], content: String = "", sender: String = "bob",
+  account: String? = nil, provenance: Provenance = .claimed
 ) -> Message {
   Message(
-    topic: Topic("@bob"), sender: Handle(sender), content: content, timestamp: "", storedAt: Int64(position),
-    id: MessageID("\(position)"), cursor: Cursor("\(position)"), attributes: attributes)
+    topic: Topic("@bob"), sender: Handle(sender), account: account, provenance: provenance, content: content,
+    timestamp: "", storedAt: Int64(position), id: MessageID("\(position)"), cursor: Cursor("\(position)"),
+    attributes: attributes)
 }
 
 @Suite struct ReadMarkFoldTests {
@@ -24,6 +26,25 @@ func event(
     var fold = ReadMarkFold(owner: Handle("bob"))
     for message in messages { fold.apply(message) }
     return fold
+  }
+
+  @Test func whereAccountsAreTheHandleAloneDoesNotCount() {
+    let attributes = ReadMarkEvent.mark(Topic("a"), ReadMark(cursor: Cursor("c"), storedAt: 1)).message.attributes
+    let cases: [(account: String?, provenance: Provenance, counts: Bool)] = [
+      ("@bob:x", .claimed, true), ("@eve:x", .claimed, false), (nil, .claimed, false),
+      // Configuration ties that account to the handle.
+      ("@bobs-phone:x", .verified, true),
+    ]
+    for (account, provenance, counts) in cases {
+      var fold = ReadMarkFold(owner: Handle("bob"), account: "@bob:x")
+      fold.apply(event(1, attributes, account: account, provenance: provenance))
+      #expect(fold.marks.isEmpty != counts && fold.ignoredEvents == (counts ? 0 : 1), "\(String(describing: account))")
+      var own = OwnFold(owner: Handle("bob"))
+      own.setAccount("@bob:x")
+      let status = OwnEvent.status("busy").message(by: Handle("bob")).attributes
+      own.apply(event(1, status, account: account, provenance: provenance))
+      #expect(own.state.status == (counts ? "busy" : nil), "\(String(describing: account))")
+    }
   }
 
   @Test func everyEventComesBackFromItsMessage() throws {

@@ -1,9 +1,11 @@
 import ParleyConformance
-import ParleyMatrix
 import ParleyRuntime
+import ParleyTestKit
 import Testing
 
-/// Conversations are rooms for their members alone; a participant's own topic is open to who invites it.
+@testable import ParleyMatrix
+
+/// Conversations are rooms for their members alone; a participant's own topic is open to who shares a room with it.
 @Suite(.serialized) struct PrivateRoomTests {
   private static let shared = TestHomeserver.Shared()
 
@@ -33,6 +35,22 @@ import Testing
       try await backend.admit([Handle(ann.id)], to: topic, deadline: world.deadline)
       let page = try await backend.fetch(FetchRequest(topic), deadline: world.deadline)
       #expect(page.messages.map(\.content) == ["between us", "fine"])
+    }
+  }
+
+  /// Others put invitations there, but nobody whom the participant has nothing to do with.
+  @Test func aParticipantsOwnTopicIsOpenToCompanyAlone() async throws {
+    try await run { world in
+      let backend = try await world.backend()
+      let (ann, _) = try await world.person("ann", joining: backend)
+      let eve = try await world.person("eve")
+      let own = Topic("@\(world.topic.name)")
+      _ = try await backend.post(world.draft("read up to here", on: own), deadline: world.deadline)
+      let alias = RoomAlias.alias(of: own, server: SynapseServer.name)
+      let room = try #require(
+        try await ann.request("GET", "directory/room/\(Person.escape(alias))")["room_id"]?.string)
+      #expect(try await eve.request("POST", "join/\(Person.escape(room))", [:])["errcode"]?.string == "M_FORBIDDEN")
+      #expect(try await ann.request("POST", "join/\(Person.escape(room))", [:])["room_id"]?.string == room)
     }
   }
 

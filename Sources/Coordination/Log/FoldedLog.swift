@@ -77,7 +77,7 @@ package actor FoldedLog<Fold: TopicFold>: LoopActor {
     do throws(HubError) {
       let (checkpoint, events, newest, end) = try await history()
       guard !isStopped else { return .success(()) }
-      var fresh = makeFold()
+      var fresh = await emptyFold()
       if let checkpoint { fresh.restore(from: checkpoint) }
       for message in events { outcomes.insert(message.id, fresh.apply(message)) }
       standing = Standing(since: (checkpoint ?? events.first)?.storedAt, events: events.count)
@@ -100,14 +100,21 @@ package actor FoldedLog<Fold: TopicFold>: LoopActor {
     }
   }
 
+  /// The account is known from the first connection on, so it is asked for behind a read.
+  private func emptyFold() async -> Fold {
+    var fold = makeFold()
+    fold.setAccount(await hub.supervisor.traits.account)
+    return fold
+  }
+
   /// What the state stands on: the newest checkpoint and what came after its place, or the events of the window; all in
   /// log order. With them the newest page whole, and the end of the log.
   private func history() async throws(HubError) -> (
     checkpoint: Message?, events: [Message], newest: [Message], end: Cursor
   ) {
     let since = window == .max ? .min : loop.wallClockMilliseconds + clockOffset - window
-    let judge = makeFold()
     var page = try await hub.fetchUnchecked(FetchRequest(topic, .latest, limit: pageLimit))
+    let judge = await emptyFold()
     let newest = page.messages
     // A message's own cursor, where there is one: a checkpoint's `through` is looked for among them.
     let end = newest.last?.cursor ?? page.next

@@ -8,6 +8,9 @@ package protocol TopicFold: Sendable {
   /// Whether the message can change the state; others are not kept while the log is read.
   static func concerns(_ message: Message) -> Bool
 
+  /// The account under which this process posts, before anything is read; nil where the backend has none.
+  mutating func setAccount(_ account: String?)
+
   /// Takes the next message of the log; nil where it is no event of this fold. A checkpoint changes nothing here: the
   /// state has what it says already.
   mutating func apply(_ message: Message) -> Outcome?
@@ -29,6 +32,7 @@ package protocol TopicFold: Sendable {
 package typealias EventText = (content: String, attributes: [String: String])
 
 extension TopicFold {
+  package mutating func setAccount(_ account: String?) {}
   package static var keepsCheckpoints: Bool { false }
   package func through(of message: Message) -> Cursor? { nil }
   package mutating func restore(from checkpoint: Message) {}

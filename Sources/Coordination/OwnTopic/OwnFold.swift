@@ -58,6 +58,8 @@ public struct OwnFold: TopicFold, Hashable {
 
   /// The participant. Others may only invite it.
   public let owner: Handle
+  /// The account that it writes from, where the backend has accounts.
+  public private(set) var account: String?
   /// What it finds again.
   public private(set) var state = OwnState()
   /// Messages that looked like events and were damaged, forged, or of a later version.
@@ -69,8 +71,12 @@ public struct OwnFold: TopicFold, Hashable {
   package static var keepsCheckpoints: Bool { true }
   package static func concerns(_ message: Message) -> Bool { !message.isLate && OwnEvent.owns(message) }
 
+  package mutating func setAccount(_ account: String?) { self.account = account }
+
+  private func isOwn(_ message: Message) -> Bool { message.isFrom(owner, account: account) }
+
   package func through(of message: Message) -> Cursor? {
-    guard message.kind == OwnEvent.Kind.checkpoint.rawValue, message.sender == owner else { return nil }
+    guard message.kind == OwnEvent.Kind.checkpoint.rawValue, isOwn(message) else { return nil }
     do throws(EventRefusal) {
       guard case .checkpoint(_, let through) = try OwnEvent(message) else { return nil }
       return through
@@ -104,7 +110,7 @@ public struct OwnFold: TopicFold, Hashable {
     }
     if case .invitation(let topic, let name) = event {
       guard
-        !ConversationTopic.isDirect(topic) || message.sender == owner
+        !ConversationTopic.isDirect(topic) || isOwn(message)
           || ConversationTopic.direct(owner, message.sender) == topic
       else {
         ignoredEvents += 1
@@ -113,7 +119,7 @@ public struct OwnFold: TopicFold, Hashable {
       invite(topic, name, message)
       return true
     }
-    guard message.sender == owner else {
+    guard isOwn(message) else {
       ignoredEvents += 1
       return nil
     }

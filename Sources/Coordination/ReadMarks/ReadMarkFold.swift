@@ -7,6 +7,8 @@ import ParleyRuntime
 public struct ReadMarkFold: Hashable, Sendable {
   /// The participant; events that anyone else posted change nothing.
   public let owner: Handle
+  /// The account that it writes from, where the backend has accounts.
+  public let account: String?
   /// How far each topic was read.
   public private(set) var marks: [Topic: ReadMark] = [:]
   /// The marks of the TypeScript Parley were taken over.
@@ -19,13 +21,19 @@ public struct ReadMarkFold: Hashable, Sendable {
   public private(set) var ignoredEvents = 0
 
   /// Nothing read yet.
-  public init(owner: Handle) { self.owner = owner }
+  public init(owner: Handle, account: String? = nil) {
+    self.owner = owner
+    self.account = account
+  }
+
+  /// Whether the participant itself wrote a message.
+  func isOwn(_ message: Message) -> Bool { message.isFrom(owner, account: account) }
 
   /// Takes the next message of the log.
   public mutating func apply(_ message: Message) {
     // What the owner's topic says besides is told by `OwnFold`.
     guard !OwnEvent.owns(message) else { return }
-    guard message.sender == owner else {
+    guard isOwn(message) else {
       ignoredEvents += 1
       return
     }

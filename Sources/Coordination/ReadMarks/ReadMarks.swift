@@ -49,7 +49,7 @@ public actor ReadMarks: LoopActor {
   public func load(until deadline: LoopInstant? = nil) async throws(HubError) {
     let deadline = deadline ?? loop.now.advanced(by: hub.setup.patience)
     let (messages, end) = try await history(until: deadline)
-    var loaded = ReadMarkFold(owner: fold.owner)
+    var loaded = ReadMarkFold(owner: fold.owner, account: fold.account)
     for message in messages { loaded.apply(message) }
     if position == nil || follow == nil { position = end }
     change { $0.merge(loaded) }
@@ -105,6 +105,9 @@ public actor ReadMarks: LoopActor {
   /// The messages that the state depends on, in log order, and the end of the log.
   private func history(until deadline: LoopInstant) async throws(HubError) -> ([Message], Cursor) {
     var page = try await read(.latest, until: deadline)
+    // Known from the first connection on, so behind a read.
+    let account = await hub.supervisor.traits.account
+    if account != fold.account { fold = ReadMarkFold(owner: fold.owner, account: account) }
     // A message's own cursor, where there is one: a checkpoint's `through` is looked for among them.
     let end = page.messages.last?.cursor ?? page.next
     var pages = [page.messages]
@@ -114,7 +117,7 @@ public actor ReadMarks: LoopActor {
     while true {
       for message in page.messages.reversed() {
         if message.cursor == through { return (pages.reversed().flatMap { $0 }, end) }
-        if through == nil, message.sender == fold.owner { through = ReadMarkEvent.through(of: message) }
+        if through == nil, fold.isOwn(message) { through = ReadMarkEvent.through(of: message) }
       }
       guard let previous = page.previous else { return (pages.reversed().flatMap { $0 }, end) }
       page = try await read(.before(previous), until: deadline)

@@ -99,19 +99,20 @@ extension MatrixBackend {
   /// A member does not join again: that would be an event in the room for each start. Nor is a request for state a test,
   /// since those who were put out may read what was theirs.
   private func join(_ id: String, as name: String, deadline: LoopInstant) async throws(MatrixFailure) {
-    let members: Set<String>
-    if let joined {
-      members = joined
-    } else {
-      let answer = try await call(.get, "v3/joined_rooms", deadline: deadline)
-      members = Set(answer.member("joined_rooms")?.elements.compactMap(\.string) ?? [])
-    }
-    joined = members
-    if !members.contains(id) {
+    if try await !memberships(deadline: deadline).contains(id) {
       _ = try await call(.post, "v3/join/" + URLText.encode(name), body: [:], deadline: deadline)
       joined?.insert(id)
     }
     if !encrypted.contains(id) { try await checkEncryption(of: id, deadline: deadline) }
+  }
+
+  /// The rooms that this account is a member of.
+  private func memberships(deadline: LoopInstant) async throws(MatrixFailure) -> Set<String> {
+    if let joined { return joined }
+    let answer = try await call(.get, "v3/joined_rooms", deadline: deadline)
+    let members = Set(answer.member("joined_rooms")?.elements.compactMap(\.string) ?? [])
+    joined = members
+    return members
   }
 
   private func checkEncryption(of id: String, deadline: LoopInstant) async throws(MatrixFailure) {
@@ -130,17 +131,18 @@ extension MatrixBackend {
   ) async throws(MatrixFailure) -> String? {
     // What only coordination reads is no room that people want in their list.
     let guests = topic.isReserved ? [] : options.invite.filter { $0 != session.account }
+    var state: [JSONValue] = [
+      [
+        "type": "m.room.history_visibility", "state_key": "", "content": ["history_visibility": "shared"],
+      ]
+    ]
+    if topic.name.hasPrefix("@") { state.append(Self.open(to: try await memberships(deadline: deadline))) }
     let body: JSONValue = [
       "room_alias_name": .string(RoomAlias.localpart(of: topic, server: session.serverName)),
       "name": .string(topic.name), "visibility": "private",
       "preset": .string(preset(of: topic)),
       "invite": .array(guests.map { .string($0) }),
-      "initial_state": [
-        [
-          "type": "m.room.history_visibility", "state_key": "",
-          "content": ["history_visibility": "shared"],
-        ]
-      ],
+      "initial_state": .array(state),
     ]
     do throws(MatrixFailure) {
       let answer = try await call(.post, "v3/createRoom", body: body, deadline: deadline)
@@ -152,12 +154,24 @@ extension MatrixBackend {
     }
   }
 
-  /// A conversation is for the invited alone. A participant's own topic is open to whoever knows its alias: others put
-  /// invitations there.
   private func preset(of topic: Topic) -> String {
-    if topic.name.hasPrefix("~") { return "private_chat" }
-    return topic.isReserved || options.visibility == .public ? "public_chat" : "private_chat"
+    !topic.isReserved && options.visibility == .public ? "public_chat" : "private_chat"
   }
+
+  /// Into a participant's own topic others put invitations, but no stranger who guesses its alias comes in: it is open to
+  /// who shares a room with the account that makes it (`restricted`, room version 8 and later).
+  private static func open(to rooms: Set<String>) -> JSONValue {
+    let allowed = rooms.sorted().prefix(openLimit).map { room -> JSONValue in
+      ["type": "m.room_membership", "room_id": .string(room)]
+    }
+    return [
+      "type": "m.room.join_rules", "state_key": "",
+      "content": ["join_rule": "restricted", "allow": .array(allowed)],
+    ]
+  }
+
+  /// Rooms that such a rule names: an event has 64 KiB, a room's id at most 255 bytes.
+  private static let openLimit = 150
 
   /// Forgets a room that a request was refused for, so that the next look-up finds out what became of it.
   func forget(_ room: Room) {

@@ -20,6 +20,8 @@ public actor MatrixBackend: Backend {
   let options: MatrixOptions
   var server: Homeserver
   var session: Session?
+  /// Our Matrix id, from the first login on.
+  private var account: String?
   /// Counts sessions, so that what an earlier one left behind is not taken for this one's.
   var epoch: UInt64 = 0
 
@@ -76,7 +78,7 @@ public actor MatrixBackend: Backend {
   public var traits: BackendTraits {
     BackendTraits(
       name: "matrix", location: options.homeserver, durability: .unknown, contentLimit: EventWriter.contentLimit,
-      authenticatesSenders: true, keyWindow: .atLeast(.seconds(86_400)),
+      authenticatesSenders: true, account: account, keyWindow: .atLeast(.seconds(86_400)),
       notes: notes.sorted { $0.key < $1.key }.map(\.value))
   }
 
@@ -101,6 +103,7 @@ public actor MatrixBackend: Backend {
     guard epoch == self.epoch else {
       throw SeamError(.unavailable, operation: operation, cause: "disconnected while connecting")
     }
+    self.account = account
     let domain = account.split(separator: ":", maxSplits: 1).last.map(String.init) ?? account
     session = Session(
       account: account, serverName: options.serverName ?? domain,

@@ -69,7 +69,9 @@ public actor XMPPBackend: Backend {
     }
     return BackendTraits(
       name: "xmpp", location: options.location, durability: .unknown, contentLimit: contentLimit,
-      authenticatesSenders: true, keyWindow: .atLeast(.seconds(86_400)), timeResolution: Self.resolution,
+      authenticatesSenders: true, account: live?.session.jid.bare.description ?? options.account,
+      keyWindow: .atLeast(.seconds(86_400)),
+      timeResolution: Self.resolution,
       notes: notes)
   }
 

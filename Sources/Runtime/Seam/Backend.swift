@@ -125,6 +125,8 @@ public struct BackendTraits: Hashable, Sendable {
   public var contentLimit: Int?
   /// Whether it authenticates senders, so that `Message.account` is set (S12).
   public var authenticatesSenders: Bool
+  /// The account under which posts of this process are stored, once it is known; nil where senders are not authenticated.
+  public var account: String?
   /// The server enforces keys while the message exists (`.always`), for a window, or leaves it to readers.
   public var keyWindow: KeyWindow
   /// How fine `storedAt` is: 1 ms, or coarser where the server's stamps are.
@@ -137,7 +139,8 @@ public struct BackendTraits: Hashable, Sendable {
   /// Makes traits.
   public init(
     name: String, location: String, durability: Durability, contentLimit: Int? = nil,
-    authenticatesSenders: Bool = false, keyWindow: KeyWindow, timeResolution: Duration = .milliseconds(1),
+    authenticatesSenders: Bool = false, account: String? = nil, keyWindow: KeyWindow,
+    timeResolution: Duration = .milliseconds(1),
     retention: Duration? = nil, notes: [String] = []
   ) {
     self.name = name
@@ -145,6 +148,7 @@ public struct BackendTraits: Hashable, Sendable {
     self.durability = durability
     self.contentLimit = contentLimit
     self.authenticatesSenders = authenticatesSenders
+    self.account = account
     self.keyWindow = keyWindow
     self.timeResolution = timeResolution
     self.retention = retention

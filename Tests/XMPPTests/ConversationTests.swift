@@ -1,0 +1,110 @@
+import ParleyCoordination
+import ParleyRuntime
+import ParleyTestKit
+import Testing
+
+@testable import ParleyXMPP
+
+/// Conversations as rooms for members alone, and what a participant's own topic believes: each participant has an
+/// account of its own.
+@Suite struct ConversationTests {
+  /// One process of a participant.
+  private struct Member: Sendable {
+    let hub: Hub
+    let conversations: Conversations
+    private let life: Task<Void, Never>
+
+    init(_ handle: String, account: String, _ store: TestStore, _ loop: EventLoop) throws {
+      var settings = store.settings(account)
+      settings["accounts"] = .strings(["ann=alice@chat.test", "bob=bob@chat.test"])
+      let supervisor = Supervisor(
+        loop: loop, backend: XMPPBackend(loop: loop, options: try XMPPOptions(settings)))
+      let author = Author(handle: Handle(handle), instance: "instance-\(account)")
+      hub = try Hub(setup: Hub.Setup(author: author, topics: [Topic("general")]), supervisor: supervisor)
+      conversations = Conversations(hub: hub, own: OwnTopic(hub: hub))
+      life = loop.spawn { await supervisor.run() }
+    }
+
+    func say(_ text: String, in topic: Topic) async throws(HubError) {
+      _ = try await hub.post(PostRequest(topic: topic, content: text))
+    }
+
+    func texts(of topic: Topic) async throws(HubError) -> [String] {
+      try await conversations.history(of: topic).messages.filter { $0.kind == nil }.map(\.content)
+    }
+
+    func end() async {
+      await conversations.stop()
+      life.cancel()
+      await life.value
+    }
+  }
+
+  @Test func aGroupIsForItsMembersAndAnyOfThemBringsOthersIn() async throws {
+    try await onLoop { loop in
+      let store = try await TestStore()
+      let ada = try Member("ada", account: "parley", store, loop)
+      let bob = try Member("bob", account: "bob", store, loop)
+      let ann = try Member("ann", account: "alice", store, loop)
+      for member in [ada, bob, ann] { try await member.conversations.start() }
+      let topic = try await ada.conversations.create(name: "release", members: [Handle("bob")]).topic
+      try await ada.say("shall we?", in: topic)
+      // The invited finds it, reads and answers.
+      #expect(try await bob.conversations.list().map(\.topic) == [topic])
+      try await bob.say("tomorrow", in: topic)
+      #expect(try await bob.texts(of: topic) == ["shall we?", "tomorrow"])
+      // Whoever is not cannot read it, not even past Parley's own rules.
+      let refused = await refusal {
+        _ = try await ann.hub.supervisor.fetch(FetchRequest(topic), deadline: loop.now.advanced(by: .seconds(10)))
+      }
+      #expect(refused?.code == .forbidden, "\(String(describing: refused))")
+      // A member that did not begin it brings her in, and she leaves it again.
+      _ = try await bob.conversations.invite(Handle("ann"), to: topic)
+      try await ann.say("here I am", in: try #require(await ann.conversations.list().first).topic)
+      #expect(try await ada.texts(of: topic) == ["shall we?", "tomorrow", "here I am"])
+      try await ann.conversations.leave(topic)
+      #expect(try await ann.conversations.list().isEmpty)
+      let members = try await ada.conversations.conversation(topic).state.members.keys.map(\.name)
+      #expect(members.sorted() == ["ada", "bob"])
+      for member in [ada, bob, ann] { await member.end() }
+      await store.end()
+    }
+  }
+
+  @Test func whoTakesAHandleDoesNotSpeakForIt() async throws {
+    try await onLoop { loop in
+      let store = try await TestStore()
+      let ada = try Member("ada", account: "parley", store, loop)
+      let mallory = try Member("ada", account: "bob", store, loop)
+      let (general, ops) = (Topic("general"), Topic("ops"))
+      let marks = ReadMarks(hub: ada.hub)
+      try await marks.load()
+      try await marks.mark(general, at: Cursor("xmpp.a.read"), storedAt: 1000)
+      let forged = ReadMarks(hub: mallory.hub)
+      try await forged.load()
+      #expect(await forged.marks.isEmpty)
+      try await forged.mark(general, at: Cursor("xmpp.a.skipped"), storedAt: 2_000_000_000_000)
+      try await forged.mark(ops, at: Cursor("xmpp.a.skipped"), storedAt: 1000)
+      try await OwnTopic(hub: mallory.hub).set("mood", to: "bad")
+      let again = ReadMarks(hub: ada.hub)
+      try await again.load()
+      #expect(await again.marks == [general: Cursor("xmpp.a.read")])
+      #expect(await again.ignoredEvents == 2)
+      let own = OwnTopic(hub: ada.hub)
+      try await own.load()
+      #expect(await own.state.settings.isEmpty)
+      #expect(await own.ignoredEvents == 1)
+      for member in [ada, mallory] { await member.end() }
+      await store.end()
+    }
+  }
+
+  private func refusal(
+    isolation: isolated (any Actor)? = #isolation, _ operation: () async throws -> Void
+  ) async -> SeamError? {
+    do {
+      try await operation()
+      return nil
+    } catch { return error as? SeamError }
+  }
+}
