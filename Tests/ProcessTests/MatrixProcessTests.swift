@@ -12,9 +12,63 @@ import Testing
       let server = try await SynapseServer.start()
       defer { server.process.kill() }
       try await server.register("parley", password: "of the agents")
-      try await server.register("alice", password: "of alice")
+      let alice = try await server.register("alice", password: "of alice")
       try await Self.demo(place, server)
       try await Self.doctor(place, server)
+      try await Self.rooms(place, server, of: alice)
+    }
+  }
+
+  /// Rooms of a person's, each with something that `doctor` says about it.
+  private static func rooms(_ place: Workplace, _ server: SynapseServer, of alice: String) async throws {
+    let client = "/_matrix/client/v3/"
+    let login = try await server.request(
+      "POST", client + "login",
+      body: [
+        "type": "m.login.password", "identifier": ["type": "m.id.user", "user": "parley"],
+        "password": "of the agents",
+      ])
+    let parley = try #require(login["access_token"]?.string)
+    func make(_ name: String, _ members: JSONObject = [:], joins: Bool = true) async throws -> String {
+      var body = members
+      body["room_alias_name"] = .string("parley_" + name)
+      body["preset"] = .string(joins ? "public_chat" : "private_chat")
+      let answer = try await server.request("POST", client + "createRoom", token: alice, body: .object(body))
+      let room = try #require(answer["room_id"]?.string, "\(answer.text)")
+      let path = room.replacing("!", with: "%21").replacing(":", with: "%3A")
+      if joins { _ = try await server.request("POST", client + "join/\(path)", token: parley, body: [:]) }
+      return path
+    }
+    func state(_ type: String, _ content: JSONValue) -> JSONObject {
+      ["initial_state": [["type": .string(type), "state_key": "", "content": content]]]
+    }
+    _ = try await make("open")
+    _ = try await make("silent", ["power_level_content_override": ["events_default": 50, "invite": 50]])
+    _ = try await make("secret", state("m.room.encryption", ["algorithm": "m.megolm.v1.aes-sha2"]))
+    _ = try await make("hidden", state("m.room.history_visibility", ["history_visibility": "joined"]))
+    _ = try await make("closed", joins: false)
+    let old = try await make("old")
+    let tombstone: JSONValue = ["body": "moved", "replacement_room": "!new:chat.test"]
+    _ = try await server.request(
+      "PUT", client + "rooms/\(old)/state/m.room.tombstone/", token: alice, body: tombstone)
+    let configured = try #require(TextFile.read(place.folder.path("parley.config.yaml")))
+    try place.write(
+      "rooms.yaml", configured.replacing("[general, elsewhere]", with: "[open, silent, secret, hidden, closed, old]"))
+    let run = try await place.run(
+      "doctor", "--json", "--config", place.folder.path("rooms.yaml"), "--patience", "60", patience: patience)
+    let findings = run.output.compactMap { try? JSONValue(parsing: $0) }
+    let expected = [
+      ("note", "open (#parley_open:chat.test) may be joined by whoever knows its alias"),
+      ("error", "silent (#parley_silent:chat.test): the account may read, but not send"),
+      ("warning", "silent (#parley_silent:chat.test): the account may not invite the people of backend_config.invite"),
+      ("error", "secret (#parley_secret:chat.test) is encrypted, which Parley does not read"),
+      ("warning", "hidden (#parley_hidden:chat.test) shows its history to joined members alone: gaps are told"),
+      ("error", "closed (#parley_closed:chat.test): the account is no member"),
+      ("error", "old (#parley_old:chat.test) was replaced by !new:chat.test"),
+    ]
+    for (level, text) in expected {
+      let found = findings.first { $0["what"]?.string == text }
+      #expect(found?["level"]?.string == level && found?["fix"]?.string?.isEmpty == false, "\(text): \(run.output)")
     }
   }
 
