@@ -21,8 +21,15 @@ struct ServerTarget {
       }
     }
 
+    /// Messages before the first that counts. An XMPP session learns in its first seconds how the archive's clock stands,
+    /// and asks the archive for the time of each message till then.
+    func warmUp(for count: Int) -> Int { self == .xmpp ? count : 5 }
+
+    /// Pages that are fetched where so many messages are measured: Prosody takes a tenth of a second for one.
+    func pages(for count: Int) -> Int { self == .xmpp ? max(10, count / 10) : count }
+
     /// Connections that the start with many topics may leave open: over HTTP/1.1 a few are kept for the next requests.
-    var idleConnections: Double { self == .matrix ? 16 : 0 }
+    var idleConnections: Double { self == .matrix ? 4 : 0 }
 
     /// What the floor speaks, for the report.
     var protocolName: String { hasPeople ? "C, bare protocol" : "C" }
@@ -116,9 +123,9 @@ struct ServerTarget {
     return "backend: \(kind.rawValue)\nbackend_config: { \(settings) }"
   }
 
-  /// What a floor's command line begins with.
-  var floorArguments: [String] {
-    kind == .xmpp ? [url, authorities ?? ""] : [url]
+  /// What a floor's command line begins with; `managed` with stream management (XMPP).
+  func floorArguments(managed: Bool) -> [String] {
+    kind == .xmpp ? [url, authorities ?? "", managed ? "managed" : "plain"] : [url]
   }
 
   /// The room of a topic, as a floor names it.

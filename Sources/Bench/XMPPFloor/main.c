@@ -1,9 +1,12 @@
 // What Parley's work on an XMPP server costs in plain C over OpenSSL: the floor of `parley bench --backend xmpp`.
 //
-//   parley-floor-xmpp xmpps://HOST:PORT CA roundtrip ROOM COUNT SIZE   a message to a room until another connection of
-//                                                                      the account is given it
-//   parley-floor-xmpp xmpps://HOST:PORT CA fetch ROOM COUNT ID...      the 200 messages after an entry of the room's
-//                                                                      archive, from each id in turn
+//   parley-floor-xmpp xmpps://HOST:PORT CA MODE roundtrip ROOM COUNT SIZE   a message to a room until another
+//                                                                           connection of the account is given it
+//   parley-floor-xmpp xmpps://HOST:PORT CA MODE fetch ROOM COUNT ID...      the 200 messages after an entry of the
+//                                                                           room's archive, from each id in turn
+//
+// MODE is plain, or managed for connections with stream management (XEP-0198), whose requests are answered as they are
+// read.
 //
 // ROOM is a whole JID; roundtrip enters it. CA is a file of authorities, empty for the system's. The account (user@domain)
 // and its password are read from PARLEY_BENCH_ACCOUNT and PARLEY_BENCH_PASSWORD; TLS from the first byte, SASL PLAIN.
@@ -41,6 +44,9 @@ typedef struct {
   SSL *ssl;
   char *bytes;
   size_t size, room;
+  // Stanzas are counted, and so many came.
+  int managed;
+  unsigned handled;
 } stream;
 
 static void say(stream *s, const char *format, ...) {
@@ -53,6 +59,19 @@ static void say(stream *s, const char *format, ...) {
   free(text);
 }
 
+static long occurrences(const char *bytes, const char *end, const char *text) {
+  long count = 0;
+  while ((bytes = memmem(bytes, (size_t)(end - bytes), text, strlen(text)))) bytes++, count++;
+  return count;
+}
+
+// Counts the stanzas that begin in what was read, but for those that others forward, and answers the server's requests.
+static void acknowledge(stream *s, const char *bytes, const char *end) {
+  s->handled += (unsigned)(occurrences(bytes, end, "<message") - occurrences(bytes, end, "<forwarded") +
+                           occurrences(bytes, end, "<presence") + occurrences(bytes, end, "<iq"));
+  if (occurrences(bytes, end, "<r xmlns=")) say(s, "<a xmlns='urn:xmpp:sm:3' h='%u'/>", s->handled);
+}
+
 // Waits until a text has come, and drops everything up to its end; what came before it stays at `bytes` until the next.
 static void await(stream *s, const char *text, char **before) {
   size_t searched = 0, length = strlen(text);
@@ -60,6 +79,7 @@ static void await(stream *s, const char *text, char **before) {
     char *place = s->size >= length ? memmem(s->bytes + searched, s->size - searched, text, length) : NULL;
     if (place) {
       size_t end = (size_t)(place - s->bytes) + length;
+      if (s->managed) acknowledge(s, s->bytes, s->bytes + end);
       if (before) *before = strndup(s->bytes, end);
       memmove(s->bytes, s->bytes + end, s->size -= end);
       s->bytes[s->size] = 0;
@@ -83,7 +103,7 @@ static void open_stream(stream *s) {
   await(s, "</stream:features>", NULL);
 }
 
-static stream *dial(const char *url, const char *authorities) {
+static stream *dial(const char *url, const char *authorities, int managed) {
   char *host = strdup(url + strlen("xmpps://")), *port = strrchr(host, ':');
   if (!port) fail(url, "no port");
   *port++ = 0;
@@ -115,6 +135,12 @@ static stream *dial(const char *url, const char *authorities) {
   say(s, "<iq type='set' id='bind'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'/></iq>");
   await(s, "</jid>", NULL);
   await(s, "</iq>", NULL);
+  if (managed) {
+    say(s, "<enable xmlns='urn:xmpp:sm:3' resume='true'/>");
+    await(s, "<enabled", NULL);
+    await(s, ">", NULL);
+    s->managed = 1;
+  }
   return s;
 }
 
@@ -137,8 +163,8 @@ static void report(const nanoseconds *times, long count, nanoseconds whole) {
   printf("seconds %.9f\n", (double)whole / 1e9);
 }
 
-static int roundtrip(const char *url, const char *authorities, const char *room, long count, int size) {
-  stream *writer = dial(url, authorities), *reader = dial(url, authorities);
+static int roundtrip(const char *url, const char *authorities, int managed, const char *room, long count, int size) {
+  stream *writer = dial(url, authorities, managed), *reader = dial(url, authorities, managed);
   enter(writer, room, "writer");
   enter(reader, room, "reader");
   char *padding = malloc((size_t)size + 1);
@@ -164,9 +190,10 @@ static int roundtrip(const char *url, const char *authorities, const char *room,
   return 0;
 }
 
-static int fetch(const char *url, const char *authorities, const char *room, long count, char **ids, int places) {
+static int fetch(
+    const char *url, const char *authorities, int managed, const char *room, long count, char **ids, int places) {
   enum { wanted = 200 };
-  stream *s = dial(url, authorities);
+  stream *s = dial(url, authorities, managed);
   nanoseconds *times = calloc((size_t)count, sizeof *times), begun = now();
   for (long i = 0; i < count; i++) {
     nanoseconds sent = now();
@@ -195,14 +222,17 @@ static int fetch(const char *url, const char *authorities, const char *room, lon
 }
 
 int main(int argc, char **argv) {
-  const char *what = argc > 4 ? argv[3] : "";
+  const char *what = argc > 5 ? argv[4] : "";
+  int managed = argc > 3 && !strcmp(argv[3], "managed");
   account = getenv("PARLEY_BENCH_ACCOUNT");
   if (!account || !strchr(account, '@') || !getenv("PARLEY_BENCH_PASSWORD"))
     fail("environment", "PARLEY_BENCH_ACCOUNT (user@domain) and PARLEY_BENCH_PASSWORD are needed");
   domain = strchr(account, '@') + 1;
   if (argc > 1 && strncmp(argv[1], "xmpps://", 8)) fail(argv[1], "the floor speaks TLS from the first byte: xmpps://");
-  if (argc == 7 && !strcmp(what, "roundtrip")) return roundtrip(argv[1], argv[2], argv[4], atol(argv[5]), atoi(argv[6]));
-  if (argc > 6 && !strcmp(what, "fetch")) return fetch(argv[1], argv[2], argv[4], atol(argv[5]), argv + 6, argc - 6);
+  if (argc == 8 && !strcmp(what, "roundtrip"))
+    return roundtrip(argv[1], argv[2], managed, argv[5], atol(argv[6]), atoi(argv[7]));
+  if (argc > 7 && !strcmp(what, "fetch"))
+    return fetch(argv[1], argv[2], managed, argv[5], atol(argv[6]), argv + 7, argc - 7);
   fprintf(stderr, "floor: unknown\n");
   return 2;
 }
