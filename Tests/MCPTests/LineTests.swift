@@ -102,7 +102,8 @@ import Testing
   {
     try Self.onLoop { loop in
       var ends: [CInt] = [-1, -1]
-      try SystemError.check("socketpair", socketpair(AF_UNIX, CInt(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0, &ends))
+      let kind = CInt(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
+      try SystemError.check("socketpair", socketpair(AF_UNIX, kind, 0, &ends))
       let (near, far) = (ends[0], ends[1])
       let collected = Collected(loop: loop)
       let told = Told()
