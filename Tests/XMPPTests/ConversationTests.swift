@@ -54,7 +54,7 @@ import Testing
       try await bob.say("tomorrow", in: topic)
       #expect(try await bob.texts(of: topic) == ["shall we?", "tomorrow"])
       // Whoever is not cannot read it, not even past Parley's own rules.
-      let refused = await refusal {
+      let refused = await failure {
         _ = try await ann.hub.supervisor.fetch(FetchRequest(topic), deadline: loop.now.advanced(by: .seconds(10)))
       }
       #expect(refused?.code == .forbidden, "\(String(describing: refused))")
@@ -97,14 +97,5 @@ import Testing
       for member in [ada, mallory] { await member.end() }
       await store.end()
     }
-  }
-
-  private func refusal(
-    isolation: isolated (any Actor)? = #isolation, _ operation: () async throws -> Void
-  ) async -> SeamError? {
-    do {
-      try await operation()
-      return nil
-    } catch { return error as? SeamError }
   }
 }
