@@ -20,7 +20,7 @@ struct LoadTests {
           var failures = 0
           var largest: Int64 = 0
           for _ in 0..<1000 {
-            if await backend.failure(of: { try await backend.post(draft(content)) }) != nil { failures += 1 }
+            if await failure(of: { try await backend.post(draft(content)) }) != nil { failures += 1 }
             var status = stat()
             if stat(folder.database + "-wal", &status) == 0 { largest = max(largest, Int64(status.st_size)) }
           }
