@@ -32,6 +32,7 @@ public actor Conversations: LoopActor {
   private var sessions: [ObjectIdentifier: (inbox: Inbox, marks: ReadMarks)] = [:]
   private var isRefreshing = false
   private var mustRefresh = false
+  private let refreshed: Waiters<Void>
   private var isStopped = false
 
   private var me: Handle { hub.setup.author.handle }
@@ -45,6 +46,7 @@ public actor Conversations: LoopActor {
     self.hub = hub
     self.own = own
     self.pageLimit = pageLimit
+    refreshed = Waiters(loop: hub.loop)
   }
 
   // MARK: Following
@@ -92,9 +94,16 @@ public actor Conversations: LoopActor {
 
   /// Reads what it was brought into and is not read yet, until nothing new is there.
   private func refresh() async {
-    guard !isRefreshing else { return mustRefresh = true }
+    guard !isRefreshing else {
+      mustRefresh = true
+      _ = await refreshed.wait(refreshed.ticket(), until: deadline)
+      return
+    }
     isRefreshing = true
-    defer { isRefreshing = false }
+    defer {
+      isRefreshing = false
+      refreshed.resumeAll(())
+    }
     repeat {
       mustRefresh = false
       let invitations = await own.state.conversations.values.sorted { ($1.at, $0.topic) < ($0.at, $1.topic) }

@@ -17,6 +17,9 @@ extension XMPPBackend {
     // Members first, so that whoever shall stay is not thrown out.
     try await admit(members, to: room, session, until: deadline)
     guard room.features?.isMembersOnly != true else { return }
+    // It may have been closed since we came into it.
+    room.features = try await features(of: room, until: deadline)
+    guard room.features?.isMembersOnly != true else { return }
     try await submit(restriction(of: room), to: room, session, until: deadline)
     room.features = try await features(of: room, until: deadline)
   }

@@ -303,12 +303,13 @@ private final class Inbound: Sendable {
 
   @Test func subscriptionsAreMadeSoManyAtATime() throws {
     try Scene.play { scene in
+      var ends: [(topic: Topic, cursor: Cursor)] = []
       for number in 0..<1000 {
         let topic = Topic("topic-\(number)")
         let soon = scene.loop.now.advanced(by: .seconds(5))
-        let end = try await scene.supervisor.fetch(FetchRequest(topic), deadline: soon).next
-        _ = await scene.supervisor.follow(topic, after: end) { _ in .more }
+        ends.append((topic, try await scene.supervisor.fetch(FetchRequest(topic), deadline: soon).next))
       }
+      for (topic, end) in ends { _ = await scene.supervisor.follow(topic, after: end) { _ in .more } }
       await scene.loop.sleep(for: .seconds(60))
       #expect(await scene.backend.subscriptions >= 1000)
       let most = await scene.backend.mostSubscribing
