@@ -155,10 +155,12 @@ struct PageAnswer {
     self.page = page
     var budget = ResultBudget(bytes)
     var messages: [[UInt8]] = []
+    // A span's elements are lent; taken out of the array, each would be copied with all its texts.
+    let all = page.messages.span
     switch request.position {
     case .after:
-      for message in page.messages {
-        guard let text = budget.take(message) else { break }
+      for index in all.indices {
+        guard let text = budget.take(all[index]) else { break }
         messages.append(text)
       }
       if messages.count < page.messages.count {
@@ -167,8 +169,8 @@ struct PageAnswer {
         self.page.hasMore = true
       }
     case .latest, .before:
-      for message in page.messages.reversed() {
-        guard let text = budget.take(message) else { break }
+      for index in all.indices.reversed() {
+        guard let text = budget.take(all[index]) else { break }
         messages.append(text)
       }
       messages.reverse()

@@ -16,7 +16,7 @@ struct ResultBudget {
   init(_ bytes: Int) { left = max(0, min(bytes, Self.most) - Self.envelope) }
 
   /// What to write of the next message; nil when it has no place any more.
-  mutating func take(_ message: Message) -> [UInt8]? {
+  mutating func take(_ message: borrowing Message) -> [UInt8]? {
     var writer = JSONWriter(capacity: message.content.utf8.count + 512)
     writer.message(message)
     let isFirst = isEmpty
@@ -30,7 +30,7 @@ struct ResultBudget {
   }
 
   /// The beginning of a message whose content has at most `bytes` bytes as JSON.
-  private static func cut(_ message: Message, to bytes: Int) -> JSONWriter {
+  private static func cut(_ message: borrowing Message, to bytes: Int) -> JSONWriter {
     // Escapes make content up to six times longer: shorten until it fits.
     var given = bytes
     while true {

@@ -235,9 +235,10 @@ public actor SQLiteBackend: Backend {
     }
     let isRetry = !doubtful.isEmpty && !draft.key.isChosen && doubtful.contains(draft.key.text)
     let order = PostOrder(draft: draft, isRetry: isRetry)
+    let key = draft.key
     let call: PostCall = file(order, deadline: deadline) { [self] result in
-      if case .failure(let error) = result, error.code == .outcomeUnknown, !draft.key.isChosen {
-        assumeIsolated { _ = $0.doubtful.insert(draft.key.text) }
+      if case .failure(let error) = result, error.code == .outcomeUnknown, !key.isChosen {
+        assumeIsolated { _ = $0.doubtful.insert(key.text) }
       }
       reply(result)
     }
@@ -246,7 +247,7 @@ public actor SQLiteBackend: Backend {
   }
 
   private func admit(_ draft: Draft) throws(SeamError) {
-    _ = try connected("post")
+    guard session != nil else { throw SeamError(.unavailable, operation: "post", cause: "not connected") }
     try draft.validate()
     guard queue.count < Self.queueLimit else {
       throw SeamError(.unavailable, operation: "post", cause: "\(Self.queueLimit) posts are waiting already")
@@ -276,7 +277,8 @@ public actor SQLiteBackend: Backend {
   private func take(_ report: SQLiteWriter.Report, epoch: UInt64) {
     switch report {
     case .posted(let outcomes, let stored, let walPages):
-      for (call, result) in outcomes { call.answer(result) }
+      let lent = outcomes.span
+      for index in lent.indices { lent[index].call.answer(lent[index].result) }
       guard epoch == self.epoch, let session else { return }
       // After the answers have left, which were appended first.
       if !stored.isEmpty { loop.atEndOfTurn { [subscribers] in subscribers.take(stored: stored) } }
