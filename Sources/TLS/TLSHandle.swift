@@ -19,16 +19,9 @@ import ParleyRuntime
     case failed(TLSFailure)
   }
 
+  /// A client's side.
   init(_ context: TLSContext, serverName: String, protocols: [String]) throws(SeamError) {
-    self.context = context
-    guard let ssl = unsafe SSL_new(context.pointer), let incoming = unsafe parley_memory_bio(),
-      let outgoing = unsafe parley_memory_bio()
-    else { throw TLSFailure.take().error("set up TLS") }
-    unsafe self.ssl = ssl
-    unsafe self.incoming = incoming
-    unsafe self.outgoing = outgoing
-    // The SSL object owns both BIOs from here on.
-    unsafe SSL_set_bio(ssl, incoming, outgoing)
+    try self.init(context)
     unsafe SSL_set_connect_state(ssl)
     // Numeric addresses are verified as such, and are not sent as a server name (RFC 6066, section 3).
     if unsafe X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), serverName) != 1 {
@@ -42,16 +35,21 @@ import ParleyRuntime
 
   /// A server's side.
   init(accepting context: TLSContext) throws(SeamError) {
-    self.context = context
+    try self.init(context)
+    unsafe SSL_set_accept_state(ssl)
+    ERR_clear_error()
+  }
+
+  private init(_ context: TLSContext) throws(SeamError) {
     guard let ssl = unsafe SSL_new(context.pointer), let incoming = unsafe parley_memory_bio(),
       let outgoing = unsafe parley_memory_bio()
     else { throw TLSFailure.take().error("set up TLS") }
+    self.context = context
     unsafe self.ssl = ssl
     unsafe self.incoming = incoming
     unsafe self.outgoing = outgoing
+    // The SSL object owns both BIOs from here on.
     unsafe SSL_set_bio(ssl, incoming, outgoing)
-    unsafe SSL_set_accept_state(ssl)
-    ERR_clear_error()
   }
 
   deinit { unsafe SSL_free(ssl) }

@@ -139,7 +139,7 @@ public actor FaultProxy: LoopActor {
   private func stopListening() {
     if let watch { loop.unwatch(watch) }
     watch = nil
-    if listener >= 0 { Glibc.close(listener) }
+    if listener >= 0 { LocalSocket.close(listener: listener) }
     listener = -1
     for filler in fillers { Glibc.close(filler) }
     fillers = []

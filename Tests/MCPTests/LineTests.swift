@@ -1,23 +1,10 @@
 import CLinux
 import Glibc
 import ParleyRuntime
+import ParleyTestKit
 import Testing
 
 @Suite("Lines over descriptors") struct LineTests {
-  /// Runs `body` on a loop of its own.
-  private static func onLoop(_ body: @escaping @Sendable (EventLoop) async throws -> Void) throws {
-    let loop = try EventLoop(name: "lines")
-    let failure: (any Error)? = try loop.run {
-      do {
-        try await body(loop)
-        return nil
-      } catch {
-        return error
-      }
-    }
-    if let failure { throw failure }
-  }
-
   /// What a reader told, and a place to wait for its end.
   private final class Collected: @unchecked Sendable {
     var lines: [String] = []
@@ -53,8 +40,8 @@ import Testing
     return descriptor
   }
 
-  @Test("a regular file is read to its end, by a thread") func regularFile() throws {
-    try Self.onLoop { loop in
+  @Test("a regular file is read to its end, by a thread") func regularFile() async throws {
+    try await onLoop { loop in
       let text = (1...5000).map { "line \($0)" }.joined(separator: "\n")
       let file = try Self.temporaryFile(text)
       let collected = Collected(loop: loop)
@@ -66,8 +53,8 @@ import Testing
     }
   }
 
-  @Test("nothing to read ends at once") func devNull() throws {
-    try Self.onLoop { loop in
+  @Test("nothing to read ends at once") func devNull() async throws {
+    try await onLoop { loop in
       let null = open("/dev/null", O_RDONLY)
       let collected = Collected(loop: loop)
       let reader = LineReader(loop: loop, descriptor: null, limit: 100) { collected.take($0) }
@@ -78,8 +65,8 @@ import Testing
     }
   }
 
-  @Test("a regular file is written whole, by a thread, from where it stands") func fileWriter() throws {
-    try Self.onLoop { loop in
+  @Test("a regular file is written whole, by a thread, from where it stands") func fileWriter() async throws {
+    try await onLoop { loop in
       let file = try Self.temporaryFile("first\n")
       lseek(file, 0, SEEK_END)
       let writer = try LineWriter(loop: loop, descriptor: file) { _ in }
@@ -98,11 +85,12 @@ import Testing
   }
 
   @Test("socket pairs carry megabytes both ways, watermarks are told, and flags stay as they were") func sockets()
-    throws
+    async throws
   {
-    try Self.onLoop { loop in
+    try await onLoop { loop in
       var ends: [CInt] = [-1, -1]
-      try SystemError.check("socketpair", socketpair(AF_UNIX, CInt(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue), 0, &ends))
+      let kind = CInt(SOCK_STREAM.rawValue | SOCK_CLOEXEC.rawValue)
+      try SystemError.check("socketpair", socketpair(AF_UNIX, kind, 0, &ends))
       let (near, far) = (ends[0], ends[1])
       let collected = Collected(loop: loop)
       let told = Told()
@@ -128,8 +116,8 @@ import Testing
     var events: [String] = []
   }
 
-  @Test("a pipe's flags stay as they were") func pipeFlags() throws {
-    try Self.onLoop { loop in
+  @Test("a pipe's flags stay as they were") func pipeFlags() async throws {
+    try await onLoop { loop in
       var ends: [CInt] = [-1, -1]
       try SystemError.check("pipe2", parley_pipe(&ends))
       let reader = LineReader(loop: loop, descriptor: ends[0], limit: 100) { _ in }
@@ -143,8 +131,8 @@ import Testing
   }
 
   @Test("limits: a line of exactly the limit passes, one more byte is told once, then the next line comes")
-  func limits() throws {
-    try Self.onLoop { loop in
+  func limits() async throws {
+    try await onLoop { loop in
       let fits = String(repeating: "a", count: 100)
       let file = try Self.temporaryFile(
         "\u{FEFF}\n\(fits)\n\(fits)b\nnext\r\n\r\n\n" + String(repeating: "c", count: 200_000) + "\nlast")

@@ -43,16 +43,6 @@ func connectFailure(_ options: NATSOptions) async throws -> SeamError? {
   }
 }
 
-/// The seam's error that `body` must throw.
-func failure<T>(of body: () async throws -> T) async -> SeamError? {
-  do {
-    _ = try await body()
-    return nil
-  } catch {
-    return error as? SeamError
-  }
-}
-
 extension NATSBackend {
   func soon(_ seconds: Int = 10) -> LoopInstant { loop.now.advanced(by: .seconds(seconds)) }
 

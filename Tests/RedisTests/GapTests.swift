@@ -137,7 +137,7 @@ import Testing
       }
       // Not in the millisecond of the last entry, whose id the new stream would have too; and in one step, so that the
       // reader cannot come in between.
-      try await Task.sleep(for: .milliseconds(2))
+      await place.loop.sleep(for: .milliseconds(2))
       try await place.server.command("EVAL", script, "1", "parley:general")
       let length = try await place.server.command("XLEN", "parley:general").integer ?? 0
       #expect(await recorder.wait(until: place.soon) { $0.messages.count == 100 + length })

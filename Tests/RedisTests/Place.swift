@@ -80,13 +80,3 @@ extension RedisBackend {
     try await fetch(FetchRequest(topic, position, limit: limit), deadline: soon)
   }
 }
-
-/// The seam's error that `body` throws; nil when it throws none.
-func failure<T>(isolation: isolated (any Actor)? = #isolation, of body: () async throws -> T) async -> SeamError? {
-  do {
-    _ = try await body()
-    return nil
-  } catch {
-    return error as? SeamError
-  }
-}

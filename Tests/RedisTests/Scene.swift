@@ -41,13 +41,3 @@ final class Scene: Sendable {
     server.process.kill()
   }
 }
-
-/// Runs a body on a loop and thread of its own.
-func onLoop(_ body: @escaping @Sendable (EventLoop) async throws -> Void) async throws {
-  let loop = try EventLoop.thread(named: "redis test")
-  defer { loop.stop() }
-  let result: Result<Void, any Error> = await loop.spawn {
-    do { return .success(try await body(loop)) } catch { return .failure(error) }
-  }.value
-  try result.get()
-}

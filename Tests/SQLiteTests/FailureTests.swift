@@ -1,6 +1,7 @@
 import CSQLite
 import Glibc
 import ParleyRuntime
+import ParleyTestKit
 import Testing
 
 @testable import ParleySQLite
@@ -12,7 +13,7 @@ struct FailureTests {
     let loop = try EventLoop(name: "test")
     return try loop.run {
       let backend = SQLiteBackend(loop: loop, options: options)
-      let error = await backend.failure { try await backend.connect { _ in } }
+      let error = await failure { try await backend.connect { _ in } }
       await backend.disconnect()
       return error
     }
@@ -78,9 +79,9 @@ struct FailureTests {
     fwrite(garbage, 1, garbage.count, file)
     fclose(file)
     try withBackends(folder.options) { loop, backends in
-      let error = await backends[0].failure { try await backends[0].fetch(FetchRequest(general, limit: 1000)) }
+      let error = await failure { try await backends[0].fetch(FetchRequest(general, limit: 1000)) }
       #expect(error?.code == .corrupt)
-      let again = await backends[0].failure { try await backends[0].fetch(FetchRequest(general, limit: 1000)) }
+      let again = await failure { try await backends[0].fetch(FetchRequest(general, limit: 1000)) }
       #expect(again?.code == .corrupt)
     }
   }
@@ -94,16 +95,16 @@ struct FailureTests {
       try? await backend.connect { losses.add($0) }
       let receipt = try? await backend.post(draft("first"))
       for suffix in ["", "-wal", "-shm"] { unlink(folder.database + suffix) }
-      let error = await backend.failure { try await backend.post(draft("second")) }
+      let error = await failure { try await backend.post(draft("second")) }
       #expect(error?.code == .unavailable)
       #expect(error?.cause.contains("deleted or replaced") == true)
       await losses.first()
       #expect(losses.all.count == 1)
-      let away = await backend.failure { try await backend.post(draft("third")) }
+      let away = await failure { try await backend.post(draft("third")) }
       #expect(away?.code == .unavailable)
-      let reconnect = await backend.failure { try await backend.connect { losses.add($0) } }
+      let reconnect = await failure { try await backend.connect { losses.add($0) } }
       #expect(reconnect == nil)
-      let healed = await backend.failure { try await backend.post(draft("fourth")) }
+      let healed = await failure { try await backend.post(draft("fourth")) }
       #expect(healed == nil)
       // Another file: cursors of the first are told apart.
       let page = try? await backend.fetch(FetchRequest(general, .after(receipt?.cursor ?? Cursor(""))))
@@ -153,15 +154,15 @@ struct FailureTests {
       let other = open(folder.database + "-notify", O_RDWR)
       flock(other, LOCK_EX)
       // The writer's thread hangs in flock; the callers are answered all the same, and truthfully.
-      let error = await backend.failure {
+      let error = await failure {
         try await backend.post(draft("late"), deadline: loop.now.advanced(by: .milliseconds(50)))
       }
       #expect(error?.code == .timedOut)
-      let waiting = loop.spawn { await backend.failure { try await backend.post(draft("cancelled")) } }
+      let waiting = loop.spawn { await failure { try await backend.post(draft("cancelled")) } }
       let entered = loop.spawn { waiting.cancel() }
       await entered.value
       #expect(await waiting.value?.code == .cancelled)
-      let patient = loop.spawn { await backend.failure { try await backend.post(draft("patient")) } }
+      let patient = loop.spawn { await failure { try await backend.post(draft("patient")) } }
       flock(other, LOCK_UN)
       #expect(await patient.value == nil)
       close(other)
@@ -178,7 +179,7 @@ struct FailureTests {
       try? await backend.connect { _ in }
       let other = open(folder.database + "-notify", O_RDWR)
       flock(other, LOCK_EX)
-      let waiting = loop.spawn { await backend.failure { try await backend.post(draft("late")) } }
+      let waiting = loop.spawn { await failure { try await backend.post(draft("late")) } }
       // One turn, so that the post has left for the writer.
       await withCheckedContinuation { continuation in loop.schedule(after: .zero) { continuation.resume() } }
       let started = loop.now
@@ -200,13 +201,13 @@ struct FailureTests {
       let backend = backends[0]
       let other = try OtherProgram(folder.database)
       try other.run("BEGIN IMMEDIATE")
-      let error = await backend.failure {
+      let error = await failure {
         try await backend.post(draft("late"), deadline: loop.now.advanced(by: .milliseconds(50)))
       }
       #expect(error?.code == .timedOut)
       // Reading goes on meanwhile.
       #expect(try await backend.fetch(FetchRequest(general)).messages.isEmpty)
-      let patient = loop.spawn { await backend.failure { try await backend.post(draft("patient")) } }
+      let patient = loop.spawn { await failure { try await backend.post(draft("patient")) } }
       try other.run("COMMIT")
       #expect(await patient.value == nil)
       #expect(try await backend.fetch(FetchRequest(general)).messages.map(\.content) == ["patient"])
@@ -218,13 +219,13 @@ struct FailureTests {
     try withBackends(folder.options) { loop, backends in
       let other = try OtherProgram(folder.database)
       try other.run("BEGIN IMMEDIATE")
-      let error = await backends[0].failure {
+      let error = await failure {
         try await backends[0].post(draft("late"), deadline: loop.now.advanced(by: .seconds(60)))
       }
       #expect(error?.code == .unavailable)
       #expect(error?.native == 5)
       try other.run("COMMIT")
-      #expect(await backends[0].failure { try await backends[0].post(draft("next")) } == nil)
+      #expect(await failure { try await backends[0].post(draft("next")) } == nil)
     }
   }
 
@@ -241,7 +242,7 @@ struct FailureTests {
       while failed.isEmpty {
         // Sixteen of one turn are one batch: all of it is stored, or none.
         let batch = (0..<16).map { number in
-          loop.spawn { await backend.failure { try await backend.post(draft("\(number)" + big)) } }
+          loop.spawn { await failure { try await backend.post(draft("\(number)" + big)) } }
         }
         var outcomes: [SeamError?] = []
         for post in batch { outcomes.append(await post.value) }
@@ -258,7 +259,7 @@ struct FailureTests {
     // Once there is room again, the same file goes on.
     #expect(mount.grow(megabytes: 8))
     try withBackends(SQLiteOptions(path: mount.path + "/parley.db")) { loop, backends in
-      #expect(await backends[0].failure { try await backends[0].post(draft("after")) } == nil)
+      #expect(await failure { try await backends[0].post(draft("after")) } == nil)
     }
   }
 

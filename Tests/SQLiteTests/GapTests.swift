@@ -1,4 +1,5 @@
 import ParleyRuntime
+import ParleyTestKit
 import Testing
 
 @testable import ParleySQLite
@@ -101,10 +102,10 @@ struct GapTests {
         "", "x", "1.5", "-1", "redis.1.2-3", "sqlite.\(receipt.cursor.text)", "sqlite.abc.", "99999999999999999999",
       ] {
         for position in [Position.after(Cursor(bad)), .before(Cursor(bad))] {
-          let error = await backend.failure { try await backend.fetch(FetchRequest(general, position)) }
+          let error = await failure { try await backend.fetch(FetchRequest(general, position)) }
           #expect(error?.code == .cursorInvalid, "\(bad)")
         }
-        let error = await backend.failure { try await backend.subscribe(general, after: Cursor(bad)) { _ in .more } }
+        let error = await failure { try await backend.subscribe(general, after: Cursor(bad)) { _ in .more } }
         #expect(error?.code == .cursorInvalid, "\(bad)")
       }
     }

@@ -1,4 +1,5 @@
 import ParleyRuntime
+import ParleyTestKit
 import Testing
 
 @testable import ParleySQLite
@@ -57,7 +58,7 @@ struct KeyTests {
       var reply = composed
       reply.inReplyTo = MessageID("1")
       for wrong in [other, decomposed, attributed, reply] {
-        let error = await backend.failure { try await backend.post(wrong) }
+        let error = await failure { try await backend.post(wrong) }
         #expect(error?.code == .keyReused)
       }
       #expect(try await backend.fetch(FetchRequest(general)).messages.count == 1)
@@ -85,10 +86,10 @@ struct KeyTests {
       let backend = backends[0]
       try await backend.post(draft("first", key: .chosen("k")))
       // Made in one turn, so that they are one batch.
-      async let before = backend.failure { try await backend.post(draft("before")) }
-      async let reused = backend.failure { try await backend.post(draft("other", key: .chosen("k"))) }
-      async let twin = backend.failure { try await backend.post(draft("first", key: .chosen("k"))) }
-      async let after = backend.failure { try await backend.post(draft("after")) }
+      async let before = failure { try await backend.post(draft("before")) }
+      async let reused = failure { try await backend.post(draft("other", key: .chosen("k"))) }
+      async let twin = failure { try await backend.post(draft("first", key: .chosen("k"))) }
+      async let after = failure { try await backend.post(draft("after")) }
       let outcomes = await [before, reused, twin, after]
       #expect(outcomes.map { $0?.code } == [nil, .keyReused, nil, nil])
       #expect(try await backend.fetch(FetchRequest(general)).messages.count == 3)
@@ -102,7 +103,7 @@ struct KeyTests {
       var attributed = draft("x")
       attributed.attributes = ["a": "\0"]
       for bad in [draft("a\0b"), draft("x", topic: Topic("t\0")), attributed] {
-        let error = await backend.failure { try await backend.post(bad) }
+        let error = await failure { try await backend.post(bad) }
         #expect(error?.code == .invalidRequest)
       }
     }

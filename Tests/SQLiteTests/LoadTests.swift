@@ -1,5 +1,6 @@
 import Glibc
 import ParleyRuntime
+import ParleyTestKit
 import Testing
 
 @testable import ParleySQLite
@@ -19,7 +20,7 @@ struct LoadTests {
           var failures = 0
           var largest: Int64 = 0
           for _ in 0..<1000 {
-            if await backend.failure(of: { try await backend.post(draft(content)) }) != nil { failures += 1 }
+            if await failure(of: { try await backend.post(draft(content)) }) != nil { failures += 1 }
             var status = stat()
             if stat(folder.database + "-wal", &status) == 0 { largest = max(largest, Int64(status.st_size)) }
           }
@@ -107,7 +108,7 @@ struct LoadTests {
       }
       let writers = backends.enumerated().map { index, backend in
         loop.spawn {
-          for number in 0..<100 { _ = await backend.failure { try await backend.post(draft("\(index)/\(number)")) } }
+          for number in 0..<100 { _ = await failure { try await backend.post(draft("\(index)/\(number)")) } }
         }
       }
       for writer in writers { await writer.value }
@@ -131,7 +132,7 @@ struct LoadTests {
       let other = open(folder.database + "-notify", O_RDWR)
       flock(other, LOCK_EX)
       let posts = (0..<SQLiteBackend.queueLimit + 3000).map { number in
-        loop.spawn { await backend.failure { try await backend.post(draft("m\(number)"), deadline: backend.soon(60)) } }
+        loop.spawn { await failure { try await backend.post(draft("m\(number)"), deadline: backend.soon(60)) } }
       }
       let last = await posts[posts.count - 1].value
       #expect(last?.code == .unavailable)

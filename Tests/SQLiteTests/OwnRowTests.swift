@@ -1,4 +1,5 @@
 import ParleyRuntime
+import ParleyTestKit
 import Testing
 
 @testable import ParleySQLite
@@ -46,7 +47,7 @@ struct OwnRowTests {
           var failures = 0
           for number in 0..<300 {
             let topic = topics[Int.random(in: 0..<3)]
-            if await backend.failure(of: { try await backend.post(draft("\(number)", topic: topic)) }) != nil {
+            if await failure(of: { try await backend.post(draft("\(number)", topic: topic)) }) != nil {
               failures += 1
             }
           }

@@ -118,16 +118,6 @@ extension SQLiteBackend {
   func post(_ draft: Draft) async throws(SeamError) -> Receipt { try await post(draft, deadline: soon()) }
 
   func fetch(_ request: FetchRequest) async throws(SeamError) -> Page { try await fetch(request, deadline: soon()) }
-
-  /// Runs `body` and returns the seam's error that it must throw.
-  nonisolated func failure<T>(of body: () async throws -> T) async -> SeamError? {
-    do {
-      _ = try await body()
-      return nil
-    } catch {
-      return error as? SeamError
-    }
-  }
 }
 
 /// Collects deliveries; `next` waits for one. Confined to the test's loop.

@@ -148,8 +148,13 @@ public actor SQLiteBackend: Backend {
       reply(result)
     }
     calls[number] = call
-    scheduleSweep(at: deadline)
+    // Else the thread could take a late call before the timer withdraws it.
+    if deadline <= loop.now { _ = call.withdraw(tooLate) } else { scheduleSweep(at: deadline) }
     return call
+  }
+
+  private var tooLate: SeamError {
+    SeamError(.timedOut, operation: "wait for \(options.path)", cause: "the deadline passed, nothing was done")
   }
 
   /// Waits for the answer of a call that `start` files, and sees to its cancellation.
@@ -194,11 +199,7 @@ public actor SQLiteBackend: Backend {
     for call in Array(calls.values) {
       var due = call.deadline
       if due <= now {
-        if call.withdraw(
-          SeamError(.timedOut, operation: "wait for \(options.path)", cause: "the deadline passed, nothing was done"))
-        {
-          continue
-        }
+        if call.withdraw(tooLate) { continue }
         due = due.advanced(by: Self.commitGrace)
         if due <= now {
           let isRead = call is FetchCall

@@ -56,7 +56,7 @@ public final class FreePort: Sendable {
 
   private static func isFree(_ port: Int) -> Bool {
     guard let listener = try? LocalSocket.listen(port: port) else { return false }
-    close(listener)
+    LocalSocket.close(listener: listener)
     return true
   }
 }

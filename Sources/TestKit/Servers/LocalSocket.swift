@@ -12,10 +12,16 @@ enum LocalSocket {
     guard unsafe withAddress(port, { unsafe bind(descriptor, $0, $1) }) == 0, Glibc.listen(descriptor, backlog) == 0
     else {
       let error = SystemError.last("listen on 127.0.0.1:\(port)")
-      close(descriptor)
+      Glibc.close(descriptor)
       throw error
     }
     return descriptor
+  }
+
+  /// Frees a listening socket's port at once, also while a process that is being spawned still has a copy of it.
+  static func close(listener: CInt) {
+    shutdown(listener, CInt(SHUT_RDWR))
+    Glibc.close(listener)
   }
 
   /// A connection: blocking, each call for at most `patience`, or (nil) non-blocking and maybe still on its way.
@@ -32,7 +38,7 @@ enum LocalSocket {
         || (patience == nil && errno == EINPROGRESS)
     else {
       let error = SystemError.last("connect to 127.0.0.1:\(port)")
-      close(descriptor)
+      Glibc.close(descriptor)
       throw error
     }
     return descriptor

@@ -6,8 +6,8 @@ import Testing
 
 /// Streams over real sockets, both ends on one loop.
 @Suite struct ByteStreamTests {
-  @Test func echoesOverTCP() throws {
-    try onLoop { loop in
+  @Test func echoesOverTCP() async throws {
+    try await onLoop { loop in
       let listener = try Listener(loop: loop)
       let (client, server) = try await connectedPair(listener)
       client.stream.write(Array("hello".utf8))
@@ -16,12 +16,12 @@ import Testing
       #expect(await client.read(6) == Array("world!".utf8))
       client.stream.close()
       #expect(await server.closed() == .unavailable)
-      #expect(client.closeReason == nil)
+      #expect(client.closeError == nil)
     }
   }
 
-  @Test func whatOneTurnWritesArrivesAsOnePiece() throws {
-    try onLoop { loop in
+  @Test func whatOneTurnWritesArrivesAsOnePiece() async throws {
+    try await onLoop { loop in
       let listener = try Listener(loop: loop)
       let (client, server) = try await connectedPair(listener)
       for number in 0..<100 { client.stream.write(Array("\(number % 10)".utf8)) }
@@ -31,8 +31,8 @@ import Testing
     }
   }
 
-  @Test func unixSocketsWork() throws {
-    try onLoop { loop in
+  @Test func unixSocketsWork() async throws {
+    try await onLoop { loop in
       let folder = try TemporaryDirectory()
       let listener = try Listener(loop: loop, path: folder.path("socket"))
       let (client, server) = try await connectedPair(listener)
@@ -41,8 +41,8 @@ import Testing
     }
   }
 
-  @Test func aPausedStreamHoldsItsPeerBackAndLosesNothing() throws {
-    try onLoop { loop in
+  @Test func aPausedStreamHoldsItsPeerBackAndLosesNothing() async throws {
+    try await onLoop { loop in
       let listener = try Listener(loop: loop)
       let (client, server) = try await connectedPair(listener, queueLimit: 1 << 20)
       server.stream.pauseReading()
@@ -64,8 +64,8 @@ import Testing
     }
   }
 
-  @Test func aPausedStreamLearnsOfTheEndWhenItReadsOn() throws {
-    try onLoop { loop in
+  @Test func aPausedStreamLearnsOfTheEndWhenItReadsOn() async throws {
+    try await onLoop { loop in
       let listener = try Listener(loop: loop)
       let (client, server) = try await connectedPair(listener)
       client.stream.pauseReading()
@@ -73,15 +73,15 @@ import Testing
       await loop.sleep(for: .milliseconds(5))
       server.stream.close()
       await loop.sleep(for: .milliseconds(20))
-      #expect(client.closeReason == nil)
+      #expect(client.closeError == nil)
       client.stream.resumeReading()
       #expect(await client.read(10) == Array("last words".utf8))
       #expect(await client.closed() == .unavailable)
     }
   }
 
-  @Test func aRefusedPortIsUnavailableWithItsCause() throws {
-    try onLoop { loop in
+  @Test func aRefusedPortIsUnavailableWithItsCause() async throws {
+    try await onLoop { loop in
       let port = try Listener(loop: loop).close()
       let error = await failure {
         try await ByteStream.connect(to: .tcp(host: "127.0.0.1", port: port), loop: loop, until: soon(loop))
@@ -92,8 +92,8 @@ import Testing
     }
   }
 
-  @Test func theNextAddressIsTriedWhenOneRefuses() throws {
-    try onLoop { loop in
+  @Test func theNextAddressIsTriedWhenOneRefuses() async throws {
+    try await onLoop { loop in
       let listener = try Listener(loop: loop)
       // Nothing listens on 127.0.0.2 at that port.
       let other = try await Resolver.addresses(of: "127.0.0.2", port: listener.port, loop: loop, until: soon(loop))
@@ -105,8 +105,8 @@ import Testing
     }
   }
 
-  @Test func namesAreLookedUpOffTheLoop() throws {
-    try onLoop { loop in
+  @Test func namesAreLookedUpOffTheLoop() async throws {
+    try await onLoop { loop in
       let found = try await Resolver.addresses(of: "localhost", port: 1, loop: loop, until: soon(loop))
       #expect(!found.isEmpty)
       let error = await failure {
@@ -118,8 +118,8 @@ import Testing
     }
   }
 
-  @Test func aCancelledConnectEndsAtOnce() throws {
-    try onLoop { loop in
+  @Test func aCancelledConnectEndsAtOnce() async throws {
+    try await onLoop { loop in
       // A listener whose backlog is full answers nobody.
       let listener = try Listener(loop: loop, backlog: 0, accepts: false)
       var crowd: [ByteStream] = []
@@ -143,23 +143,23 @@ import Testing
     }
   }
 
-  @Test func longUnixPathsAreRefused() throws {
-    try onLoop { loop in
+  @Test func longUnixPathsAreRefused() async throws {
+    try await onLoop { loop in
       let path = "/" + String(repeating: "x", count: 107)
       let error = await failure { try await ByteStream.connect(to: .unix(path: path), loop: loop, until: soon(loop)) }
       #expect(error?.code == .invalidRequest)
     }
   }
 
-  @Test func aStreamThatIsDroppedClosesItsSocket() throws {
-    try onLoop { loop in
+  @Test func aStreamThatIsDroppedClosesItsSocket() async throws {
+    try await onLoop { loop in
       let listener = try Listener(loop: loop)
       let server = try await pairThenDropClient(listener)
       #expect(await server.closed() == .unavailable)
     }
   }
 
-  private func pairThenDropClient(_ listener: Listener) async throws -> End {
+  private func pairThenDropClient(_ listener: Listener) async throws -> StreamEnd {
     let (_, server) = try await connectedPair(listener)
     return server
   }

@@ -1,30 +1,7 @@
 import CLinux
 import Glibc
 import ParleyRuntime
-import Testing
-
-/// Runs a body on a loop of its own.
-func onLoop(_ body: @escaping @Sendable (EventLoop) async throws -> Void) throws {
-  let loop = try EventLoop(name: "test")
-  let result: Result<Void, any Error> = try loop.run {
-    do { return .success(try await body(loop)) } catch { return .failure(error) }
-  }
-  try result.get()
-}
-
-func soon(_ loop: EventLoop) -> LoopInstant { loop.now.advanced(by: .seconds(10)) }
-
-/// The seam's error that `body` throws; nil when it throws none.
-func failure<T>(
-  isolation: isolated (any Actor)? = #isolation, of body: () async throws -> T
-) async -> SeamError? {
-  do {
-    _ = try await body()
-    return nil
-  } catch {
-    return error as? SeamError
-  }
-}
+import ParleyTestKit
 
 /// A listening socket on the loop; hands out accepted streams in order.
 final class Listener: @unchecked Sendable {  // confined to its loop
@@ -106,54 +83,11 @@ final class Listener: @unchecked Sendable {  // confined to its loop
   }
 }
 
-/// One end of a stream, with what it received.
-final class End: @unchecked Sendable {  // confined to its loop
-  let stream: ByteStream
-  private(set) var pieces = 0
-  private(set) var closeReason: SeamError.Code?
-  private var received: [UInt8] = []
-  private let changed: Waiters<Void>
-
-  init(_ stream: ByteStream) {
-    self.stream = stream
-    changed = Waiters(loop: stream.loop)
-    stream.start(
-      onBytes: { [weak self] bytes in
-        self?.received += [UInt8](copying: bytes)
-        self?.pieces += 1
-        self?.changed.resumeAll(())
-      },
-      onClose: { [weak self] error in
-        self?.closeReason = error.code
-        self?.changed.resumeAll(())
-      })
-  }
-
-  /// Waits for so many bytes and takes them; fewer when they do not come.
-  func read(_ count: Int, isolation: isolated (any Actor)? = #isolation) async -> [UInt8] {
-    let deadline = soon(stream.loop)
-    while received.count < count {
-      guard case .value = await changed.wait(changed.ticket(), until: deadline) else { break }
-    }
-    let taken = Array(received.prefix(count))
-    received.removeFirst(taken.count)
-    return taken
-  }
-
-  func closed(isolation: isolated (any Actor)? = #isolation) async -> SeamError.Code? {
-    let deadline = soon(stream.loop)
-    while closeReason == nil {
-      guard case .value = await changed.wait(changed.ticket(), until: deadline) else { break }
-    }
-    return closeReason
-  }
-}
-
 func connectedPair(
   _ listener: Listener, queueLimit: Int = 4 << 20, isolation: isolated (any Actor)? = #isolation
-) async throws -> (client: End, server: End) {
+) async throws -> (client: StreamEnd, server: StreamEnd) {
   let loop = listener.loop
   let client = try await ByteStream.connect(
     to: listener.endpoint, loop: loop, until: soon(loop), queueLimit: queueLimit)
-  return (End(client), End(try await listener.next()))
+  return (StreamEnd(client), StreamEnd(try await listener.next()))
 }
