@@ -149,47 +149,43 @@ package struct FetchRecentTool: Tool {
 struct PageAnswer {
   /// What is given of the page.
   private(set) var page: Page
-  private let messages: [[UInt8]]
+  private let budget: ResultBudget
+  /// The messages were taken newest first.
+  private let isBackwards: Bool
 
   init(_ page: Page, of request: FetchRequest, bytes: Int) {
     self.page = page
     var budget = ResultBudget(bytes)
-    var messages: [[UInt8]] = []
     // A span's elements are lent; taken out of the array, each would be copied with all its texts.
     let all = page.messages.span
     switch request.position {
     case .after:
-      for index in all.indices {
-        guard let text = budget.take(all[index]) else { break }
-        messages.append(text)
-      }
-      if messages.count < page.messages.count {
-        self.page.messages = Array(page.messages.prefix(messages.count))
+      isBackwards = false
+      for index in all.indices { guard budget.take(all[index]) else { break } }
+      if budget.count < page.messages.count {
+        self.page.messages = Array(page.messages.prefix(budget.count))
         self.page.next = self.page.messages.last?.cursor ?? page.next
         self.page.hasMore = true
       }
     case .latest, .before:
-      for index in all.indices.reversed() {
-        guard let text = budget.take(all[index]) else { break }
-        messages.append(text)
-      }
-      messages.reverse()
-      if messages.count < page.messages.count {
-        self.page.messages = Array(page.messages.suffix(messages.count))
+      isBackwards = true
+      for index in all.indices.reversed() { guard budget.take(all[index]) else { break } }
+      if budget.count < page.messages.count {
+        self.page.messages = Array(page.messages.suffix(budget.count))
         self.page.previous = self.page.messages.first?.cursor
         self.page.hasMore = true
       }
     }
-    self.messages = messages
+    self.budget = budget
   }
 
   /// About how long the written answer is.
-  var size: Int { messages.reduce(512) { $0 + $1.count + 1 } }
+  var size: Int { budget.size + 512 }
 
   func write(into writer: inout JSONWriter) {
     writer.key("messages")
     writer.beginArray()
-    for message in messages { writer.raw(trusted: message) }
+    budget.write(into: &writer, reversed: isBackwards)
     writer.endArray()
     writer.member("nextCursor", page.next.text)
     if let previous = page.previous { writer.member("previousCursor", previous.text) }

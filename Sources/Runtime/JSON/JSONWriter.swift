@@ -17,6 +17,9 @@ public struct JSONWriter: Sendable {
     bytes.removeAll(keepingCapacity: bytes.capacity <= keeping)
   }
 
+  /// Forgets what was written after the first `count` bytes, which end with a whole value.
+  public mutating func removeAll(after count: Int) { bytes.removeSubrange(count...) }
+
   /// Opens an object.
   public mutating func beginObject() {
     separate()
@@ -105,9 +108,12 @@ public struct JSONWriter: Sendable {
   }
 
   /// Copies bytes that the caller knows to be JSON on one line, such as another writer's: a value, or whole members.
-  public mutating func raw(trusted json: borrowing [UInt8]) {
+  public mutating func raw(trusted json: borrowing [UInt8]) { raw(trusted: json, in: 0..<json.count) }
+
+  /// Copies a part of such bytes: whole values, or whole members.
+  public mutating func raw(trusted json: borrowing [UInt8], in range: Range<Int>) {
     separate()
-    bytes.append(0..<json.count, of: json.span)
+    bytes.append(range, of: json.span)
   }
 
   /// Copies JSON that the program itself contains: tokens of any kind, on one line.
