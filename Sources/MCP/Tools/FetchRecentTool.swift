@@ -155,13 +155,11 @@ struct PageAnswer {
 
   init(_ page: Page, of request: FetchRequest, bytes: Int) {
     self.page = page
-    var budget = ResultBudget(bytes)
-    // A span's elements are lent; taken out of the array, each would be copied with all its texts.
-    let all = page.messages.span
+    var budget = ResultBudget(bytes, messages: page.messages.count)
     switch request.position {
     case .after:
       isBackwards = false
-      for index in all.indices { guard budget.take(all[index]) else { break } }
+      for message in page.messages { guard budget.take(message) else { break } }
       if budget.count < page.messages.count {
         self.page.messages = Array(page.messages.prefix(budget.count))
         self.page.next = self.page.messages.last?.cursor ?? page.next
@@ -169,7 +167,7 @@ struct PageAnswer {
       }
     case .latest, .before:
       isBackwards = true
-      for index in all.indices.reversed() { guard budget.take(all[index]) else { break } }
+      for message in page.messages.reversed() { guard budget.take(message) else { break } }
       if budget.count < page.messages.count {
         self.page.messages = Array(page.messages.suffix(budget.count))
         self.page.previous = self.page.messages.first?.cursor

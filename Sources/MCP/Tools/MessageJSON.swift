@@ -5,7 +5,7 @@ extension JSONWriter {
   /// only where the message has it. The text is escaped as JSON asks and otherwise untouched.
   ///
   /// With `contentBytes`, only so much of the content is written (whole characters), and `cutFrom` says how long it is.
-  package mutating func message(_ message: borrowing Message, contentBytes: Int? = nil) {
+  package mutating func message(_ message: Message, contentBytes: Int? = nil) {
     beginObject()
     member(trusted: "topic", message.topic.name)
     member(trusted: "senderHandle", message.sender.name)

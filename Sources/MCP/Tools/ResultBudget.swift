@@ -12,11 +12,15 @@ struct ResultBudget {
 
   private var left: Int
   /// What was taken, as elements of an array.
-  private var text = JSONWriter()
+  private var text: JSONWriter
   /// Where each that was taken stands.
   private var pieces: [Range<Int>] = []
 
-  init(_ bytes: Int) { left = max(0, min(bytes, Self.most) - Self.envelope) }
+  /// So many bytes, for about so many messages.
+  init(_ bytes: Int, messages: Int = 1) {
+    left = max(0, min(bytes, Self.most) - Self.envelope)
+    text = JSONWriter(capacity: min(left, messages * 512))
+  }
 
   /// How many messages were taken.
   var count: Int { pieces.count }
@@ -24,7 +28,7 @@ struct ResultBudget {
   var size: Int { pieces.last?.upperBound ?? 0 }
 
   /// Takes the next message; false when it has no place any more.
-  mutating func take(_ message: borrowing Message) -> Bool {
+  mutating func take(_ message: Message) -> Bool {
     // After the comma that the writer puts between two.
     let start = pieces.isEmpty ? 0 : size + 1
     text.message(message)
@@ -48,7 +52,7 @@ struct ResultBudget {
   }
 
   /// The beginning of a message whose content has at most `bytes` bytes as JSON.
-  private static func cut(_ message: borrowing Message, to bytes: Int) -> JSONWriter {
+  private static func cut(_ message: Message, to bytes: Int) -> JSONWriter {
     // Escapes make content up to six times longer: shorten until it fits.
     var given = bytes
     while true {

@@ -278,8 +278,7 @@ public actor SQLiteBackend: Backend {
   private func take(_ report: SQLiteWriter.Report, epoch: UInt64) {
     switch report {
     case .posted(let outcomes, let stored, let walPages):
-      let lent = outcomes.span
-      for index in lent.indices { lent[index].call.answer(lent[index].result) }
+      for (call, result) in outcomes { call.answer(result) }
       guard epoch == self.epoch, let session else { return }
       // After the answers have left, which were appended first.
       if !stored.isEmpty { loop.atEndOfTurn { [subscribers] in subscribers.take(stored: stored) } }

@@ -179,8 +179,7 @@ public actor Inbox: LoopActor {
 
   private func noteGiven(_ messages: [Message], on topic: Topic) {
     seen.insert(idsOf: messages, on: topic)
-    let lent = messages.span
-    for index in lent.indices { loopGuard.note(lent[index]) }
+    for message in messages { loopGuard.note(message) }
   }
 
   /// The mark of a topic moved (here or in another process of the same handle): counts what is unread anew.

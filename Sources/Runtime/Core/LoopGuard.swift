@@ -40,13 +40,13 @@ public struct LoopGuard: Hashable, Sendable {
   }
 
   /// The hop of a stored message: what it says, 0 for what no process of ours or its like posted, else 1.
-  static func hop(of message: borrowing Message) -> Int {
+  static func hop(of message: Message) -> Int {
     if let hop = message.attributes[attribute].flatMap({ Int($0) }), (0...1_000_000).contains(hop) { return hop }
     return message.instance == nil ? 0 : 1
   }
 
   /// Takes note of a message that was given to the session.
-  public mutating func note(_ message: borrowing Message) {
+  public mutating func note(_ message: Message) {
     guard message.instance != author.instance, !message.isQuiet else { return }
     let hop = Self.hop(of: message)
     if hop == 0 {

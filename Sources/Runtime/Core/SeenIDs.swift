@@ -33,7 +33,7 @@ struct SeenIDs {
   /// Adds the ids of messages of one topic.
   mutating func insert(idsOf messages: [Message], on topic: Topic) {
     var ring = rings.removeValue(forKey: topic) ?? Ring()
-    for index in messages.indices { _ = ring.insert(messages[index].id) }
+    for message in messages { _ = ring.insert(message.id) }
     rings[topic] = ring
   }
 
