@@ -25,10 +25,12 @@ struct ChannelEvent {
   /// A message: its text, bounded, and where it comes from.
   init(_ message: Message) {
     content = Self.bounded(message)
-    meta = [
-      ("topic", TopicSpelling.spelling(of: message.topic)), ("sender", message.sender.name),
-      ("cursor", message.cursor.text), ("msg_id", message.id.text),
-    ]
+    meta = []
+    meta.reserveCapacity(9)
+    meta.append(("topic", TopicSpelling.spelling(of: message.topic)))
+    meta.append(("sender", message.sender.name))
+    meta.append(("cursor", message.cursor.text))
+    meta.append(("msg_id", message.id.text))
     let mentions = message.mentions
     if !mentions.isEmpty { meta.append(("mentions", mentions.map(\.name).joined(separator: ","))) }
     if let id = message.inReplyTo { meta.append(("in_reply_to", id.text)) }
@@ -70,8 +72,8 @@ struct ChannelEvent {
   var line: [UInt8] {
     var line = JSONWriter(capacity: content.utf8.count + 512)
     line.notification("notifications/claude/channel") { line in
-      line.member("content", content)
-      line.key("meta")
+      line.member(trusted: "content", content)
+      line.key(trusted: "meta")
       line.beginObject()
       // A topic's spelling is an attribute's already, and is whole however long it is.
       for (name, value) in meta { line.member(name, name == "topic" ? value : ChannelText.attribute(value)) }
@@ -90,12 +92,12 @@ struct ChannelEvent {
   }
 
   /// Cut before it is made safe, so that a huge message costs no more than a small one; `rest` says where the rest is.
-  static func bounded(_ text: String, else rest: String) -> String {
+  static func bounded(_ text: String, else rest: @autoclosure () -> String) -> String {
     let limit = ChannelText.contentLimit
     let raw = ChannelText.cut(text, to: limit)
     let safe = ChannelText.content(raw ?? text)
     let cut = ChannelText.cut(safe, to: limit)
     guard raw != nil || cut != nil else { return safe }
-    return (cut ?? safe) + "\n… cut, \(text.utf8.count) bytes in all: \(rest)"
+    return (cut ?? safe) + "\n… cut, \(text.utf8.count) bytes in all: \(rest())"
   }
 }

@@ -5,13 +5,13 @@ final class Call: Sendable {
   let id: RequestID
   /// The revision whose shapes the answer has.
   let revision: Revision
-  let params: JSONSlice?
+  private let params: Params
   /// Where answers of a batch gather; nil for a request of its own.
   let batch: Batch?
   /// Where the answer and what belongs to it goes; nil for the session's own output.
   let path: (any ReplyPath)?
 
-  init(id: RequestID, revision: Revision, params: JSONSlice?, batch: Batch?, path: (any ReplyPath)?) {
+  init(id: RequestID, revision: Revision, params: Params, batch: Batch?, path: (any ReplyPath)?) {
     self.id = id
     self.revision = revision
     self.params = params
@@ -21,11 +21,36 @@ final class Call: Sendable {
 
   var isModern: Bool { revision.isModern }
 
+  /// What is called: the params' `name`.
+  var name: JSONSlice? { params.name }
+
+  /// What it is called with; nil where there is none, or `null`.
+  var arguments: JSONSlice? { params.arguments }
+
   /// The member of the params with this name.
-  func param(_ name: String) -> JSONSlice? { params?.member(name) }
+  func param(_ name: String) -> JSONSlice? { params.object?.member(name) }
+
+  /// The token for progress notifications, which may be no valid one.
+  var givenProgressToken: JSONSlice? { params.meta?.member("progressToken") }
 
   /// The token for progress notifications: a string or an integer.
-  var progressToken: RequestID? { param("_meta")?.member("progressToken").flatMap(RequestID.init) }
+  var progressToken: RequestID? { givenProgressToken.flatMap(RequestID.init) }
+
+  /// A request's params, whose common members are found in one walk.
+  struct Params: Sendable {
+    let object: JSONSlice?
+    let name: JSONSlice?
+    let arguments: JSONSlice?
+    let meta: JSONSlice?
+
+    init(_ object: JSONSlice?) {
+      self.object = object
+      let found = (object ?? .emptyObject).members(["name", "arguments", "_meta"])
+      name = found[0]
+      arguments = found[1].flatMap { $0.isNull ? nil : $0 }
+      meta = found[2]
+    }
+  }
 }
 
 /// Answers of one batch (revision 2025-03-26), sent together when the last is there.

@@ -14,7 +14,7 @@ extension Session {
     }
     let revision = Revision.negotiated(asked)
     negotiated = revision
-    respond(Call(id: id, revision: revision, params: params, batch: nil, path: path)) { result in
+    respond(Call(id: id, revision: revision, params: Call.Params(params), batch: nil, path: path)) { result in
       result.member("protocolVersion", revision.rawValue)
       setup.writeCapabilities(for: revision, into: &result)
       result.key("serverInfo")
@@ -34,9 +34,8 @@ extension Session {
     }
   }
 
-  /// The revision that a request is made in: what its `_meta` says, else the handshake's.
-  func revision(of params: JSONSlice?, for method: Method) throws(RPCError) -> Revision {
-    let meta = params?.member("_meta")
+  /// The revision that a request is made in: what the `_meta` of its params says, else the handshake's.
+  func revision(of meta: JSONSlice?, for method: Method) throws(RPCError) -> Revision {
     guard let version = meta?.member(MetaKey.protocolVersion) else {
       if let negotiated, method != .discover { return negotiated }
       // A ping tells a client that we are there, whatever was agreed so far.

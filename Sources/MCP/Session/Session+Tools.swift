@@ -2,16 +2,15 @@ import ParleyRuntime
 
 extension Session {
   func callTool(_ call: Call) throws(RPCError) {
-    let found = (call.params ?? .emptyObject).members(["name", "arguments", "_meta"])
-    guard let name = found[0]?.string else {
+    guard let name = call.name?.string else {
       throw RPCError(.invalidParams, "Invalid params: \"name\" must be a string")
     }
     guard let offered = catalog.tools[name] else { throw RPCError(.invalidParams, "Unknown tool: \(name.prefix(128))") }
-    let given = found[1].flatMap { $0.isNull ? nil : $0 } ?? .emptyObject
+    let given = call.arguments ?? .emptyObject
     guard given.kind == .object else {
       throw RPCError(.invalidParams, "Invalid params: \"arguments\" must be an object")
     }
-    let hasProgress = found[2]?.member("progressToken") != nil
+    let hasProgress = call.givenProgressToken != nil
     // A tool whose work is a single hand-over needs no task; unread counts that are still awaited do.
     let hasCounts = unread.hasWaited || setup.inbox.assumeIsolated { $0.isReady }
     if hasCounts, let tool = offered.replying, tool.repliesAtOnce(given) {
@@ -38,10 +37,7 @@ extension Session {
 
   /// What every call may use.
   func context(for call: Call, _ serial: UInt64, reportsProgress: Bool) -> CallContext {
-    guard reportsProgress, let token = call.progressToken else {
-      return CallContext(
-        hub: setup.hub, inbox: setup.inbox, coordination: setup.coordination, progress: { _, _, _ in })
-    }
+    guard reportsProgress, let token = call.progressToken else { return quietContext }
     return CallContext(hub: setup.hub, inbox: setup.inbox, coordination: setup.coordination) {
       [weak self, loop] done, total, text in
       let report: @Sendable () -> Void = { [weak self] in

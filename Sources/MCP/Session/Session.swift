@@ -13,6 +13,8 @@ package actor Session: LoopActor {
   private let output: @Sendable ([UInt8]) -> Void
   private let opened: @Sendable () -> Void
   let subscriptions: ResourceSubscriptions
+  /// What calls may use whose progress nobody asked for.
+  let quietContext: CallContext
   var catalog: SessionCatalog { setup.catalog }
 
   /// The revision of the handshake; nil before it.
@@ -39,6 +41,8 @@ package actor Session: LoopActor {
     self.subscriptions = subscriptions
     self.output = output
     self.opened = opened
+    quietContext = CallContext(
+      hub: setup.hub, inbox: setup.inbox, coordination: setup.coordination, progress: { _, _, _ in })
     idle = Waiters(loop: loop)
   }
 
@@ -119,7 +123,8 @@ package actor Session: LoopActor {
       }
       return try initialize(id, params, path)
     }
-    let revision = try revision(of: params, for: method)
+    let params = Call.Params(params)
+    let revision = try revision(of: params.meta, for: method)
     guard method.exists(in: revision) else {
       throw RPCError(.methodNotFound, "Method not found in revision \(revision.rawValue)")
     }

@@ -142,17 +142,13 @@ package struct ConversationTool: Tool {
     let before = try arguments.text("before").map { Cursor($0) }
     let page = try await context.conversations.history(of: conversation.topic, before: before, limit: limit)
     var budget = ResultBudget(context.hub.setup.limits.resultBytes)
-    var given = 0
+    for message in page.messages.reversed() { guard budget.take(message) else { break } }
     writer.key("messages")
     writer.beginArray()
-    for message in page.messages.reversed() {
-      guard let text = budget.take(message) else { break }
-      writer.raw(trusted: text)
-      given += 1
-    }
+    budget.write(into: &writer)
     writer.endArray()
-    let isCut = given < page.messages.count
-    let previous = isCut ? page.messages[page.messages.count - given].cursor : page.previous
+    let isCut = budget.count < page.messages.count
+    let previous = isCut ? page.messages[page.messages.count - budget.count].cursor : page.previous
     if let previous { writer.member("previousCursor", previous.text) }
     if previous != nil { writer.flag("hasMore", true) }
     await write(conversation, in: context, into: &writer)

@@ -149,45 +149,41 @@ package struct FetchRecentTool: Tool {
 struct PageAnswer {
   /// What is given of the page.
   private(set) var page: Page
-  private let messages: [[UInt8]]
+  private let budget: ResultBudget
+  /// The messages were taken newest first.
+  private let isBackwards: Bool
 
   init(_ page: Page, of request: FetchRequest, bytes: Int) {
     self.page = page
-    var budget = ResultBudget(bytes)
-    var messages: [[UInt8]] = []
+    var budget = ResultBudget(bytes, messages: page.messages.count)
     switch request.position {
     case .after:
-      for message in page.messages {
-        guard let text = budget.take(message) else { break }
-        messages.append(text)
-      }
-      if messages.count < page.messages.count {
-        self.page.messages = Array(page.messages.prefix(messages.count))
+      isBackwards = false
+      for message in page.messages { guard budget.take(message) else { break } }
+      if budget.count < page.messages.count {
+        self.page.messages = Array(page.messages.prefix(budget.count))
         self.page.next = self.page.messages.last?.cursor ?? page.next
         self.page.hasMore = true
       }
     case .latest, .before:
-      for message in page.messages.reversed() {
-        guard let text = budget.take(message) else { break }
-        messages.append(text)
-      }
-      messages.reverse()
-      if messages.count < page.messages.count {
-        self.page.messages = Array(page.messages.suffix(messages.count))
+      isBackwards = true
+      for message in page.messages.reversed() { guard budget.take(message) else { break } }
+      if budget.count < page.messages.count {
+        self.page.messages = Array(page.messages.suffix(budget.count))
         self.page.previous = self.page.messages.first?.cursor
         self.page.hasMore = true
       }
     }
-    self.messages = messages
+    self.budget = budget
   }
 
   /// About how long the written answer is.
-  var size: Int { messages.reduce(512) { $0 + $1.count + 1 } }
+  var size: Int { budget.size + 512 }
 
   func write(into writer: inout JSONWriter) {
     writer.key("messages")
     writer.beginArray()
-    for message in messages { writer.raw(trusted: message) }
+    budget.write(into: &writer, reversed: isBackwards)
     writer.endArray()
     writer.member("nextCursor", page.next.text)
     if let previous = page.previous { writer.member("previousCursor", previous.text) }

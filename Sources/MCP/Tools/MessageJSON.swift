@@ -7,27 +7,31 @@ extension JSONWriter {
   /// With `contentBytes`, only so much of the content is written (whole characters), and `cutFrom` says how long it is.
   package mutating func message(_ message: Message, contentBytes: Int? = nil) {
     beginObject()
-    member("topic", message.topic.name)
-    member("senderHandle", message.sender.name)
-    member("content", contentBytes.map { message.content.prefix(bytes: $0) } ?? message.content)
-    member("timestamp", message.timestamp)
-    member("backendMsgId", message.id.text)
-    member("cursor", message.cursor.text)
-    key("mentions")
+    member(trusted: "topic", message.topic.name)
+    member(trusted: "senderHandle", message.sender.name)
+    if let contentBytes {
+      member(trusted: "content", message.content.prefix(bytes: contentBytes))
+    } else {
+      member(trusted: "content", message.content)
+    }
+    member(trusted: "timestamp", message.timestamp)
+    member(trusted: "backendMsgId", message.id.text)
+    member(trusted: "cursor", message.cursor.text)
+    key(trusted: "mentions")
     beginArray()
     for handle in message.mentions { string(handle.name) }
     endArray()
-    if let id = message.inReplyTo { member("inReplyTo", id.text) }
-    if let handle = message.to { member("to", handle.name) }
-    if let account = message.account { member("account", account) }
-    member("provenance", message.provenance.rawValue)
+    if let id = message.inReplyTo { member(trusted: "inReplyTo", id.text) }
+    if let handle = message.to { member(trusted: "to", handle.name) }
+    if let account = message.account { member(trusted: "account", account) }
+    member(trusted: "provenance", message.provenance.rawValue)
     if !message.attributes.isEmpty {
-      key("attributes")
+      key(trusted: "attributes")
       beginObject()
       for (name, value) in message.attributes.sorted(by: { $0.key < $1.key }) { member(name, value) }
       endObject()
     }
-    if let kind = message.kind { member("kind", kind) }
+    if let kind = message.kind { member(trusted: "kind", kind) }
     if message.isLate { flag("late", true) }
     if contentBytes != nil {
       key("cutFrom")

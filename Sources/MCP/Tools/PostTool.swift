@@ -133,9 +133,9 @@ extension Result<Receipt, HubError> {
 extension JSONWriter {
   /// Writes the members that say where and how a message was stored.
   mutating func receipt(_ receipt: Receipt) {
-    member("backendMsgId", receipt.id.text)
-    member("cursor", receipt.cursor.text)
-    member("durability", receipt.durability.description)
+    member(trusted: "backendMsgId", receipt.id.text)
+    member(trusted: "cursor", receipt.cursor.text)
+    member(trusted: "durability", receipt.durability.description)
     if receipt.isDuplicate { flag("duplicate", true) }
   }
 }

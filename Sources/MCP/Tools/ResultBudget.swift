@@ -11,22 +11,44 @@ struct ResultBudget {
   private static let frame = 8_000
 
   private var left: Int
-  private var isEmpty = true
+  /// What was taken, as elements of an array.
+  private var text: JSONWriter
+  /// Where each that was taken stands.
+  private var pieces: [Range<Int>] = []
 
-  init(_ bytes: Int) { left = max(0, min(bytes, Self.most) - Self.envelope) }
+  /// So many bytes, for about so many messages.
+  init(_ bytes: Int, messages: Int = 1) {
+    left = max(0, min(bytes, Self.most) - Self.envelope)
+    text = JSONWriter(capacity: min(left, messages * 512))
+  }
 
-  /// What to write of the next message; nil when it has no place any more.
-  mutating func take(_ message: Message) -> [UInt8]? {
-    var writer = JSONWriter(capacity: message.content.utf8.count + 512)
-    writer.message(message)
-    let isFirst = isEmpty
-    if writer.bytes.count >= left {
-      guard isFirst else { return nil }
-      writer = Self.cut(message, to: max(left, Self.frame + 256) - Self.frame)
+  /// How many messages were taken.
+  var count: Int { pieces.count }
+  /// How long they are, written.
+  var size: Int { pieces.last?.upperBound ?? 0 }
+
+  /// Takes the next message; false when it has no place any more.
+  mutating func take(_ message: Message) -> Bool {
+    // After the comma that the writer puts between two.
+    let start = pieces.isEmpty ? 0 : size + 1
+    text.message(message)
+    if text.bytes.count - start >= left {
+      guard pieces.isEmpty else {
+        text.removeAll(after: size)
+        return false
+      }
+      text = Self.cut(message, to: max(left, Self.frame + 256) - Self.frame)
     }
-    isEmpty = false
-    left -= writer.bytes.count + 1
-    return writer.bytes
+    pieces.append(start..<text.bytes.count)
+    left -= text.bytes.count - start + 1
+    return true
+  }
+
+  /// Writes what was taken as elements of an array, the last one first where it is `reversed`.
+  func write(into writer: inout JSONWriter, reversed: Bool = false) {
+    guard !pieces.isEmpty else { return }
+    guard reversed else { return writer.raw(trusted: text.bytes, in: 0..<size) }
+    for piece in pieces.reversed() { writer.raw(trusted: text.bytes, in: piece) }
   }
 
   /// The beginning of a message whose content has at most `bytes` bytes as JSON.

@@ -72,7 +72,7 @@ package struct ToolContent: Sendable {
 }
 
 /// What a tool, resource or prompt may use of the session and call it runs in.
-package struct CallContext: Sendable {
+package final class CallContext: Sendable {
   /// Posting and fetching under the participant's rules.
   package let hub: Hub
   /// The session's unread counts and waiting place.

@@ -56,7 +56,8 @@ package struct WaitTool: Tool {
     var writer = JSONWriter(capacity: 1024)
     writer.key("messages")
     writer.beginArray()
-    for message in messages { if let text = budget.take(message) { writer.raw(trusted: text) } }
+    for message in messages { _ = budget.take(message) }
+    budget.write(into: &writer)
     writer.endArray()
     writer.flag("timedOut", news.isEmpty)
     writer.key("next")
@@ -122,7 +123,7 @@ package struct WaitTool: Tool {
       let budget = Mutex(ResultBudget(bytes))
       let news = try await context.reportingProgress(for: wait, "waiting for messages") {
         await context.inbox.wait(
-          on: topics, limit: limit, until: deadline, fits: { message in budget.withLock { $0.take(message) != nil } },
+          on: topics, limit: limit, until: deadline, fits: { message in budget.withLock { $0.take(message) } },
           wanted: { _ in true })
       }
       // "Nothing new" would be a guess while the backend is away.

@@ -49,6 +49,12 @@ extension JSONWriter {
     string(value)
   }
 
+  /// Writes a name that the program itself contains, and a string.
+  mutating func member(trusted name: StaticString, _ value: String) {
+    key(trusted: name)
+    string(value)
+  }
+
   /// Writes a name and a number in its shortest form.
   mutating func member(_ name: String, _ value: Double) {
     key(name)

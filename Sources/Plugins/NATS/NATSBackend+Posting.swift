@@ -235,7 +235,7 @@ extension NATSBackend {
   }
 
   private func receipt(_ ack: PublishAck, _ facts: StreamFacts) -> Receipt {
-    let number = String(ack.sequence)
+    let number = String(decimal: Int64(clamping: ack.sequence))
     return Receipt(
       id: MessageID(number), cursor: LogPlace.cursor(facts.generation, number: number), storedAt: nil,
       durability: facts.durability, isDuplicate: ack.isDuplicate)

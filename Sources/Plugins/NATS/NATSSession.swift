@@ -99,7 +99,7 @@ final class NATSSession: @unchecked Sendable {
   ) throws(NATSFailure) -> UInt64 {
     let ticket = replies.ticket()
     do throws(NATSFailure) {
-      try handle.publish(data, to: subject, reply: inbox + String(ticket), headers: headers)
+      try handle.publish(data, to: subject, reply: String(inbox, decimal: Int64(ticket)), headers: headers)
     } catch {
       replies.forget(ticket)
       throw error
@@ -114,7 +114,7 @@ final class NATSSession: @unchecked Sendable {
     take: @escaping (Reply) -> Void
   ) throws(NATSFailure) {
     lastUnattended += 1
-    try handle.publish(data, to: subject, reply: inbox + String(lastUnattended), headers: headers)
+    try handle.publish(data, to: subject, reply: String(inbox, decimal: Int64(lastUnattended)), headers: headers)
     asked[lastUnattended] = Asked(subject: subject, post: post, unattended: (patience, take))
     unattended += 1
   }

@@ -48,7 +48,7 @@ enum WireFormat {
     } else {
       content = String(decoding: stored.data, as: UTF8.self)
     }
-    let number = String(stored.sequence)
+    let number = String(decimal: Int64(clamping: stored.sequence))
     return Message(
       topic: topic, sender: Handle(sender), instance: stored.headers.instance.map(text), content: content,
       timestamp: timestamp.isEmpty ? Timestamp.text(stored.storedAt) : timestamp, storedAt: stored.storedAt,
@@ -96,7 +96,7 @@ enum WireFormat {
   }
 
   private static func percentEncoded(_ text: String) -> String {
-    if text.utf8.allSatisfy(isPlain) { return text }
+    if isPlain(text) { return text }
     var encoded = ""
     for byte in text.utf8 {
       if isPlain(byte) {
@@ -107,6 +107,12 @@ enum WireFormat {
       }
     }
     return encoded
+  }
+
+  private static func isPlain(_ text: String) -> Bool {
+    let bytes = text.utf8Span.span
+    for index in bytes.indices where !isPlain(bytes[index]) { return false }
+    return true
   }
 
   /// Letters, digits, and `-`, `.`, `:`, `@`, `_`, `~`.

@@ -68,5 +68,5 @@ enum LogPlace: Hashable, Sendable {
   }
 
   /// The cursor just after an entry whose id's text is at hand.
-  static func cursor(after id: String) -> Cursor { Cursor("redis.0." + id) }
+  static func cursor(after id: String) -> Cursor { Cursor(backend: "redis", generation: "0", native: id) }
 }

@@ -165,8 +165,7 @@ struct ReaderSession: ~Copyable {
         break
       }
       let id = following.integer(0) ?? 0
-      let message = message(following, id: id, after: read.rows.messages)
-      read.rows.append(message, id: id)
+      read.rows.append(message(following, id: id, after: read.rows.messages), id: id)
     }
     if read.hasMore, let newest = read.rows.ids.last { read.position = newest }
     read.gap = loss.map { loss in
@@ -267,8 +266,7 @@ struct ReaderSession: ~Copyable {
       count += 1
       if isWanted(ExactText(all.text(1))) {
         bytes += all.byteCount(3)
-        let message = message(all, id: id, after: read.rows.messages)
-        read.rows.append(message, id: id)
+        read.rows.append(message(all, id: id, after: read.rows.messages), id: id)
       }
       if bytes > Self.pageBytes { break }
     }

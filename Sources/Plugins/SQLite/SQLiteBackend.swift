@@ -236,9 +236,10 @@ public actor SQLiteBackend: Backend {
     }
     let isRetry = !doubtful.isEmpty && !draft.key.isChosen && doubtful.contains(draft.key.text)
     let order = PostOrder(draft: draft, isRetry: isRetry)
+    let key = draft.key
     let call: PostCall = file(order, deadline: deadline) { [self] result in
-      if case .failure(let error) = result, error.code == .outcomeUnknown, !draft.key.isChosen {
-        assumeIsolated { _ = $0.doubtful.insert(draft.key.text) }
+      if case .failure(let error) = result, error.code == .outcomeUnknown, !key.isChosen {
+        assumeIsolated { _ = $0.doubtful.insert(key.text) }
       }
       reply(result)
     }
@@ -247,7 +248,7 @@ public actor SQLiteBackend: Backend {
   }
 
   private func admit(_ draft: Draft) throws(SeamError) {
-    _ = try connected("post")
+    guard session != nil else { throw SeamError(.unavailable, operation: "post", cause: "not connected") }
     try draft.validate()
     guard queue.count < Self.queueLimit else {
       throw SeamError(.unavailable, operation: "post", cause: "\(Self.queueLimit) posts are waiting already")

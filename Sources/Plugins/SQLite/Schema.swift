@@ -22,8 +22,7 @@ enum Schema {
 
     /// The id of the message in a row, and the cursor for the place after it.
     func names(of row: Int64) -> (id: MessageID, cursor: Cursor) {
-      let digits = String(decimal: row)
-      return (MessageID(digits), Cursor(cursorPrefix + digits))
+      (MessageID(String(decimal: row)), Cursor(String(cursorPrefix, decimal: row)))
     }
   }
 

@@ -119,10 +119,11 @@ final class Subscribers: @unchecked Sendable {
     guard first == reach + 1, rows.allSatisfy({ areLive(on: $0.topic) }) else { return tell { $0.missed() } }
     var paused: [SubscriptionID] = []
     isDelivering = true
-    for row in rows {
-      for subscription in subscriptions(of: row.topic) {
-        guard !subscription.isEnded, let live = subscription.live, live < row.id else { continue }
-        give(.message(row.message), at: row.id, to: subscription, &paused)
+    // By index: an element that is taken out is copied with all its texts.
+    for index in rows.indices {
+      for subscription in subscriptions(of: rows[index].topic) {
+        guard !subscription.isEnded, let live = subscription.live, live < rows[index].id else { continue }
+        give(.message(rows[index].message), at: rows[index].id, to: subscription, &paused)
       }
     }
     isDelivering = false

@@ -87,6 +87,11 @@ public actor Hub: LoopActor {
 
   /// `post`, answered on the loop instead of suspended; it cannot be cancelled.
   public func submit(_ request: PostRequest, reply: @escaping @Sendable (Result<Receipt, HubError>) -> Void) {
+    submit(request, hop: nil, reply: reply)
+  }
+
+  /// `submit` of a message with this hop; see `LoopGuard`.
+  func submit(_ request: PostRequest, hop: Int?, reply: @escaping @Sendable (Result<Receipt, HubError>) -> Void) {
     do throws(HubError) {
       try check(request)
     } catch {
@@ -95,7 +100,7 @@ public actor Hub: LoopActor {
     guard gate == .open else {
       loop.spawn {
         do throws(HubError) {
-          reply(.success(try await self.postUnchecked(request)))
+          reply(.success(try await self.postUnchecked(request, hop: hop)))
         } catch {
           reply(.failure(error))
         }
@@ -103,7 +108,7 @@ public actor Hub: LoopActor {
       return
     }
     let deadline = deadline(request.patience)
-    let draft = draft(request)
+    let draft = draft(request, hop: hop)
     supervisor.assumeIsolated { supervisor in
       supervisor.submit(draft, deadline: deadline) { reply($0.mapError(HubError.seam)) }
     }
@@ -112,11 +117,13 @@ public actor Hub: LoopActor {
   /// Stores an event of a coordination part: reserved topics and `parley.` attributes are allowed.
   ///
   /// `passesGate` is for the presence records by which the gate is opened.
-  package func postUnchecked(_ request: PostRequest, passesGate: Bool = false) async throws(HubError) -> Receipt {
+  package func postUnchecked(
+    _ request: PostRequest, hop: Int? = nil, passesGate: Bool = false
+  ) async throws(HubError) -> Receipt {
     let deadline = deadline(request.patience)
     if !passesGate { try await awaitGate(until: deadline) }
     do throws(SeamError) {
-      return try await supervisor.post(draft(request), deadline: deadline)
+      return try await supervisor.post(draft(request, hop: hop), deadline: deadline)
     } catch {
       throw .seam(error)
     }
@@ -138,11 +145,11 @@ public actor Hub: LoopActor {
     }
   }
 
-  private func draft(_ request: PostRequest) -> Draft {
+  private func draft(_ request: PostRequest, hop: Int?) -> Draft {
     var attributes = request.attributes
     if setup.isPerson {
       attributes[LoopGuard.attribute] = "0"
-    } else if let hop = request.hop, hop > 1 {
+    } else if let hop, hop > 1 {
       attributes[LoopGuard.attribute] = String(hop)
     }
     return Draft(
@@ -200,7 +207,7 @@ public actor Hub: LoopActor {
 
   private func generateKey() -> DraftKey {
     lastKey += 1
-    return .generated(keyPrefix + String(decimal: Int64(lastKey)))
+    return .generated(String(keyPrefix, decimal: Int64(lastKey)))
   }
 
   private func checkName(_ name: String, _ text: String, limit: Int) throws(HubError) {
@@ -249,10 +256,9 @@ public struct PostRequest: Hashable, Sendable {
   public var author: Author?
   /// How long to wait for the backend; nil for the hub's patience.
   public var patience: Duration?
-  /// See `LoopGuard`; nil where nothing is said of it.
-  var hop: Int?
 
   /// Makes a request.
+  @inlinable
   public init(
     topic: Topic, content: String, inReplyTo: MessageID? = nil, to: Handle? = nil, key: String? = nil,
     attributes: [String: String] = [:], author: Author? = nil, patience: Duration? = nil

@@ -2,11 +2,11 @@ extension Inbox {
   /// Stores a message of the session as `Hub.submit` does, unless participants have answered each other for too long
   /// without a person (`LoopGuard`).
   package func submit(_ request: PostRequest, reply: @escaping @Sendable (Result<Receipt, HubError>) -> Void) {
-    var request = request
-    let before = loopGuard
-    // A retry by key must be the same message, whatever came meanwhile.
+    let before = loopGuard.delivered
+    let hop: Int?
     switch guardVerdict {
-    case .passes(let hop): request.hop = request.key == nil && !hub.setup.isPerson ? hop : nil
+    // A retry by key must be the same message, whatever came meanwhile.
+    case .passes(let passed): hop = request.key == nil && !hub.setup.isPerson ? passed : nil
     case .stops(let hop, let tells):
       let limit = hub.setup.limits.hops
       if tells, hub.assumeIsolated({ $0.permits(request.topic) }) { tellStop(on: request.topic, hop: limit + 1) }
@@ -14,7 +14,7 @@ extension Inbox {
     }
     loopGuard.notePosted()
     hub.assumeIsolated { hub in
-      hub.submit(request) { [self] result in
+      hub.submit(request, hop: hop) { [self] result in
         if case .failure = result { assumeIsolated { $0.loopGuard.takeBack(before) } }
         reply(result)
       }
@@ -38,9 +38,8 @@ extension Inbox {
     let line = LoopGuard.line(by: hub.setup.author.handle, limit: hub.setup.limits.hops)
     hub.loop.spawn { [hub] in
       do throws(HubError) {
-        var request = PostRequest(topic: topic, content: line, attributes: ["kind": LoopGuard.kind])
-        request.hop = hop
-        _ = try await hub.postUnchecked(request)
+        let request = PostRequest(topic: topic, content: line, attributes: ["kind": LoopGuard.kind])
+        _ = try await hub.postUnchecked(request, hop: hop)
       } catch {
         Log.write(.info, "that the loop guard stops was not told", [("cause", error.description)])
       }

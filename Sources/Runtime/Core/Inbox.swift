@@ -165,10 +165,7 @@ public actor Inbox: LoopActor {
 
   /// Notes that the session was given these messages, so that they are not pushed too.
   public func noteGiven(_ page: Page, of request: FetchRequest) {
-    for message in page.messages {
-      seen.insert(message.id, on: request.topic)
-      loopGuard.note(message)
-    }
+    noteGiven(page.messages, on: request.topic)
     guard let place = places[request.topic] else { return }
     // Only a read that continues the waiting place, or reaches the newest, moves it: cursors have no order.
     let continues =
@@ -178,6 +175,11 @@ public actor Inbox: LoopActor {
       case .before: false
       }
     if continues { places[request.topic]?.wait = page.next }
+  }
+
+  private func noteGiven(_ messages: [Message], on topic: Topic) {
+    seen.insert(idsOf: messages, on: topic)
+    for message in messages { loopGuard.note(message) }
   }
 
   /// The mark of a topic moved (here or in another process of the same handle): counts what is unread anew.
@@ -219,10 +221,7 @@ public actor Inbox: LoopActor {
     // Nobody gets the answer of a cancelled call: what came in its last moment is still to be given.
     if Task.isCancelled { return [:] }
     for (topic, found) in news {
-      for message in found.messages {
-        seen.insert(message.id, on: topic)
-        loopGuard.note(message)
-      }
+      noteGiven(found.messages, on: topic)
       places[topic]?.wait = found.next
     }
     return news

@@ -18,11 +18,18 @@ public struct LoopGuard: Hashable, Sendable {
     case stops(hop: Int, tells: Bool)
   }
 
+  /// What was delivered to the session since its last post.
+  struct Delivered: Hashable, Sendable {
+    /// The highest hop.
+    var highest = 0
+    /// When a message of that hop was stored last.
+    var storedAt: Int64 = 0
+  }
+
   private let author: Author
   /// The highest hop that passes; 0 for no limit.
   private let limit: Int
-  private var highest = 0
-  private var storedAt: Int64 = 0
+  private(set) var delivered = Delivered()
   /// Somebody has said that it stops here.
   private var isTold = false
 
@@ -43,25 +50,27 @@ public struct LoopGuard: Hashable, Sendable {
     guard message.instance != author.instance, !message.isQuiet else { return }
     let hop = Self.hop(of: message)
     if hop == 0 {
-      (highest, isTold) = (0, false)
+      (delivered.highest, isTold) = (0, false)
     } else {
       if message.kind == Self.kind { isTold = true }
-      if hop >= highest { (highest, storedAt) = (hop, max(storedAt, message.storedAt)) }
+      if hop >= delivered.highest {
+        delivered = Delivered(highest: hop, storedAt: max(delivered.storedAt, message.storedAt))
+      }
     }
   }
 
   /// What becomes of a post now, by the store's clock.
   public func verdict(at now: Int64) -> Verdict {
-    let hop = 1 + (now - storedAt < Self.memory ? highest : 0)
+    let hop = 1 + (now - delivered.storedAt < Self.memory ? delivered.highest : 0)
     return limit == 0 || hop <= limit ? .passes(hop: hop) : .stops(hop: hop, tells: !isTold)
   }
 
   /// The session has posted.
-  public mutating func notePosted() { highest = 0 }
+  public mutating func notePosted() { delivered.highest = 0 }
 
   /// The post failed: what was delivered before it counts again.
-  mutating func takeBack(_ before: LoopGuard) {
-    if before.highest > highest { (highest, storedAt) = (before.highest, before.storedAt) }
+  mutating func takeBack(_ before: Delivered) {
+    if before.highest > delivered.highest { delivered = before }
   }
 
   /// The session has said that it stops.

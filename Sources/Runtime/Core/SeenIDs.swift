@@ -30,5 +30,12 @@ struct SeenIDs {
     rings[topic, default: Ring()].insert(id)
   }
 
+  /// Adds the ids of messages of one topic.
+  mutating func insert(idsOf messages: [Message], on topic: Topic) {
+    var ring = rings.removeValue(forKey: topic) ?? Ring()
+    for message in messages { _ = ring.insert(message.id) }
+    rings[topic] = ring
+  }
+
   func contains(_ id: MessageID, on topic: Topic) -> Bool { rings[topic]?.members.contains(id) ?? false }
 }

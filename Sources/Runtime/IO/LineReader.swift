@@ -110,7 +110,7 @@ package final class LineReader: @unchecked Sendable {
       source = .idle
       take(.hangUpWhilePaused)
     } else {
-      took(Self.read(descriptor))
+      took(Self.read(descriptor, into: &chunk))
     }
   }
 
@@ -118,7 +118,7 @@ package final class LineReader: @unchecked Sendable {
     do throws(SystemError) {
       source = .watched(try loop.watch(descriptor, for: .read) { [self] in ready($0) })
     } catch {
-      took(.failure(error))
+      took(error)
     }
   }
 
@@ -127,41 +127,41 @@ package final class LineReader: @unchecked Sendable {
     source = .thread(thread, isReading: true)
     let descriptor = descriptor
     thread.execute { [self] in
-      let result = Self.read(descriptor)
-      loop.execute { [self] in
+      var bytes: [UInt8] = []
+      let error = Self.read(descriptor, into: &bytes)
+      loop.execute { [self, bytes] in
         guard case .thread(let thread, _) = source else { return }
         source = .thread(thread, isReading: false)
-        took(result)
+        chunk = bytes
+        took(error)
         if !isPaused { readOnThread() }
       }
     }
   }
 
-  /// An empty chunk is the end of input.
-  private static func read(_ descriptor: CInt) -> Result<[UInt8], SystemError> {
+  /// Reads one chunk in place of what the array holds, whose memory is kept; an empty one is the end of input.
+  private static func read(_ descriptor: CInt, into bytes: inout [UInt8]) -> SystemError? {
     var code: CInt = 0
-    let bytes = unsafe [UInt8](unsafeUninitializedCapacity: chunkBytes) { buffer, count in
-      let result = unsafe Glibc.read(descriptor, buffer.baseAddress, chunkBytes)
-      if result < 0 { code = errno }
-      count = max(result, 0)
+    bytes.removeAll(keepingCapacity: true)
+    bytes.append(addingCapacity: chunkBytes) { output in
+      unsafe output.withUnsafeMutableBufferPointer { buffer, count in
+        let result = unsafe Glibc.read(descriptor, buffer.baseAddress, chunkBytes)
+        if result < 0 { code = errno }
+        count = max(result, 0)
+      }
     }
-    return code == 0 ? .success(bytes) : .failure(SystemError(operation: "read", code: code))
+    return code == 0 ? nil : SystemError(operation: "read", code: code)
   }
 
-  private func took(_ result: Result<[UInt8], SystemError>) {
-    switch result {
-    case .success(let bytes) where bytes.isEmpty: finish(.end)
-    case .success(let bytes):
-      chunk = bytes
-      chunkStart = 0
-      split()
-    case .failure(let error):
-      switch error.code {
-      case EINTR, EAGAIN: break
-      // A terminal or pseudo terminal whose other side is gone.
-      case EIO, ECONNRESET: finish(.end)
-      default: finish(.failed(error))
-      }
+  /// Goes on with the chunk that was read, or with what kept it from being read.
+  private func took(_ error: SystemError?) {
+    chunkStart = 0
+    guard let error else { return chunk.isEmpty ? finish(.end) : split() }
+    switch error.code {
+    case EINTR, EAGAIN: break
+    // A terminal or pseudo terminal whose other side is gone.
+    case EIO, ECONNRESET: finish(.end)
+    default: finish(.failed(error))
     }
   }
 
@@ -192,7 +192,10 @@ package final class LineReader: @unchecked Sendable {
       chunkStart = newline + 1
       endLine(piece)
     }
-    if chunkStart == chunk.count { chunk = [] }
+    if chunkStart == chunk.count {
+      chunk.removeAll(keepingCapacity: true)
+      chunkStart = 0
+    }
   }
 
   private static func newline(in bytes: [UInt8], from start: Int) -> Int? {

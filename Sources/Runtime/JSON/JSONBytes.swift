@@ -65,6 +65,62 @@ struct JSONWord {
   static func firstMark(_ mask: UInt64) -> Int { mask.trailingZeroBitCount >> 3 }
 }
 
+/// Sixteen bytes of text, so that one test covers all of them.
+struct JSONBlock {
+  private let bytes: SIMD16<UInt8>
+
+  /// How many bytes a block has.
+  static var length: Int { 16 }
+
+  /// Loads the bytes `offset ..< offset + 16`, which must lie inside `text`.
+  @inline(__always)
+  init(_ text: borrowing Span<UInt8>, at offset: Int) {
+    precondition(offset >= 0 && offset <= text.count - Self.length)
+    bytes = unsafe text.bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: SIMD16<UInt8>.self)
+  }
+
+  /// The place, 0 to 16, of the first quote or backslash.
+  var quoteOrBackslash: Int {
+    @inline(__always) get { Self.first(quotes) }
+  }
+
+  /// The place, 0 to 16, of the first byte that a reader must look at inside a string: a quote, a backslash, a control
+  /// character or part of a character of several bytes.
+  var notPlain: Int {
+    @inline(__always) get { Self.first(quotes .| controls .| (bytes .>= SIMD16(repeating: 0x80))) }
+  }
+
+  /// The place, 0 to 16, of the first byte that may not stand in a JSON string as it is, or of 0xE2, which may begin
+  /// U+2028.
+  var escape: Int {
+    @inline(__always) get {
+      Self.first(quotes .| controls .| (bytes .== SIMD16(repeating: 0x7F)) .| (bytes .== SIMD16(repeating: 0xE2)))
+    }
+  }
+
+  private var quotes: SIMDMask<SIMD16<Int8>> {
+    @inline(__always) get {
+      (bytes .== SIMD16(repeating: JSONByte.quote)) .| (bytes .== SIMD16(repeating: JSONByte.backslash))
+    }
+  }
+
+  private var controls: SIMDMask<SIMD16<Int8>> {
+    @inline(__always) get { bytes .< SIMD16(repeating: JSONByte.space) }
+  }
+
+  @inline(__always)
+  private static func first(_ marks: SIMDMask<SIMD16<Int8>>) -> Int {
+    // Two words of 0xFF where a mark is, the first byte lowest.
+    let halves = unsafe unsafeBitCast(marks, to: SIMD2<UInt64>.self)
+    if halves.x != 0 { return UInt64(littleEndian: halves.x).trailingZeroBitCount >> 3 }
+    return halves.y == 0 ? length : 8 + UInt64(littleEndian: halves.y).trailingZeroBitCount >> 3
+  }
+
+  /// Stores all sixteen bytes.
+  @inline(__always)
+  func store(to place: UnsafeMutableRawPointer) { unsafe place.storeBytes(of: bytes, as: SIMD16<UInt8>.self) }
+}
+
 extension Array<UInt8> {
   /// Appends `text[range]` with one copy; the range must lie inside `text`.
   @inline(__always)

@@ -4,6 +4,44 @@ enum JSONEscape {
   /// At most so many bytes come of one.
   static var growth: Int { 6 }
 
+  /// Copies the beginning of a text up to the first byte that may have to be escaped, and returns its length; the output
+  /// must have room for the text.
+  static func writePlain(_ text: Span<UInt8>, to output: inout OutputSpan<UInt8>) -> Int {
+    precondition(output.freeCapacity >= text.count)
+    return unsafe output.withUnsafeMutableBufferPointer { buffer, count in
+      guard let start = buffer.baseAddress else { return 0 }
+      let length = unsafe copyPlain(text, to: start + count)
+      count += length
+      return length
+    }
+  }
+
+  private static func copyPlain(_ text: Span<UInt8>, to start: UnsafeMutablePointer<UInt8>) -> Int {
+    var position = 0
+    guard text.count >= JSONBlock.length else {
+      while position < text.count, isPlain(text[position]) {
+        unsafe start[position] = text[position]
+        position += 1
+      }
+      return position
+    }
+    while true {
+      let block = JSONBlock(text, at: position)
+      unsafe block.store(to: start + position)
+      let plain = block.escape
+      if plain < JSONBlock.length { return position + plain }
+      position += JSONBlock.length
+      if position == text.count { return position }
+      // The last block begins earlier, so that it ends with the text: what is copied twice is the same.
+      position = min(position, text.count - JSONBlock.length)
+    }
+  }
+
+  @inline(__always)
+  private static func isPlain(_ byte: UInt8) -> Bool {
+    byte >= JSONByte.space && byte != JSONByte.quote && byte != JSONByte.backslash && byte != 0x7F && byte != 0xE2
+  }
+
   /// Writes what begins in `range`, of text that is valid UTF-8; the output must have room for `growth` times the range.
   ///
   /// Returns the place after it, which is past the range where a character ends there.
@@ -14,8 +52,14 @@ enum JSONEscape {
       var target = unsafe Target(place: start + count)
       var position = range.lowerBound
       while position < range.upperBound {
-        // Of a word with a byte to be escaped, only what is before that byte counts; the rest is written over.
-        if position <= range.upperBound - 8 {
+        // Of a block or word with a byte to be escaped, only what is before that byte counts; the rest is written over.
+        if position <= range.upperBound - JSONBlock.length {
+          let block = JSONBlock(text, at: position)
+          let clean = block.escape
+          target.put(block, count: clean)
+          position += clean
+          if clean == JSONBlock.length { continue }
+        } else if position <= range.upperBound - 8 {
           let word = JSONWord(text, at: position)
           let stops = word.escapeMask
           let clean = stops == 0 ? 8 : JSONWord.firstMark(stops)
@@ -79,6 +123,13 @@ enum JSONEscape {
     @inline(__always)
     mutating func put(_ word: JSONWord, count: Int) {
       unsafe UnsafeMutableRawPointer(place).storeBytes(of: word.littleEndian, as: UInt64.self)
+      unsafe place += count
+    }
+
+    /// Stores all sixteen bytes, of which so many count.
+    @inline(__always)
+    mutating func put(_ block: JSONBlock, count: Int) {
+      unsafe block.store(to: place)
       unsafe place += count
     }
 

@@ -64,14 +64,42 @@ extension JSONSlice {
   /// The members with these names, found in one walk: `let found = call.members(["id", "method", "params"])`.
   ///
   /// Each result stands at its name's place; nil where there is none, the last where there are several.
+  @inlinable
   public func members<let count: Int>(_ names: InlineArray<count, StaticString>) -> InlineArray<count, JSONSlice?> {
-    var found = InlineArray<count, JSONSlice?>(repeating: nil)
+    var places = InlineArray<count, Place>(repeating: .none)
+    do {
+      var found = places.mutableSpan
+      find(names.span, into: &found)
+    }
+    return InlineArray { value(at: places[$0]) }
+  }
+
+  /// Where a value stands in the text; `none`, which is no value's place, where there is no such member.
+  @usableFromInline
+  struct Place {
+    let lower: UInt32
+    let upper: UInt32
+
+    @usableFromInline static var none: Place { Place(lower: 0, upper: 0) }
+  }
+
+  /// The walk of `members`, apart from it: what is generic is made anew for each number of names.
+  @usableFromInline
+  func find(_ names: Span<StaticString>, into found: inout MutableSpan<Place>) {
     var cursor = JSONCursor(self, opening: JSONByte.openBrace)
     while let member = cursor.nextMember(text.span) {
-      for index in 0..<count where JSONCursor.equals(text, member.name, isEscaped: member.isEscaped, names[index]) {
-        found[index] = JSONSlice(text, member.value, hasLoneSurrogate: hasLoneSurrogate)
+      for index in names.indices
+      where JSONCursor.equals(text, member.name, isEscaped: member.isEscaped, names[index]) {
+        found[index] = Place(
+          lower: UInt32(truncatingIfNeeded: member.value.lowerBound),
+          upper: UInt32(truncatingIfNeeded: member.value.upperBound))
       }
     }
-    return found
+  }
+
+  @usableFromInline
+  func value(at place: Place) -> JSONSlice? {
+    guard place.upper > 0 else { return nil }
+    return JSONSlice(text, Int(place.lower)..<Int(place.upper), hasLoneSurrogate: hasLoneSurrogate)
   }
 }

@@ -99,7 +99,8 @@ public struct JSONSlice: Sendable {
 
   /// Whether the value is this string, told without making one; strings are equal when their scalars are.
   public func isString(_ other: String) -> Bool {
-    guard kind == .string else { return false }
+    // An escape is longer than what it stands for.
+    guard kind == .string, range.count - 2 >= other.utf8.count else { return false }
     let isEscaped = JSONString.skip(text.span, at: Int(lower), end: Int(upper)).isEscaped
     return JSONCursor.equals(text, Int(lower) + 1..<Int(upper) - 1, isEscaped: isEscaped, other)
   }

@@ -6,7 +6,11 @@ enum JSONString {
     var position = start + 1
     var isEscaped = false
     while position < end {
-      if position <= end - 8 {
+      if position <= end - JSONBlock.length {
+        let clean = JSONBlock(text, at: position).quoteOrBackslash
+        position += clean
+        if clean == JSONBlock.length { continue }
+      } else if position <= end - 8 {
         let word = JSONWord(text, at: position)
         let stops = word.mask(equal: JSONByte.quote) | word.mask(equal: JSONByte.backslash)
         if stops == 0 {

@@ -169,6 +169,11 @@ struct JSONValidator {
   private mutating func string(_ text: Span<UInt8>) throws(JSONError) {
     position += 1
     while true {
+      while position <= end - JSONBlock.length {
+        let plain = JSONBlock(text, at: position).notPlain
+        position += plain
+        if plain < JSONBlock.length { break }
+      }
       while position <= end - 8 {
         let word = JSONWord(text, at: position)
         let stops =

@@ -17,6 +17,9 @@ public struct JSONWriter: Sendable {
     bytes.removeAll(keepingCapacity: bytes.capacity <= keeping)
   }
 
+  /// Forgets what was written after the first `count` bytes, which end with a whole value.
+  public mutating func removeAll(after count: Int) { bytes.removeSubrange(count...) }
+
   /// Opens an object.
   public mutating func beginObject() {
     separate()
@@ -39,24 +42,31 @@ public struct JSONWriter: Sendable {
   public mutating func endLine() { bytes.append(JSONByte.newline) }
 
   /// Writes a member's name; its value must follow.
-  public mutating func key(_ name: String) {
-    separate()
-    quoted(name)
-    bytes.append(JSONByte.colon)
-  }
+  public mutating func key(_ name: String) { quoted(name.utf8Span.span, isName: true) }
 
   /// Writes a string.
-  public mutating func string(_ value: String) {
-    separate()
-    quoted(value)
+  public mutating func string(_ value: String) { quoted(value.utf8Span.span, isName: false) }
+
+  /// Writes a member's name that the program itself contains: ASCII of which nothing must be escaped.
+  public mutating func key(trusted name: StaticString) {
+    let isDue = isCommaDue
+    let length = name.utf8CodeUnitCount
+    bytes.append(addingCapacity: length + 4) { output in
+      if isDue { output.append(JSONByte.comma) }
+      output.append(JSONByte.quote)
+      unsafe output.withUnsafeMutableBufferPointer { buffer, count in
+        guard let start = buffer.baseAddress else { return }
+        unsafe (start + count).update(from: name.utf8Start, count: length)
+        count += length
+      }
+      output.append(JSONByte.quote)
+      output.append(JSONByte.colon)
+    }
   }
 
   /// Writes a string of bytes that the caller knows to be valid UTF-8, such as another writer's.
   public mutating func string(trusted value: borrowing [UInt8]) {
-    separate()
-    bytes.append(JSONByte.quote)
-    escaped(value.span)
-    bytes.append(JSONByte.quote)
+    quoted(value.span, isName: false)
   }
 
   /// Writes an integer.
@@ -98,9 +108,12 @@ public struct JSONWriter: Sendable {
   }
 
   /// Copies bytes that the caller knows to be JSON on one line, such as another writer's: a value, or whole members.
-  public mutating func raw(trusted json: borrowing [UInt8]) {
+  public mutating func raw(trusted json: borrowing [UInt8]) { raw(trusted: json, in: 0..<json.count) }
+
+  /// Copies a part of such bytes: whole values, or whole members.
+  public mutating func raw(trusted json: borrowing [UInt8], in range: Range<Int>) {
     separate()
-    bytes.append(0..<json.count, of: json.span)
+    bytes.append(range, of: json.span)
   }
 
   /// Copies JSON that the program itself contains: tokens of any kind, on one line.
@@ -132,12 +145,18 @@ public struct JSONWriter: Sendable {
   }
 
   /// A comma is due unless the last byte opens something; strings end in a quote, so their content cannot be mistaken.
+  private var isCommaDue: Bool {
+    @inline(__always) get {
+      switch bytes.last {
+      case nil, JSONByte.openBrace, JSONByte.openBracket, JSONByte.colon, JSONByte.newline: false
+      default: true
+      }
+    }
+  }
+
   @inline(__always)
   private mutating func separate() {
-    switch bytes.last {
-    case nil, JSONByte.openBrace, JSONByte.openBracket, JSONByte.colon, JSONByte.newline: break
-    default: bytes.append(JSONByte.comma)
-    }
+    if isCommaDue { bytes.append(JSONByte.comma) }
   }
 
   @inline(__always)
@@ -162,15 +181,27 @@ public struct JSONWriter: Sendable {
     }
   }
 
-  @inline(__always)
-  private mutating func quoted(_ value: String) {
+  /// Writes a comma where one is due, the text in quotes, and after a name a colon.
+  private mutating func quoted(_ text: Span<UInt8>, isName: Bool) {
+    let isDue = isCommaDue
+    var plain = 0
+    // What most texts are, plain to their end, leaves in one step with what surrounds it.
+    bytes.append(addingCapacity: text.count + 4) { output in
+      if isDue { output.append(JSONByte.comma) }
+      output.append(JSONByte.quote)
+      plain = JSONEscape.writePlain(text, to: &output)
+      guard plain == text.count else { return }
+      output.append(JSONByte.quote)
+      if isName { output.append(JSONByte.colon) }
+    }
+    guard plain < text.count else { return }
+    escaped(text, from: plain)
     bytes.append(JSONByte.quote)
-    escaped(value.utf8Span.span)
-    bytes.append(JSONByte.quote)
+    if isName { bytes.append(JSONByte.colon) }
   }
 
-  private mutating func escaped(_ text: Span<UInt8>) {
-    var position = 0
+  private mutating func escaped(_ text: Span<UInt8>, from start: Int) {
+    var position = start
     while position < text.count {
       // In stretches, so that room for the worst case is no large part of a large text.
       let end = min(position + 1024, text.count)

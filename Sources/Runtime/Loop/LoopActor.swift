@@ -10,7 +10,7 @@ extension LoopActor {
 
   /// `Actor.assumeIsolated` at the price of comparing two threads: the standard one looks for the executor's
   /// conformances in each call, some thousand instructions where callbacks follow one another. Traps off the loop.
-  @inlinable
+  @inlinable @inline(__always)
   public nonisolated func assumeIsolated<T: Sendable>(_ operation: (isolated Self) -> T) -> T {
     precondition(loop.isCurrent, "called off the loop of this actor")
     // Isolation is no part of a function's representation. What is cast captures nothing, so that `operation` itself

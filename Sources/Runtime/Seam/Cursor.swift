@@ -10,7 +10,7 @@ public struct Cursor: Hashable, Sendable, CustomStringConvertible {
 
   /// Makes a backend's own cursor. `backend` and `generation` contain no dot.
   public init(backend: String, generation: String, native: String) {
-    text = backend + "." + generation + "." + native
+    text = String(joining: [backend, ".", generation, ".", native])
   }
 
   public var description: String { text }

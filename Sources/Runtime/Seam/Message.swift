@@ -32,6 +32,7 @@ public struct Message: Hashable, Sendable {
   public var isLate: Bool
 
   /// Makes a message; backends do.
+  @inlinable
   public init(
     topic: Topic, sender: Handle, account: String? = nil, provenance: Provenance = .claimed, instance: String? = nil,
     content: String, timestamp: String, storedAt: Int64, id: MessageID, cursor: Cursor,
@@ -89,6 +90,7 @@ public struct Draft: Hashable, Sendable {
   public var attributes: [String: String]
 
   /// Makes a draft.
+  @inlinable
   public init(
     topic: Topic, author: Author, content: String, key: DraftKey, inReplyTo: MessageID? = nil, to: Handle? = nil,
     attributes: [String: String] = [:]

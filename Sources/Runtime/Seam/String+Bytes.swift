@@ -36,25 +36,47 @@ extension String {
     hasher.combine(utf8.count)
   }
 
-  /// The number in decimal digits, in a fifth of the time that `String.init` takes for it.
-  package init(decimal value: Int64) {
-    // Fifteen bytes are room that a string has without memory of its own; the longest number has twenty.
-    let capacity = value.magnitude < 100_000_000_000_000 ? 15 : 20
-    self = unsafe String(unsafeUninitializedCapacity: capacity) { buffer in
+  /// The parts one after the other, in one piece of memory.
+  init(joining parts: borrowing InlineArray<5, String>) {
+    var count = 0
+    for index in parts.indices { count += parts[index].utf8.count }
+    self = unsafe String(unsafeUninitializedCapacity: count) { buffer in
+      var place = 0
+      for index in parts.indices { place += unsafe parts[index].copyBytes(to: buffer, at: place) }
+      return place
+    }
+  }
+
+  /// A prefix and the number in decimal digits, in one piece of memory and a fifth of the time that `String.init` and a
+  /// concatenation take for it.
+  package init(_ prefix: String = "", decimal value: Int64) {
+    var count = prefix.utf8.count + (value < 0 ? 2 : 1)
+    var left = value.magnitude
+    while left >= 10 {
+      left /= 10
+      count += 1
+    }
+    self = unsafe String(unsafeUninitializedCapacity: count) { buffer in
+      let start = unsafe prefix.copyBytes(to: buffer, at: 0)
+      if value < 0 { unsafe buffer[start] = UInt8(ascii: "-") }
+      var place = count
       var rest = value.magnitude
-      var place = buffer.count
       repeat {
         place -= 1
         unsafe buffer[place] = 0x30 + UInt8(truncatingIfNeeded: rest % 10)
         rest /= 10
       } while rest > 0
-      if value < 0 {
-        place -= 1
-        unsafe buffer[place] = UInt8(ascii: "-")
-      }
-      let count = buffer.count - place
-      for index in 0..<count { unsafe buffer[index] = buffer[place + index] }
       return count
     }
+  }
+
+  /// Copies its UTF-8 bytes to a place from which there is room for them, and returns how many they are.
+  private func copyBytes(to buffer: UnsafeMutableBufferPointer<UInt8>, at place: Int) -> Int {
+    let bytes = utf8Span.span
+    unsafe bytes.withUnsafeBufferPointer { source in
+      guard let from = source.baseAddress, let to = buffer.baseAddress else { return }
+      unsafe (to + place).update(from: from, count: source.count)
+    }
+    return bytes.count
   }
 }

@@ -29,6 +29,16 @@ import Testing
 }
 
 @Suite struct NamesTests {
+  @Test(arguments: [Int64.min, -10, -1, 0, 9, 10, 99, 12_345_678_901_234_567, .max])
+  func numbersAreWrittenInDecimal(number: Int64) {
+    #expect(String(decimal: number) == number.description)
+    #expect(String("é-", decimal: number) == "é-\(number)")
+  }
+
+  @Test func cursorsAreJoinedByDots() {
+    #expect(Cursor(backend: "b", generation: "", native: "1é.2").text == "b..1é.2")
+  }
+
   @Test func equalityIsExact() {
     let composed = "caf\u{e9}"
     let decomposed = "cafe\u{301}"

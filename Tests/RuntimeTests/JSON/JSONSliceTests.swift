@@ -36,6 +36,24 @@ import Testing
     #expect(found[2]?.int == 1)
   }
 
+  /// Strings are read by blocks of sixteen bytes: what is special in one is found at every place.
+  @Test func findsWhatIsSpecialAtEveryPlace() throws {
+    for length in 0...50 {
+      for place in 0...length {
+        let (before, after) = (String(repeating: "a", count: place), String(repeating: "b", count: length - place))
+        let escaped = try JSONSlice("[\"\(before)\\\"\(after)\",2]")
+        #expect(escaped.elements.map { JSONValue($0) } == [.string("\(before)\"\(after)"), 2])
+        let wide = try JSONSlice("{\"\(before)€\(after)\":{\"\(before)\":1},\"z\":3}")
+        #expect(wide.member("\(before)€\(after)")?.member(before)?.int == 1 && wide.member("z")?.int == 3)
+        for (byte, code): (UInt8, JSONError.Code) in [(0x1F, .controlCharacter), (0x80, .invalidUTF8)] {
+          var text = Array("\"\(before)\(after)\"".utf8)
+          text.insert(byte, at: place + 1)
+          #expect(throws: JSONError(code, at: place + 1)) { try JSONSlice(text) }
+        }
+      }
+    }
+  }
+
   @Test func lastOfRepeatedKeysWins() throws {
     let slice = try JSONSlice(#"{"a":1,"b":2,"\u0061":3}"#)
     #expect(slice.member("a")?.int == 3)

@@ -41,6 +41,36 @@ import Testing
     }
   }
 
+  /// What is special is found wherever it stands: texts are looked at by blocks of sixteen bytes.
+  @Test func escapesAtEveryPlace() throws {
+    let specials = [
+      "": "", "\"": "\\\"", "\\": "\\\\", "\n": "\\n", "\u{7F}": "\\u007f", "\u{2028}": "\\u2028", "—": "—",
+    ]
+    for length in Array(0...50) + [1020, 1023, 1024, 1025, 2047, 2050] {
+      for place in 0...length where length < 100 || place % 100 == 0 || place > length - 20 {
+        for (special, escaped) in specials {
+          let (before, after) = (String(repeating: "a", count: place), String(repeating: "b", count: length - place))
+          var writer = JSONWriter()
+          writer.string(before + special + after)
+          let expected = "\"" + before + escaped + after + "\""
+          try #require(writer.bytes == Array(expected.utf8), "\(special.debugDescription) at \(place) of \(length)")
+          #expect(try JSONValue(parsing: writer.bytes).string == before + special + after)
+        }
+      }
+    }
+  }
+
+  @Test func writesNamesOfItsOwn() {
+    var writer = JSONWriter()
+    writer.beginObject()
+    writer.key(trusted: "a")
+    writer.string("x")
+    writer.key(trusted: "")
+    writer.int(1)
+    writer.endObject()
+    #expect(writer.bytes == Array(#"{"a":"x","":1}"#.utf8))
+  }
+
   @Test func keepsReceivedValuesOnOneLine() throws {
     var writer = JSONWriter()
     writer.beginArray()
