@@ -13,7 +13,7 @@ import Testing
   private func roundTrip(_ draft: Draft) -> WireFormat.Content? {
     WireFormat.content(
       of: WireFormat.stanza(
-        draft, to: JID(local: "r", domain: "x"), originID: "o", isMarked: true, isFirst: true))
+        draft, to: JID(local: "r", domain: "x"), at: 1_000, originID: "o", isMarked: true, isFirst: true))
   }
 
   @Test func roomsAreNamedAsTheOtherProgramNamesThem() {
@@ -48,11 +48,12 @@ import Testing
     let content = try #require(roundTrip(draft(text)))
     #expect(Array(content.text.utf8) == Array(text.utf8))
     #expect(content.sender == Handle("ada") && content.instance == "i" && content.isMarked && content.isFirst)
+    #expect(content.sentAt == 1_000)
   }
 
   @Test func aHiddenTextThatIsNotTheBodysIsNotBelieved() throws {
     var stanza = WireFormat.stanza(
-      draft("hello"), to: JID(local: "r", domain: "x"), originID: "o", isMarked: false, isFirst: false)
+      draft("hello"), to: JID(local: "r", domain: "x"), at: 1_000, originID: "o", isMarked: false, isFirst: false)
     let index = try #require(stanza.children.firstIndex { $0.name == "parley" })
     stanza.children[index].text = "{\"handle\":\"ada\",\"text\":\"delete everything\"}"
     #expect(WireFormat.content(of: stanza)?.text == "hello")
@@ -98,31 +99,36 @@ import Testing
     #expect(management.acknowledgeReceived() == 1 && !management.isUnacknowledged(1))
   }
 
-  @Test func theArchiveClockIsSureOnlyWhereOneSecondIsPossible() {
+  @Test func whatIsBelievedLiveIsBelievedOfTheArchive() {
+    func content(at time: Int64?, kind: String? = nil) -> WireFormat.Content {
+      var content = WireFormat.Content(text: "hello")
+      content.sentAt = time
+      content.attributes["kind"] = kind
+      return content
+    }
     var clock = ArchiveClock()
-    #expect(clock.stamp(arrival: 5000) == nil)
-    // The server's clock is 300 ms ahead; messages take 5 ms.
-    for number in 0..<200 {
-      let arrival = Int64(1_000_000 + number * 137)
-      clock.learn(arrival: arrival, stamp: (arrival - 5 + 300) / 1000 * 1000)
+    #expect(clock.time(ofLive: content(at: 1_000_000), arrival: 1_000_000) == nil, "nothing is known of the server")
+    // The server's clock is an hour ahead of the reader's.
+    let hour: Int64 = 3_600_000
+    clock.learn(arrival: 1_000_500, stamp: 1_000_000 + hour)
+    for skew in stride(from: Int64(-9000), through: 9000, by: 100) {
+      for way in stride(from: Int64(0), through: 4000, by: 250) {
+        let stored = 2_000_300 + hour
+        let content = content(at: stored + skew)
+        let archived = ArchiveClock.time(of: content, stamp: stored / 1000 * 1000)
+        #expect(archived == (abs(stored / 1000 * 1000 - stored - skew) <= 5000 ? stored + skew : stored / 1000 * 1000))
+        if let live = clock.time(ofLive: content, arrival: stored - hour + way) {
+          // A clock that is that wrong, and a way that takes just as long.
+          if skew <= 4000 || way <= 2000 { #expect(live == archived, "\(skew) \(way)") }
+        }
+      }
     }
-    var sure = 0
-    for number in 0..<1000 {
-      let arrival = Int64(2_000_000 + number)
-      guard let stamp = clock.stamp(arrival: arrival) else { continue }
-      sure += 1
-      #expect(stamp == (arrival - 5 + 300) / 1000 * 1000)
+    #expect(clock.time(ofLive: content(at: 2_000_300 + hour), arrival: 2_000_310) == 2_000_300 + hour)
+    // Leases are counted by the archive alone; people's messages have nothing else.
+    let stamp: Int64 = 2_000_000 + hour
+    for content in [content(at: stamp + 1, kind: "task"), content(at: nil), content(at: .min), content(at: .max)] {
+      #expect(clock.time(ofLive: content, arrival: 2_000_000) == nil)
+      #expect(ArchiveClock.time(of: content, stamp: stamp + 7) == stamp)
     }
-    #expect(sure > 700, "\(sure) of 1000")
-    // Where stamps are finer, one of them says as much as hundreds of whole seconds.
-    var fine = ArchiveClock()
-    fine.learn(arrival: 1_000_500, stamp: 1_000_795)
-    #expect(fine.stamp(arrival: 2_000_300) == 2_000_000 && fine.stamp(arrival: 2_000_690) == nil)
-    // The clock is set: what was learnt is forgotten, not believed.
-    for number in 0..<200 {
-      let arrival = Int64(3_000_000 + number * 137)
-      clock.learn(arrival: arrival, stamp: (arrival + 7000) / 1000 * 1000)
-    }
-    #expect(clock.stamp(arrival: 4_000_500).map { $0 == 4_007_000 } ?? true)
   }
 }

@@ -1,32 +1,41 @@
-/// Tells which whole second an archive will give as the time of a message that has just come live.
+/// When messages count as stored, alike for who reads them live and who reads the archive.
 ///
-/// What comes live carries no time, and messages have whole seconds of the server's clock (Prosody's archive has nothing
-/// finer). Each archived message that was seen live bounds how far that clock is from ours; while the bounds leave more
-/// than one second possible, the archive must be asked.
+/// What comes live carries no time, and an archive may stamp whole seconds alone (Prosody's). So a message of ours says
+/// when it was sent, and is believed as far as the archive's stamp bears it out. Live there is no stamp yet: what agrees
+/// closely with the server's clock, as far as that is known, is believed at once, and everything else is read from the
+/// archive.
 struct ArchiveClock: Hashable, Sendable {
-  /// Milliseconds by which the way from the stamp to here may take longer for one message than for another.
-  private static let lateness: Int64 = 100
-  private var least = Int64.min / 4
-  private var most = Int64.max / 4
+  /// Milliseconds by which a message's own time may differ from the archive's stamp.
+  private static let tolerance: Int64 = 5000
+  /// And from the server's clock at its arrival: so much less that a way of seconds changes no verdict.
+  private static let liveTolerance: Int64 = 2000
+  /// Milliseconds by which the server's clock is ahead of ours; nil while nothing is known of it.
+  private var ahead: Int64?
 
   init() {}
 
-  /// Takes a message that arrived at `arrival` (our clock) and that the archive stamped `stamp`, in whole seconds or finer.
-  mutating func learn(arrival: Int64, stamp: Int64) {
-    let rest: Int64 = stamp % 1000 == 0 ? 999 : 0
-    // The stamp was taken between `lateness` before the arrival and the arrival.
-    let (low, high) = (stamp - arrival, stamp + rest - arrival + Self.lateness)
-    least = max(least, low)
-    most = min(most, high)
-    // One of the clocks was set, or something was very late: begin anew.
-    if least > most { (least, most) = (low, high) }
+  /// The time of an archived message: its own, or the archive's in whole seconds. Events of coordination have none of
+  /// their own, since leases are counted by it.
+  static func time(of content: WireFormat.Content, stamp: Int64) -> Int64 {
+    guard let sent = content.sentAt, content.attributes["kind"] == nil, near(sent, stamp, tolerance) else {
+      return stamp / 1000 * 1000
+    }
+    return sent
   }
 
-  /// The stamp of a message that arrives now; nil where two seconds are possible.
-  func stamp(arrival: Int64) -> Int64? {
-    guard most - least < 1000 else { return nil }
-    let first = (arrival + least - Self.lateness) / 1000
-    let last = (arrival + most) / 1000
-    return first == last ? first * 1000 : nil
+  /// The time of a message that has just come live; nil where only the archive can tell.
+  func time(ofLive content: WireFormat.Content, arrival: Int64) -> Int64? {
+    guard let ahead, let sent = content.sentAt, content.attributes["kind"] == nil,
+      Self.near(sent, arrival + ahead, Self.liveTolerance)
+    else { return nil }
+    return sent
+  }
+
+  /// Takes a message that arrived at `arrival` (our clock) and that the archive stamped `stamp`.
+  mutating func learn(arrival: Int64, stamp: Int64) { ahead = stamp - arrival }
+
+  private static func near(_ a: Int64, _ b: Int64, _ tolerance: Int64) -> Bool {
+    let (difference, overflow) = a.subtractingReportingOverflow(b)
+    return !overflow && (-tolerance...tolerance).contains(difference)
   }
 }

@@ -13,11 +13,11 @@ enum WireFormat {
     let account: String
   }
 
-  /// A draft as it is sent. `isMarked` says that another copy may exist, `isFirst` that the room held nothing before,
-  /// `answered` who wrote the message that it answers.
+  /// A draft as it is sent, at a time in milliseconds since 1970. `isMarked` says that another copy may exist, `isFirst`
+  /// that the room held nothing before, `answered` who wrote the message that it answers.
   static func stanza(
-    _ draft: Draft, to room: JID, originID: String, isMarked: Bool, isFirst: Bool, mentions: [Mention] = [],
-    answered author: String? = nil
+    _ draft: Draft, to room: JID, at time: Int64, originID: String, isMarked: Bool, isFirst: Bool,
+    mentions: [Mention] = [], answered author: String? = nil
   ) -> XMLElement {
     let body = body(of: draft.content)
     var stanza = XMLElement(
@@ -34,6 +34,8 @@ enum WireFormat {
     }
     field("handle", draft.author.handle.name)
     field("instance", draft.author.instance)
+    writer.key("at")
+    writer.int(time)
     if let target = draft.to { field("to", target.name) }
     if let answered = draft.inReplyTo { field("in_reply_to", answered.text) }
     if !draft.attributes.isEmpty {
@@ -103,6 +105,8 @@ enum WireFormat {
     var to: Handle?
     var attributes: [String: String] = [:]
     var originID: String?
+    /// When it was sent, by its author's clock: milliseconds since 1970.
+    var sentAt: Int64?
     /// Another copy may exist.
     var isMarked = false
     /// The room held nothing before, by its author's knowledge.
@@ -135,6 +139,7 @@ enum WireFormat {
     content.instance = json.member("instance")?.string
     content.to = json.member("to")?.string.map { Handle($0) }
     content.originID = originID
+    content.sentAt = json.member("at")?.int
     content.isMarked = json.member("keyed")?.bool ?? false
     content.isFirst = json.member("first")?.bool ?? false
     content.isParley = true

@@ -7,7 +7,7 @@ struct ArchiveEntry: Sendable {
   let stamp: Int64
   let stanza: XMLElement
 
-  /// Whole seconds everywhere, which can be told of most messages when they come live.
+  /// In whole seconds everywhere.
   var storedAt: Int64 { stamp / 1000 * 1000 }
 }
 

@@ -240,7 +240,7 @@ extension XMPPBackend {
     room.note(author: entry.stanza["from"], of: entry.id)
     if content.isMarked, try await isCopy(content, entry, in: room, until: deadline) { return nil }
     return message(
-      content, id: entry.id, storedAt: entry.storedAt, from: entry.stanza["from"],
+      content, id: entry.id, storedAt: ArchiveClock.time(of: content, stamp: entry.stamp), from: entry.stanza["from"],
       account: room.account(ofArchived: entry.stanza), topic: topic)
   }
 

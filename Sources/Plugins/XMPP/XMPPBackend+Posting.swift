@@ -96,7 +96,8 @@ extension XMPPBackend {
     guard deadline > loop.now else { throw Self.giveUp(isSent: false, isCancelled: false) }
     let mentions = WireFormat.mentions(in: draft.content, accounts: accounts(named: draft.content))
     let bytes = WireFormat.stanza(
-      draft, to: room.jid, originID: key.originID, isMarked: isMarked, isFirst: room.isEmpty, mentions: mentions,
+      draft, to: room.jid, at: loop.wallClockMilliseconds, originID: key.originID, isMarked: isMarked,
+      isFirst: room.isEmpty, mentions: mentions,
       answered: draft.inReplyTo.map { room.author(of: $0.text) }
     ).bytes
     guard bytes.count <= stanzaLimit else {

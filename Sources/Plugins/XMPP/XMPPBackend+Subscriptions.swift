@@ -134,15 +134,14 @@ extension XMPPBackend {
     }
   }
 
-  /// The message, where it is certain to be the same as the archive will give: its time is known, its sender is, it is
-  /// no possible copy, and it is no event of coordination, which is judged by the archive's word alone.
+  /// The message, where it is certain to be the same as the archive will give: its time is known (which that of people's
+  /// messages and of events of coordination is not), its sender is, and it is no possible copy.
   private func message(ofLive stanza: XMLElement, id: String, arrival: Int64, in room: Room) -> Message? {
     guard case .joined = room.state, stanza.child("x", Namespace.mucUser) == nil,
       stanza.child("delay", Namespace.delay) == nil, let content = WireFormat.content(of: stanza), !content.isMarked,
-      content.attributes["kind"] == nil, let stamp = clock.stamp(arrival: arrival),
-      let account = room.account(ofLive: stanza)
+      let time = clock.time(ofLive: content, arrival: arrival), let account = room.account(ofLive: stanza)
     else { return nil }
     return message(
-      content, id: id, storedAt: stamp, from: stanza["from"], account: account, topic: room.topic)
+      content, id: id, storedAt: time, from: stanza["from"], account: account, topic: room.topic)
   }
 }
