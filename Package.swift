@@ -102,9 +102,12 @@ let package = Package(
       ],
       path: "Sources/Remote", swiftSettings: strict),
     .target(
+      name: "ParleyMonitor", dependencies: ["ParleyRuntime", "ParleyCoordination", "ParleyMCP", "CLinux"],
+      path: "Sources/Monitor", swiftSettings: strict),
+    .target(
       name: "ParleyCommands",
       dependencies: [
-        "ParleyRuntime", "ParleyCoordination", "ParleyConfiguration", "ParleyMCP", "CLinux",
+        "ParleyRuntime", "ParleyCoordination", "ParleyConfiguration", "ParleyMCP", "ParleyMonitor", "CLinux",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Sources/Commands", swiftSettings: strict),
@@ -186,6 +189,8 @@ let package = Package(
         "ParleyConformance", "ParleyTLS",
         "ParleyTestKit",
       ]),
+    test(
+      "MonitorTests", ["ParleyMonitor", "ParleyCoordination", "ParleyRuntime", "ParleyConformance"]),
     test("ProcessTests", ["ParleyRuntime", "ParleyConformance", "ParleyTestKit", "CSQLite"]),
   ]
 )

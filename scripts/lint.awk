@@ -37,12 +37,13 @@ function allowed_imports(path) {
   if (path ~ /^Sources\/TLS\//) return "ParleyRuntime COpenSSL"
   if (path ~ /^Sources\/Coordination\//) return "ParleyRuntime"
   if (path ~ /^Sources\/MCP\//) return "ParleyRuntime ParleyCoordination"
+  if (path ~ /^Sources\/Monitor\//) return "ParleyRuntime ParleyCoordination ParleyMCP CLinux"
   if (path ~ /^Sources\/HTTPServer\//) return "ParleyRuntime"
   if (path ~ /^Sources\/Remote\//)
     return "ParleyRuntime ParleyCoordination ParleyMCP ParleyHTTPClient ParleyHTTPServer ParleyTLS C[A-Z][A-Za-z]*"
   if (path ~ /^Sources\/Configuration\//) return "ParleyRuntime CYaml CLinux"
   if (path ~ /^Sources\/Commands\//)
-    return "ParleyRuntime ParleyCoordination ParleyMCP ParleyRemote ParleyConfiguration ArgumentParser CLinux"
+    return "ParleyRuntime ParleyCoordination ParleyMCP ParleyMonitor ParleyRemote ParleyConfiguration ArgumentParser CLinux"
   if (path ~ /^Sources\/Conformance\//) return "ParleyRuntime"
   if (path ~ /^Sources\/TestKit\//) return "ParleyRuntime CLinux"
   return ".*"

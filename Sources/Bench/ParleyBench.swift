@@ -21,7 +21,8 @@ struct ParleyBench: ParsableCommand {
       Scenarios: start, stdio, post, push, fetch, idle, writers, and scale, which fills 1.5 GB of disk and runs only \
       when it is named or with --full. With --backend redis or nats: start, seam, post, push, fetch and topics; with \
       --backend matrix or xmpp: start, push, fetch and topics; over a server that is started for it, or the one that \
-      --url names (with PARLEY_BENCH_ACCOUNT and PARLEY_BENCH_PASSWORD where it has accounts). Every run ends with the \
+      --url names (with PARLEY_BENCH_ACCOUNT and PARLEY_BENCH_PASSWORD where it has accounts). Tasks (--tasks) run on \
+      every backend, and only when they are named. Every run ends with the \
       history checker's verdict.
       """)
 
@@ -30,7 +31,7 @@ struct ParleyBench: ParsableCommand {
 
   /// A scenario, or all of the usual ones.
   enum Choice: String, CaseIterable, ExpressibleByArgument {
-    case start, stdio, post, push, fetch, idle, writers, scale, seam, topics, all
+    case start, stdio, post, push, fetch, idle, writers, scale, seam, topics, tasks, all
   }
 
   @Argument(help: "What to measure.") var scenarios: [Choice] = [.all]
@@ -47,6 +48,7 @@ struct ParleyBench: ParsableCommand {
   )
   var messages = 5000
   @Flag(help: "Also run scale.") var full = false
+  @Flag(help: "Measure tasks, and nothing else unless it is named.") var tasks = false
   @Flag(help: "Exit with 1 when a goal is missed by more than twice, or a message is lost.") var check = false
   @Option(help: ArgumentHelp("Where to make databases: its disk is measured too.", valueName: "path"))
   var directory: String?
@@ -96,8 +98,8 @@ struct ParleyBench: ParsableCommand {
       case nil: Scenario.usual
       case .some(let kind): kind.hasPeople ? Scenario.usualOfRooms : Scenario.usualOfServers
       }
-    let usual = scenarios.contains(.all) ? all : []
-    let named = scenarios.compactMap { Scenario(rawValue: $0.rawValue) }
+    let usual = scenarios.contains(.all) && !tasks ? all : []
+    let named = scenarios.compactMap { Scenario(rawValue: $0.rawValue) } + (tasks ? [.tasks] : [])
     return Scenario.allCases.filter { usual.contains($0) || named.contains($0) || (full && $0 == .scale) }
   }
 

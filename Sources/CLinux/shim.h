@@ -81,6 +81,14 @@ static inline int64_t parley_load(const int64_t *place) { return __atomic_load_n
 static inline void parley_store(int64_t *place, int64_t value) { __atomic_store_n(place, value, __ATOMIC_RELEASE); }
 
 static inline int parley_open(const char *path, int flags, mode_t mode) { return open(path, flags, mode); }
+// Rows and columns of a terminal; 0, or -1 with errno. TIOCGWINSZ without <sys/ioctl.h>, as above.
+static inline int parley_terminal_size(int fd, uint16_t *rows, uint16_t *columns) {
+  uint16_t size[4] = {0};
+  long result = syscall(SYS_ioctl, fd, 0x5413ul, size);
+  *rows = size[0];
+  *columns = size[1];
+  return result < 0 ? -1 : 0;
+}
 static inline int parley_pidfd_open(pid_t pid) { return (int)syscall(SYS_pidfd_open, pid, 0u); }
 static inline int parley_pidfd_send_signal(int pidfd, int signal) {
   return (int)syscall(SYS_pidfd_send_signal, pidfd, signal, (void *)0, 0u);

@@ -41,7 +41,8 @@ extension CompatOptions {
       room.lifetime = configuration.presence.lifetime
       // Where a configuration says where to meet, another room's files are not this one's past.
       if loaded.path == nil, let files = ChatroomFiles(in: .process) {
-        room.archive = ChatroomArchive(messages: files.messages, summaries: files.summaries, cursors: files.cursors)
+        room.archive = ChatroomArchive(
+          messages: files.messages, summaries: files.summaries, cursors: files.cursors, topics: files.topics)
       }
       chatroom = room
     }

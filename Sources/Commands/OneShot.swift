@@ -23,16 +23,20 @@ extension SessionOptions {
   }
 
   /// The same with a configuration that is loaded already: a command that reads its input loads before it reads.
-  func run(_ loaded: LoadedConfiguration, _ body: @escaping @Sendable (Room) async throws -> Void) throws {
+  /// `isPerson` where a person types what is posted, whatever the configuration says of the handle.
+  func run(
+    _ loaded: LoadedConfiguration, isPerson: Bool = false, _ body: @escaping @Sendable (Room) async throws -> Void
+  ) throws {
     let output = shared.output
     try shared.configureLog(configured: loaded.configuration.logLevel, default: .error)
     for warning in loaded.warnings { output.note("warning: \(warning)") }
     let author = try Launch.author(of: loaded.configuration, as: handle)
     let loop = try EventLoop(name: "parley")
     let backend = try Launch.makeBackend(loaded.configuration, on: loop)
-    let setup = Launch.setup(loaded.configuration, author: author, patience: .milliseconds(Int64(patience * 1000)))
+    var setup = Launch.setup(loaded.configuration, author: author, patience: .milliseconds(Int64(patience * 1000)))
+    setup.isPerson = setup.isPerson || isPerson
     let configuration = loaded.configuration
-    let failure = try loop.run { () async -> (any Error)? in
+    let failure = try loop.run { [setup] () async -> (any Error)? in
       let supervisor = Supervisor(loop: loop, backend: backend)
       await Log.follow(supervisor)
       let life = loop.spawn { await supervisor.run() }

@@ -74,7 +74,8 @@ struct RootCommand: ParsableCommand {
     version: ParleyVersion.text,
     subcommands: [
       ServeCommand.self, PostCommand.self, FetchCommand.self, WaitCommand.self, TailCommand.self, TopicsCommand.self,
-      UsersCommand.self, TaskCommand.self, ConversationCommand.self, HandOffCommand.self, ApproveCommand.self,
+      UsersCommand.self, MonitorCommand.self, TaskCommand.self, ConversationCommand.self, HandOffCommand.self,
+      ApproveCommand.self,
       UnregisterCommand.self,
       OwnerCommand.self, TokenCommand.self, ClientsCommand.self, ConfigCommand.self, DoctorCommand.self,
       DemoCommand.self, BenchCommand.self, CompletionsCommand.self,

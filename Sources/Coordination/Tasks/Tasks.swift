@@ -21,6 +21,7 @@ public actor Tasks: LoopActor {
   /// Tasks that a call of this process is claiming just now: another call looks for a different one.
   var claiming: Set<TaskID> = []
   private let changes: Waiters<Void>
+  private var observers: [@Sendable () -> Void] = []
 
   var author: Author { hub.setup.author }
 
@@ -53,6 +54,14 @@ public actor Tasks: LoopActor {
 
   // MARK: Looking
 
+  /// Calls `observer` on the loop after every event of a topic that was asked about.
+  package func observe(_ observer: @escaping @Sendable () -> Void) { observers.append(observer) }
+
+  private func changed() {
+    changes.resumeAll(())
+    for observer in observers { observer() }
+  }
+
   /// What is to be done on a topic and what was done lately, with the store's time.
   public struct Board: Sendable {
     /// Open and held, in the order of posting.
@@ -65,11 +74,12 @@ public actor Tasks: LoopActor {
     public var ignoredEvents: Int
   }
 
-  /// The board of a topic, with at most `ended` of those that are over.
-  public func board(of topic: Topic, ended: Int = 50) async throws(HubError) -> Board {
+  /// The board of a topic, with at most `ended` of those that are over. `catchesUp` waits for everything that is in the
+  /// log now; without it the board is as far as the log has come here, and costs no read once it was asked for.
+  public func board(of topic: Topic, ended: Int = 50, catchesUp: Bool = true) async throws(HubError) -> Board {
     try await check(topic)
     let log = try await self.log(of: topic)
-    try await log.catchUp(until: deadline)
+    if catchesUp { try await log.catchUp(until: deadline) }
     let (fold, now) = await (log.state, log.now)
     return Board(
       live: fold.live(at: now), ended: fold.recentlyEnded(ended), now: now, ignoredEvents: fold.ignoredEvents)
@@ -104,11 +114,17 @@ public actor Tasks: LoopActor {
         }
       if logs[topic] == nil {
         logs[topic] = log
-        await log.observe { [weak self] in self?.assumeIsolated { $0.changes.resumeAll(()) } }
+        await log.observe { [weak self] in self?.assumeIsolated { $0.changed() } }
       }
     }
     try await log.load()
     return log
+  }
+
+  /// The task that somebody names, on a topic or on any of ours, as it is now.
+  package func task(named name: String, on topic: Topic?) async throws(HubError) -> (task: TaskRecord, now: Int64) {
+    let (log, task) = try await find(name, on: topic)
+    return (task, await log.now)
   }
 
   /// Finds the task that somebody names, on a topic or on any of ours.

@@ -16,6 +16,9 @@ enum Method: String, CaseIterable {
   case listPrompts = "prompts/list"
   case getPrompt = "prompts/get"
   case complete = "completion/complete"
+  case getTask = "tasks/get"
+  case updateTask = "tasks/update"
+  case cancelTask = "tasks/cancel"
 
   init?(_ name: JSONSlice) {
     // By far the most frequent, told without making a string.
@@ -31,7 +34,7 @@ enum Method: String, CaseIterable {
   /// Whether a revision has the request.
   func exists(in revision: Revision) -> Bool {
     switch self {
-    case .discover, .listen: revision.isModern
+    case .discover, .listen, .getTask, .updateTask, .cancelTask: revision.isModern
     case .initialize, .ping, .subscribe, .unsubscribe: !revision.isModern
     case .complete: revision >= .march2025
     default: true

@@ -46,6 +46,8 @@ extension Session {
     guard uris == nil || uris?.kind == .array else {
       throw RPCError(.invalidParams, "Invalid params: \"resourceSubscriptions\" must be an array")
     }
+    // Tasks are asked about by tasks/get alone.
+    if wishes.member("taskIds") != nil, !call.takesTaskHandles { throw .missingExtension(TaskHandle.extensionName) }
     guard pending.count < setup.limits.pendingCalls else {
       throw RPCError(.tooManyCalls, "Too many calls: \(setup.limits.pendingCalls) are not answered yet")
     }

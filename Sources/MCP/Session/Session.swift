@@ -147,6 +147,8 @@ package actor Session: LoopActor {
     case .listen: try listen(call)
     case .getPrompt: try getPrompt(call)
     case .complete: try complete(call)
+    case .getTask: try getTask(call)
+    case .updateTask, .cancelTask: try acknowledgeTask(call)
     }
   }
 
@@ -248,13 +250,13 @@ package actor Session: LoopActor {
 
   /// Sends a result; `body` writes its members. Stateless revisions get what they ask of every result.
   func respond(
-    _ call: Call, cachedFor ttl: Int? = nil, meta: ((inout JSONWriter) -> Void)? = nil,
-    _ body: (inout JSONWriter) -> Void
+    _ call: Call, resultType: String = "complete", cachedFor ttl: Int? = nil,
+    meta: ((inout JSONWriter) -> Void)? = nil, _ body: (inout JSONWriter) -> Void
   ) {
     scratch.removeAll()
     scratch.response(to: call.id) { result in
       result.beginObject()
-      if call.isModern { result.member("resultType", "complete") }
+      if call.isModern { result.member("resultType", resultType) }
       body(&result)
       if call.isModern, let ttl {
         result.key("ttlMs")

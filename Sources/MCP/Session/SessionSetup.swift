@@ -68,6 +68,12 @@ package struct SessionSetup: Sendable {
     }
     if prompts != nil { empty("prompts") }
     if revision >= .march2025 { empty("completions") }
+    if revision.isModern {
+      writer.key("extensions")
+      writer.beginObject()
+      empty(TaskHandle.extensionName)
+      writer.endObject()
+    }
     if isChannel {
       writer.key("experimental")
       writer.beginObject()

@@ -7,6 +7,8 @@ package struct WaitTool: Tool {
   package let name = "parley_wait"
   package let onlyReads = true
   private static let defaultLimit = 100
+  /// Tasks that one call waits for.
+  static let taskLimit = 100
   /// A call that may not wait still gives the backend so long to be asked.
   private static let shortestLook: Duration = .milliseconds(250)
 
@@ -45,6 +47,44 @@ package struct WaitTool: Tool {
     } catch {
       return .failure(error)
     }
+  }
+
+  /// The answer for tasks.
+  static func members(of tasks: [TaskRecord], at now: Int64, areOver: Bool, bytes: Int) -> [UInt8] {
+    var writer = JSONWriter(capacity: 1024)
+    writer.key("messages")
+    writer.beginArray()
+    writer.endArray()
+    writer.flag("timedOut", !areOver)
+    writer.key("next")
+    writer.beginObject()
+    writer.endObject()
+    writer.key("tasks")
+    writer.tasks(tasks, at: now, bytes: bytes - 2_000)
+    return writer.bytes
+  }
+
+  /// What a client can hold instead of waiting; nil where the call is to be answered itself.
+  func handle(_ arguments: JSONSlice, in context: CallContext) async -> TaskHandleState? {
+    guard arguments.member("tasks") != nil, arguments.member("timeout_ms") == nil else { return nil }
+    do throws(HubError) {
+      let names = try await Query(ToolArguments(arguments), in: context).tasks
+      guard !names.isEmpty else { return nil }
+      let (found, now, areOver) = try await context.tasks.settled(names, on: nil, until: context.hub.loop.now)
+      guard !areOver else { return nil }
+      let handle = TaskHandle(createdAt: context.hub.loop.wallClockMilliseconds, tasks: found.map(\.id))
+      return TaskHandleState(handle: handle, tasks: found, now: now)
+    } catch {
+      // The call itself says what is wrong.
+      return nil
+    }
+  }
+
+  /// The tasks of a handle now; throws where one is not known.
+  static func state(of handle: TaskHandle, in context: CallContext) async throws(HubError) -> TaskHandleState {
+    let (found, now, _) = try await context.tasks.settled(
+      handle.tasks.map(\.text), on: nil, until: context.hub.loop.now)
+    return TaskHandleState(handle: handle, tasks: found, now: now)
   }
 
   private static func answer(_ news: [Topic: News], _ query: Query) -> [UInt8] {
@@ -92,7 +132,9 @@ package struct WaitTool: Tool {
     init(_ arguments: ToolArguments, in context: CallContext) async throws(HubError) {
       let setup = context.hub.setup
       tasks = try arguments.texts("tasks") ?? []
-      guard tasks.count <= 100 else { throw .badArgument(name: "tasks", reason: "must not be more than 100") }
+      guard tasks.count <= WaitTool.taskLimit else {
+        throw .badArgument(name: "tasks", reason: "must not be more than \(WaitTool.taskLimit)")
+      }
       var named: [Topic] = []
       for name in try arguments.texts("topics") ?? [] {
         named.append(try TopicSpelling.topic(meantBy: name, in: context.hub))
@@ -138,17 +180,7 @@ package struct WaitTool: Tool {
         () throws(HubError) in
         try await context.tasks.settled(tasks, on: nil, until: deadline)
       }
-      var writer = JSONWriter(capacity: 1024)
-      writer.key("messages")
-      writer.beginArray()
-      writer.endArray()
-      writer.flag("timedOut", !areOver)
-      writer.key("next")
-      writer.beginObject()
-      writer.endObject()
-      writer.key("tasks")
-      writer.tasks(found, at: now, bytes: bytes - 2_000)
-      return writer.bytes
+      return WaitTool.members(of: found, at: now, areOver: areOver, bytes: bytes)
     }
 
     private func requireBackend(of hub: Hub) async throws(HubError) {

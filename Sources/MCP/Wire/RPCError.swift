@@ -15,6 +15,8 @@ package struct RPCError: Error, Sendable {
     case unsupportedProtocolVersion = -32022
     /// Since revision 2026-07-28: a header of the HTTP request is missing, or says something else than the body.
     case headerMismatch = -32020
+    /// Since revision 2026-07-28: the request needs what the client did not say that it can.
+    case missingCapability = -32021
     /// Ours, outside the reserved range: more calls are pending than the limit allows.
     case tooManyCalls = -31001
   }

@@ -21,6 +21,8 @@ enum StatelessHeaders {
   /// The member of the params that Mcp-Name repeats.
   private static func nameMember(of method: JSONSlice) -> String? {
     if method.isString("tools/call") || method.isString("prompts/get") { return "name" }
+    // The extension io.modelcontextprotocol/tasks, "Routing Headers".
+    if ["tasks/get", "tasks/update", "tasks/cancel"].contains(where: { method.isString($0) }) { return "taskId" }
     return method.isString("resources/read") ? "uri" : nil
   }
 

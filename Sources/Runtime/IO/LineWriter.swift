@@ -84,6 +84,17 @@ package final class LineWriter: @unchecked Sendable {
     guard !isClosed else { return }
     buffer.append(contentsOf: copy line)
     buffer.append(UInt8(ascii: "\n"))
+    appended()
+  }
+
+  /// Queues bytes as they are, for what is no line. Leaves at the end of the turn.
+  package func append(raw bytes: [UInt8]) {
+    guard !isClosed, !bytes.isEmpty else { return }
+    buffer.append(contentsOf: bytes)
+    appended()
+  }
+
+  private func appended() {
     if !isFlushDue {
       isFlushDue = true
       loop.atEndOfTurn { [self] in

@@ -1,7 +1,8 @@
 import CLinux
 import Glibc
 
-/// Notices that the process should end: SIGINT, SIGTERM, SIGHUP, or the death of its parent. Confined to its loop.
+/// Notices that the process should end: SIGINT, SIGTERM, SIGHUP, or the death of its parent; and that its terminal has
+/// another size, SIGWINCH, where somebody wants to know. Confined to its loop.
 //
 // @unchecked: confined to the loop's thread.
 package final class ProcessWatch: @unchecked Sendable {
@@ -13,26 +14,35 @@ package final class ProcessWatch: @unchecked Sendable {
 
   private let loop: EventLoop
   private let ended: (Cause) -> Void
+  private let resized: (() -> Void)?
   private let parent: pid_t
   private var descriptors: [(descriptor: CInt, watch: Watch)] = []
   private var timer: LoopTimer?
   private let watchesParent: Bool
 
   /// Takes note of the parent, unless its death does not matter, and blocks the signals on the calling thread, from which later threads inherit that.
-  package init(loop: EventLoop, watchesParent: Bool = true, ended: @escaping (Cause) -> Void) {
+  package init(
+    loop: EventLoop, watchesParent: Bool = true, resized: (() -> Void)? = nil, ended: @escaping (Cause) -> Void
+  ) {
     self.loop = loop
     self.watchesParent = watchesParent
+    self.resized = resized
     self.ended = ended
     parent = getppid()
-    var signals = Self.signals
-    unsafe pthread_sigmask(SIG_BLOCK, &signals, nil)
+    Self.blockSignals()
     signal(SIGPIPE, SIG_IGN)
+  }
+
+  /// Blocks the signals on the calling thread and on those that it starts later: for who makes threads before the watch.
+  package static func blockSignals() {
+    var signals = signals
+    unsafe pthread_sigmask(SIG_BLOCK, &signals, nil)
   }
 
   private static var signals: sigset_t {
     var set = sigset_t()
     unsafe sigemptyset(&set)
-    for number in [SIGINT, SIGTERM, SIGHUP] { unsafe sigaddset(&set, number) }
+    for number in [SIGINT, SIGTERM, SIGHUP, SIGWINCH] { unsafe sigaddset(&set, number) }
     return set
   }
 
@@ -62,6 +72,7 @@ package final class ProcessWatch: @unchecked Sendable {
     var info = signalfd_siginfo()
     let size = MemoryLayout<signalfd_siginfo>.size
     guard unsafe read(descriptor, &info, size) == size else { return }
+    guard CInt(info.ssi_signo) != SIGWINCH else { return resized?() ?? () }
     ended(.signal(CInt(info.ssi_signo)))
   }
 

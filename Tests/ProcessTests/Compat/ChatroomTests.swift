@@ -294,4 +294,52 @@ import Testing
       #expect(access(root + "/.parley/parley.db", F_OK) == 0 && access(root + "/.parley/.gitignore", F_OK) == 0)
     }
   }
+
+  /// The newer form of its files has topics, and counts alone where there is an older one too.
+  @Test func aRoomWithTopicsIsTakenOver() throws {
+    try Workplace.use { place in
+      let root = place.folder.path("project")
+      for folder in ["", "/.git", "/.chatroom", "/.chatroom_v2"] {
+        try SystemError.check("mkdir", mkdir(root + folder, 0o700))
+      }
+      try place.write("project/.chatroom/messages.jsonl", #"{"content": "older", "from": "a", "id": 1, "to": "all"}"#)
+      try place.write(
+        "project/.chatroom_v2/messages.jsonl",
+        """
+        {"content": "blue?", "from": "old-ada", "id": 1, "to": "all", "topic_id": "design", "ts": "2026-01-02T03:04:05Z"}
+        {"content": "ship it", "from": "old-bob", "id": 2, "to": "all", "topic_id": "done", "ts": "2026-01-02T03:04:06Z"}
+        {"content": "green", "from": "old-bob", "id": 3, "to": "old-ada", "topic_id": "design", "ts": "2026-01-02T03:04:07Z"}
+
+        """)
+      try place.write(
+        "project/.chatroom_v2/topics.json",
+        """
+        {"design": {"id": "design", "title": "Which colour", "status": "open", "created_by": "system"},
+         "done": {"id": "done", "title": "Finished", "status": "closed", "created_by": "system"}}
+        """)
+      try place.write(
+        "project/.chatroom_v2/summaries.jsonl",
+        #"{"content": "colours", "from": "old-ada", "id": 1, "scope": "all", "topic_id": "design"}"# + "\n")
+      try place.write("project/.chatroom_v2/cursors.json", #"{"old-ada": {"design": 1}, "old-bob": {"design": 3}}"#)
+      let process = try place.start(["serve", "--compat", "chatroom"], directory: root)
+      let client = Client(process, place)
+      try await client.initialize()
+      let caller = CompatCaller(client)
+      let topics = await caller.call("list_topics", ["status": "all"])
+      let listed = topics.structured?["result"]?.array ?? []
+      #expect(Set(listed.compactMap { $0["id"]?.string }) == ["design", "done"])
+      #expect(listed.first { $0["id"]?.string == "done" }?["status"]?.string == "closed")
+      #expect(listed.first { $0["id"]?.string == "design" }?["title"]?.string == "Which colour")
+      let read = await caller.call("read_messages", ["topic_id": "design"])
+      #expect(read.structured?["result"]?.array?.map { $0["id"]?.int } == [1, 3])
+      #expect(read.structured?["result"]?[0]?["ts"]?.string == "2026-01-02T03:04:05Z")
+      #expect(
+        await caller.call("get_cursor", ["name": "old-ada", "topic_id": "design"]).structured?["last_read_id"] == 1)
+      #expect(await caller.call("read_latest_summary", ["topic_id": "design"]).structured?["content"] == "colours")
+      let closed = await caller.call("send_message", ["name": "new", "topic_id": "done", "content": "late"])
+      #expect(closed.isError)
+      let sent = await caller.call("send_message", ["name": "new", "topic_id": "design", "content": "red"])
+      #expect(sent.structured == ["id": 4])
+    }
+  }
 }

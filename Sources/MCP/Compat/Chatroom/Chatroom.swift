@@ -23,9 +23,9 @@ package actor Chatroom: LoopActor {
 
   package nonisolated let loop: EventLoop
   private let hub: Hub
-  private let options: Options
+  package nonisolated let options: Options
   private let rules: NameRules
-  private let log: FoldedLog<ChatroomFold>
+  let log: FoldedLog<ChatroomFold>
   /// The names of this session, with their roles, and those that it may speak under without holding them.
   private var joined: [String: String] = [:]
   private var vouched: Set<String> = []
@@ -58,7 +58,7 @@ package actor Chatroom: LoopActor {
   }
 
   /// Leaves under every name, and ends following.
-  func stop() async {
+  package func stop() async {
     for name in joined.keys.sorted() {
       do throws(HubError) {
         let (content, attributes) = ChatEvent.leave(name: name, session: session).message

@@ -6,6 +6,7 @@ struct CompatTool: Tool {
   typealias Wording = @Sendable (String, Refusal) -> String
 
   let name: String
+  var onlyReads: Bool { effects.readsOnly }
   private let description: String
   private let effects: ToolDefinition.Effects
   private let input: JSONObject
