@@ -146,12 +146,12 @@ package struct FetchRecentTool: Tool {
 }
 
 /// A page as one result carries it: cut to the bytes there are, at the end where reading goes on.
-struct PageAnswer {
+package struct PageAnswer {
   /// What is given of the page.
   private(set) var page: Page
   private let messages: [[UInt8]]
 
-  init(_ page: Page, of request: FetchRequest, bytes: Int) {
+  package init(_ page: Page, of request: FetchRequest, bytes: Int) {
     self.page = page
     var budget = ResultBudget(bytes)
     var messages: [[UInt8]] = []
@@ -182,9 +182,9 @@ struct PageAnswer {
   }
 
   /// About how long the written answer is.
-  var size: Int { messages.reduce(512) { $0 + $1.count + 1 } }
+  package var size: Int { messages.reduce(512) { $0 + $1.count + 1 } }
 
-  func write(into writer: inout JSONWriter) {
+  package func write(into writer: inout JSONWriter) {
     writer.key("messages")
     writer.beginArray()
     for message in messages { writer.raw(trusted: message) }
