@@ -39,6 +39,7 @@ let package = Package(
     .library(name: "ParleyRedis", targets: ["ParleyRedis"]),
     .library(name: "ParleyNATS", targets: ["ParleyNATS"]),
     .library(name: "ParleyXMPP", targets: ["ParleyXMPP"]),
+    .library(name: "ParleyRelay", targets: ["ParleyRelay"]),
     .library(name: "ParleyConformance", targets: ["ParleyConformance"]),
   ],
   dependencies: [
@@ -85,6 +86,9 @@ let package = Package(
       name: "ParleyXMPP", dependencies: ["ParleyRuntime", "ParleyTLS", "CExpat"], path: "Sources/Plugins/XMPP",
       swiftSettings: strict),
     .target(
+      name: "ParleyRelay", dependencies: ["ParleyRuntime", "ParleyHTTPClient"], path: "Sources/Plugins/Parley",
+      swiftSettings: strict),
+    .target(
       name: "ParleyCoordination", dependencies: ["ParleyRuntime"], path: "Sources/Coordination", swiftSettings: strict),
     .target(
       name: "ParleyConfiguration", dependencies: ["ParleyRuntime", "CYaml", "CLinux"], path: "Sources/Configuration",
@@ -122,7 +126,7 @@ let package = Package(
       dependencies: [
         "ParleyCommands", "ParleyConfiguration", "ParleyHTTPClient", "ParleyHTTPServer", "ParleyMCP", "ParleyMatrix",
         "ParleyNATS",
-        "ParleyRedis", "ParleyRemote", "ParleyRuntime", "ParleySQLiteWiring", "ParleyTLS", "ParleyXMPP",
+        "ParleyRedis", "ParleyRelay", "ParleyRemote", "ParleyRuntime", "ParleySQLiteWiring", "ParleyTLS", "ParleyXMPP",
       ],
       path: "Sources/CLI/parley-full",
       swiftSettings: strict),
@@ -161,8 +165,8 @@ let package = Package(
     test(
       "ConfigurationTests",
       [
-        "ParleyConfiguration", "ParleyMatrix", "ParleyNATS", "ParleyRedis", "ParleyRuntime", "ParleySQLite",
-        "ParleyTestKit", "ParleyXMPP",
+        "ParleyConfiguration", "ParleyMatrix", "ParleyNATS", "ParleyRedis", "ParleyRelay", "ParleyRuntime",
+        "ParleySQLite", "ParleyTestKit", "ParleyXMPP",
       ]),
     test("TestKitTests", ["ParleyTestKit", "ParleyRuntime"]),
     test("ConformanceTests", ["ParleyConformance", "ParleyRuntime", "ParleyTestKit"]),
@@ -191,6 +195,7 @@ let package = Package(
       ]),
     test(
       "MonitorTests", ["ParleyMonitor", "ParleyCoordination", "ParleyRuntime", "ParleyConformance"]),
+    test("RelayTests", ["ParleyRelay", "ParleyConformance", "ParleyRuntime", "ParleyTestKit", "CSQLite"]),
     test("ProcessTests", ["ParleyRuntime", "ParleyConformance", "ParleyTestKit", "CSQLite"]),
   ]
 )

@@ -83,6 +83,20 @@ package struct Configuration: Sendable {
     package var key: String?
   }
 
+  /// An incoming webhook.
+  package struct Hook: Hashable, Sendable {
+    package var name: String
+    package var topic: Topic
+    /// `github` or `standard`.
+    package var kind: String
+    package var secret: String
+    package var template: String?
+    package var handle: Handle
+    package var source: String
+    package var severity: String?
+    package var bodyLimit: Int
+  }
+
   /// Where and how the HTTP door listens, and to whom.
   package struct HTTP: Hashable, Sendable {
     package var listen: [Endpoint]
@@ -91,6 +105,8 @@ package struct Configuration: Sendable {
     /// Nil where connections are clear.
     package var tls: TLS?
     package var hosts: [String]
+    /// By name.
+    package var hooks: [Hook]
     package var origins: [String]
     package var trustedProxies: [AddressRange]
     package var allowFrom: [AddressRange]
@@ -204,9 +220,24 @@ extension Configuration.OIDC {
   }
 }
 
+extension Configuration.Hook {
+  fileprivate init(_ name: String, _ settings: Settings) {
+    self.name = name
+    topic = Topic(settings.string("topic"))
+    kind = settings.string("kind")
+    secret = settings.string("secret")
+    template = settings.stringIfSet("template")
+    handle = Handle(settings.stringIfSet("handle") ?? name)
+    source = settings.stringIfSet("source") ?? name
+    severity = settings.stringIfSet("severity")
+    bodyLimit = settings.integer("max_bytes")
+  }
+}
+
 extension Configuration.HTTP {
   /// From values whose places and ranges the rules have checked.
   fileprivate init(_ settings: Settings) {
+    hooks = settings.blocks("hooks").map { Configuration.Hook($0.key, $0.value) }.sorted { $0.name < $1.name }
     listen = settings.strings("listen").compactMap(Endpoint.init(listening:))
     token = settings.stringIfSet("token")
     isInsecure = settings.boolean("insecure")

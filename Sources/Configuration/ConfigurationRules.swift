@@ -21,6 +21,7 @@ struct ConfigurationRules {
     checkApprovals()
     checkAuthentication()
     checkHTTP()
+    checkHooks()
     if !toolNames.isEmpty { checkTools(toolNames) }
     checkCompat()
   }
@@ -180,6 +181,25 @@ struct ConfigurationRules {
     }
     if let token = string("http.token"), token.utf8.contains(where: { !(0x21...0x7E).contains($0) }) {
       report("http.token", line("http.token"), .controlCharacter)
+    }
+  }
+
+  private mutating func checkHooks() {
+    guard let hooks = root.entry("http.hooks")?.block else { return }
+    for hook in hooks.entries {
+      let (name, path) = (hook.setting.name, "http.hooks.\(hook.setting.name)")
+      let isPlain = name.utf8.allSatisfy { byte in
+        (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(byte) || "0123456789-_".utf8.contains(byte)
+      }
+      guard isPlain, (1...64).contains(name.utf8.count) else {
+        report(path, hook.block?.line, .notAHookName(name))
+        continue
+      }
+      if let topic = string("\(path).topic") { checkTopic(topic, "\(path).topic", line("\(path).topic")) }
+      checkHandle(string("\(path).handle") ?? name, "\(path).handle", line("\(path).handle"))
+      if let secret = string("\(path).secret"), secret.utf8.count < 16 {
+        report("\(path).secret", line("\(path).secret"), .shortToken(bytes: secret.utf8.count))
+      }
     }
   }
 

@@ -150,6 +150,18 @@ package enum ConfigurationSchema {
     Setting("key", .path, "Its key, PEM without a passphrase; in the certificate's file unless set."),
   ])
 
+  private static let hook = SettingsSchema([
+    Setting("topic", .string(minimumBytes: 1), required: true, "Where its messages go."),
+    Setting("secret", .secret, required: true, "What its sender signs with."),
+    Setting("kind", .choice(["github", "standard"]), default: .string("standard"), "How its sender signs."),
+    Setting("template", .string(minimumBytes: 1), "The text, with places in braces."),
+    Setting("handle", .string(minimumBytes: 1), "Whom its messages come from; its name unless set."),
+    Setting("source", .string(minimumBytes: 1), "What pushes name as the source; its name unless set."),
+    Setting(
+      "severity", .choice(["debug", "info", "warning", "error", "critical"]), "What pushes name as the severity."),
+    Setting("max_bytes", .integer(1_024...(16 << 20)), default: .integer(256 << 10), "The longest body."),
+  ])
+
   private static let http = SettingsSchema([
     Setting(
       "listen", .oneOrMoreStrings, default: .strings(["127.0.0.1:8808"]),
@@ -158,6 +170,7 @@ package enum ConfigurationSchema {
     Setting("insecure", .boolean, default: .boolean(false), "Waive what protects the door; see http.md."),
     Setting("tls", .block(httpTLS), optional: true, "Speak TLS; the files are read again on SIGHUP."),
     Setting("hosts", .strings(minimumCount: 0), default: .strings([]), "Host names that the door is reached by."),
+    Setting("hooks", .blocks(hook), "Incoming webhooks by name, each at /hooks/ and its name."),
     Setting("origins", .strings(minimumCount: 0), default: .strings([]), "Origins of web pages that may call."),
     Setting("trusted_proxies", .strings(minimumCount: 0), default: .strings([]), "Addresses of proxies in front."),
     Setting(

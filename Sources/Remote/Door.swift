@@ -6,14 +6,23 @@ import ParleyRuntime
 // @unchecked: confined to the loop's thread.
 final class Door: HTTPApplication, @unchecked Sendable {
   private let mcp: MCPEndpoint
+  private let guarded: [any GuardedRoutes]
+  private let hooks: HookEndpoint?
   private let authorization: AuthorizationServer?
   private let supervisor: Supervisor
   private let options: DoorOptions
   /// Set by whoever makes the server.
   var connectionCount: () -> Int = { 0 }
+  /// Likewise.
+  var callCount: () -> Int = { 0 }
 
-  init(mcp: MCPEndpoint, authorization: AuthorizationServer?, supervisor: Supervisor, options: DoorOptions) {
+  init(
+    mcp: MCPEndpoint, guarded: [any GuardedRoutes], hooks: HookEndpoint?, authorization: AuthorizationServer?,
+    supervisor: Supervisor, options: DoorOptions
+  ) {
     self.mcp = mcp
+    self.guarded = [mcp] + guarded
+    self.hooks = hooks
     self.supervisor = supervisor
     self.authorization = authorization
     self.options = options
@@ -44,18 +53,9 @@ final class Door: HTTPApplication, @unchecked Sendable {
         return .answer(response)
       }
       return .body(limit: 0)
-    case "/mcp":
-      let client = options.access.client(of: head, peer: peer)
-      guard options.access.allows(client) else { return .answer(.refusal(Self.notFromHere)) }
-      // Before method and body are looked at: a stranger learns nothing of what is served.
-      if case .refused(let response) = options.authenticator.authenticate(head) {
-        options.metrics.refused(.token)
-        log("request refused", head, client, response.status)
-        return .answer(response)
-      }
-      if let response = mcp.refusal(of: head) { return .answer(response) }
-      return .body(limit: head.method == .post ? mcp.bodyLimit : 0)
     default:
+      if let routes = guardedRoutes(of: head) { return admit(head, to: routes, from: peer) }
+      if let hooks, let hook = hooks.hook(of: head) { return hooks.admit(hook, head) }
       guard let (server, route) = route(of: head) else {
         return .answer(.refusal(HTTPRefusal(404, "notFound", "there is nothing here")))
       }
@@ -67,7 +67,26 @@ final class Door: HTTPApplication, @unchecked Sendable {
     }
   }
 
+  private func guardedRoutes(of head: RequestHead) -> (any GuardedRoutes)? { guarded.first { $0.serves(head.path) } }
+
+  private func admit(_ head: RequestHead, to routes: any GuardedRoutes, from peer: IPAddress?) -> HTTPAdmission {
+    let client = options.access.client(of: head, peer: peer)
+    guard options.access.allows(client) else { return .answer(.refusal(Self.notFromHere)) }
+    // Before method and body are looked at: a stranger learns nothing of what is served.
+    if case .refused(let response) = options.authenticator.authenticate(head) {
+      options.metrics.refused(.token)
+      log("request refused", head, client, response.status)
+      return .answer(response)
+    }
+    if let response = routes.refusal(of: head) { return .answer(response) }
+    return .body(limit: routes.bodyLimit(of: head))
+  }
+
   func handle(_ exchange: HTTPExchange) {
+    if let hooks, let hook = hooks.hook(of: exchange.head) {
+      log("webhook", exchange.head, options.access.client(of: exchange.head, peer: exchange.peer), nil)
+      return hooks.handle(hook, exchange)
+    }
     if let (server, route) = route(of: exchange.head) {
       let client = options.access.client(of: exchange.head, peer: exchange.peer)
       log("request", exchange.head, client, nil)
@@ -85,7 +104,7 @@ final class Door: HTTPApplication, @unchecked Sendable {
       )
       exchange.answer(response)
     case .known(let principal):
-      guard exchange.head.path == "/metrics" else { return mcp.handle(exchange, from: principal) }
+      if let routes = guardedRoutes(of: exchange.head) { return routes.handle(exchange, from: principal) }
       exchange.answer(figures(for: principal))
     case .pending(let find): find { [weak self] in self?.serve(exchange, $0) }
     }
@@ -97,7 +116,7 @@ final class Door: HTTPApplication, @unchecked Sendable {
       return options.authenticator.refusal(lacking: .admin)
     }
     let present = DoorMetrics.Present(
-      health: supervisor.assumeIsolated { $0.health }, sessions: mcp.sessionCount, calls: mcp.callCount,
+      health: supervisor.assumeIsolated { $0.health }, sessions: mcp.sessionCount, calls: callCount(),
       connections: connectionCount())
     return HTTPResponse(
       200, fields: [("Content-Type", "text/plain; version=0.0.4; charset=utf-8")],

@@ -15,6 +15,8 @@ package final class DoorMetrics: @unchecked Sendable {
     case grant
     /// A code or refresh token that came a second time.
     case reuse
+    /// A webhook whose signature is wrong, or that came before.
+    case signature
     /// Too many attempts.
     case limit
   }

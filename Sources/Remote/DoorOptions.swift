@@ -20,6 +20,8 @@ package struct DoorOptions: Sendable {
   package var metadata: OAuthMetadata?
   /// What was opened by a token ends so long after that was revoked.
   package var revocationInterval: Duration = .seconds(5)
+  /// Incoming webhooks, and where what came is remembered.
+  package var hooks: (list: [Hook], store: any AuthStore)?
   /// What is counted; the backend counts into the same.
   package var metrics = DoorMetrics()
   package var limits = ServerLimits()

@@ -14,6 +14,7 @@ package actor RemoteServer: LoopActor {
   private let options: DoorOptions
   private let rooms: Rooms
   private let mcp: MCPEndpoint
+  private let calls: GuardedCalls
   private let server: HTTPServer
   private let ending: Waiters<Void>
   private let endTicket: UInt64
@@ -32,12 +33,24 @@ package actor RemoteServer: LoopActor {
     self.listening = listening
     rooms = try Rooms(setup: setup, supervisor: supervisor, offer: offer, options: options)
     mcp = MCPEndpoint(rooms: rooms, supervisor: supervisor, options: options)
+    let calls = GuardedCalls(loop: supervisor.loop, options: options)
+    self.calls = calls
+    let hub = rooms.own.participant.hub
+    let guarded: [any GuardedRoutes] = [
+      APIEndpoint(rooms: rooms, options: options, calls: calls),
+      RelayEndpoint(hub: hub, supervisor: supervisor, options: options, calls: calls),
+    ]
+    let hooks = options.hooks.map {
+      HookEndpoint(hub: hub, hooks: $0.list, store: $0.store, options: options, calls: calls)
+    }
     let authorization = options.authorization.map { server in
       AuthorizationServer(
         loop: supervisor.loop, store: server.store, options: server.options, metrics: options.metrics)
     }
-    let door = Door(mcp: mcp, authorization: authorization, supervisor: supervisor, options: options)
+    let door = Door(
+      mcp: mcp, guarded: guarded, hooks: hooks, authorization: authorization, supervisor: supervisor, options: options)
     server = HTTPServer(loop: supervisor.loop, limits: options.limits, application: door)
+    door.callCount = { [mcp, calls] in mcp.callCount + calls.count }
     door.connectionCount = { [weak server] in server?.connectionCount ?? 0 }
     // Answers are for whoever asked, and nothing that a browser should keep or render.
     server.commonFields =
@@ -89,7 +102,7 @@ package actor RemoteServer: LoopActor {
   }
 
   /// Requests without a session that are being answered, listening ones included.
-  package var callCount: Int { mcp.callCount }
+  package var callCount: Int { mcp.callCount + calls.count }
   /// Sessions that are open.
   package var sessionCount: Int { mcp.sessionCount }
 
@@ -118,6 +131,7 @@ package actor RemoteServer: LoopActor {
     let deadline = loop.now.advanced(by: options.drainTime)
     await mcp.settle(until: loop.now.advanced(by: Self.settling))
     mcp.end()
+    calls.end()
     await server.drain(until: deadline)
     let lives = rooms.stop()
     connection.cancel()

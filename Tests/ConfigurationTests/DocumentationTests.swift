@@ -1,6 +1,7 @@
 import ParleyMatrix
 import ParleyNATS
 import ParleyRedis
+import ParleyRelay
 import ParleyRuntime
 import ParleySQLite
 import ParleyXMPP
@@ -47,6 +48,11 @@ import Testing
   @Test func matrixKeys() throws {
     compare(
       try rows(of: "docs/backends/matrix.md", between: "keys"), with: settings(of: MatrixOptions.description.schema))
+  }
+
+  @Test func parleyKeys() throws {
+    compare(
+      try rows(of: "docs/backends/parley.md", between: "keys"), with: settings(of: ParleyOptions.description.schema))
   }
 
   @Test func xmppKeys() throws {
@@ -108,6 +114,8 @@ import Testing
     for setting in schema.settings where !left.contains(setting.name) {
       if case .block(let inner) = setting.kind {
         found.merge(settings(of: inner, prefix: prefix + setting.name + ".")) { first, _ in first }
+      } else if case .blocks(let inner) = setting.kind {
+        found.merge(settings(of: inner, prefix: prefix + setting.name + ".NAME.")) { first, _ in first }
       } else {
         found[prefix + setting.name] = setting
       }

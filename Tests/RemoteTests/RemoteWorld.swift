@@ -83,6 +83,15 @@ final class RemoteWorld: @unchecked Sendable {  // confined to its loop
     try result.get()
   }
 
+  /// Waits until a request is being answered.
+  func waitForCall() async throws {
+    let deadline = soon
+    while await server.callCount == 0 {
+      guard loop.now < deadline else { throw WebClient.Missing() }
+      await loop.sleep(for: .milliseconds(2))
+    }
+  }
+
   /// Stores a message of another participant.
   func post(_ content: String, on topic: String = "general") async throws {
     number += 1

@@ -128,6 +128,7 @@ extension HTTPDoor {
       options.loadCipher = load
     }
     try admit(room, into: &options)
+    if !http.hooks.isEmpty { options.hooks = (http.hooks.compactMap(Hook.init), try FileAuthStore(room.access.store)) }
     options.sessions = http.sessions
     options.sessionIdleTime = http.sessionIdle
     options.livePush = room.session.livePush
@@ -145,5 +146,16 @@ extension HTTPDoor {
     guard limit.rlim_cur < wanted else { return }
     limit.rlim_cur = min(wanted, limit.rlim_max)
     _ = unsafe setrlimit(resource, &limit)
+  }
+}
+
+extension Hook {
+  fileprivate init?(_ hook: Configuration.Hook) {
+    guard let kind = Kind(rawValue: hook.kind) else { return nil }
+    self.init(name: hook.name, topic: hook.topic, kind: kind, secret: hook.secret, template: hook.template)
+    handle = hook.handle
+    source = hook.source
+    severity = hook.severity
+    bodyLimit = hook.bodyLimit
   }
 }

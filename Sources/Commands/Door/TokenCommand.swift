@@ -15,7 +15,10 @@ struct TokenCommand: ParsableCommand {
 
     @OptionGroup var door: DoorOptions
 
-    @Option(help: "What it may do: parley:read, parley:post (covers reading), parley:admin (metrics).")
+    @Option(
+      help:
+        "What it may do: parley:read, parley:post (covers reading), parley:admin (metrics), parley:relay (backend: parley)."
+    )
     var scope = "parley:post"
 
     @Option(help: "How long it counts: 30m, 12h, 90d, never.")
@@ -38,7 +41,7 @@ struct TokenCommand: ParsableCommand {
       }
       let new = DoorKeys.NewToken(name: name, scopes: scope, handle: handle, lifetime: ttl.duration)
       guard let (secret, token) = try keys.createToken(configuration.access.store, new) else {
-        throw ValidationError("--scope must be parley:read, parley:post or parley:admin, not '\(scope)'.")
+        throw ValidationError("--scope must be parley:read, parley:post, parley:admin or parley:relay, not '\(scope)'.")
       }
       output.line(secret)
       output.object { writer in

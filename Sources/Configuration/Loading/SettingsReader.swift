@@ -63,6 +63,7 @@ struct SettingsReader {
   ) -> ResolvedBlock.Entry {
     let path = join(path, setting.name)
     let found = entries.first { $0.key == setting.name }
+    if case .blocks(let inner) = setting.kind { return blocks(setting, inner, found, path: path) }
     if case .block(let inner) = setting.kind {
       guard found != nil || !setting.isOptional else {
         return ResolvedBlock.Entry(setting: setting, value: nil, origin: .default)
@@ -83,6 +84,18 @@ struct SettingsReader {
       return ResolvedBlock.Entry(setting: setting, value: setting.defaultValue, origin: .default)
     }
     return value(setting, found.value, path: path)
+  }
+
+  /// Each name of the file is a block of the same keys.
+  private mutating func blocks(
+    _ setting: Setting, _ inner: SettingsSchema, _ found: YAMLNode.Entry?, path: String
+  ) -> ResolvedBlock.Entry {
+    guard let found else { return ResolvedBlock.Entry(setting: setting, value: nil, origin: .default) }
+    var names: [String] = []
+    if case .mapping(let entries) = found.value.value { names = entries.map(\.key) }
+    let schema = SettingsSchema(names.map { Setting($0, .block(inner), setting.documentation) })
+    let block = block(schema, found.value, path: path, line: found.mark.line)
+    return ResolvedBlock.Entry(setting: setting, value: nil, block: block, origin: .file(line: found.mark.line))
   }
 
   private mutating func value(_ setting: Setting, _ node: YAMLNode, path: String) -> ResolvedBlock.Entry {
@@ -123,7 +136,7 @@ struct SettingsReader {
       let valid = texts.compactMap { name, text in text.map { (name, $0.text) } }
       if valid.count == items.count { entry.value = .texts(Dictionary(valid) { _, last in last }) }
       if texts.contains(where: { $0.1?.isExpanded == true }) { entry.origin = .variable(line: node.mark.line) }
-    case .foreign, .block:
+    case .foreign, .block, .blocks:
       guard case .mapping = node.value else {
         report(node, path, .wrongType(expected: "a block of keys", found: describe(node)))
         return entry

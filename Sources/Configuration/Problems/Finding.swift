@@ -44,6 +44,7 @@ package enum Finding: Hashable, Sendable {
   case notAnAddressRange(String)
   case notAHostName(String)
   case notAnOrigin(String)
+  case notAHookName(String)
   case shortToken(bytes: Int)
 
   // Without a configuration.

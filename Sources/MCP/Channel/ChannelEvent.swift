@@ -36,6 +36,11 @@ struct ChannelEvent {
     if let id = message.inReplyTo { meta.append(("in_reply_to", id.text)) }
     if let to = message.to { meta.append(("to", to.name)) }
     if let kind = message.kind, Self.isForeign(kind) { meta.append(("kind", kind)) }
+    if MachineEvent.isOne(message.kind) {
+      for name in ["source", "severity"] {
+        if let value = message.attributes[name] { meta.append((name, value)) }
+      }
+    }
     meta.append(("provenance", message.provenance.rawValue))
   }
 

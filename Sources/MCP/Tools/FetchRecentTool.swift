@@ -146,14 +146,14 @@ package struct FetchRecentTool: Tool {
 }
 
 /// A page as one result carries it: cut to the bytes there are, at the end where reading goes on.
-struct PageAnswer {
+package struct PageAnswer {
   /// What is given of the page.
   private(set) var page: Page
   private let budget: ResultBudget
   /// The messages were taken newest first.
   private let isBackwards: Bool
 
-  init(_ page: Page, of request: FetchRequest, bytes: Int) {
+  package init(_ page: Page, of request: FetchRequest, bytes: Int) {
     self.page = page
     var budget = ResultBudget(bytes, messages: page.messages.count)
     switch request.position {
@@ -178,9 +178,9 @@ struct PageAnswer {
   }
 
   /// About how long the written answer is.
-  var size: Int { budget.size + 512 }
+  package var size: Int { budget.size + 512 }
 
-  func write(into writer: inout JSONWriter) {
+  package func write(into writer: inout JSONWriter) {
     writer.key("messages")
     writer.beginArray()
     budget.write(into: &writer, reversed: isBackwards)

@@ -132,7 +132,7 @@ extension Result<Receipt, HubError> {
 
 extension JSONWriter {
   /// Writes the members that say where and how a message was stored.
-  mutating func receipt(_ receipt: Receipt) {
+  package mutating func receipt(_ receipt: Receipt) {
     member(trusted: "backendMsgId", receipt.id.text)
     member(trusted: "cursor", receipt.cursor.text)
     member(trusted: "durability", receipt.durability.description)

@@ -6,6 +6,8 @@ package enum Scope: String, Hashable, Sendable, CaseIterable {
   case post = "parley:post"
   /// See the server's own figures; covers nothing else.
   case admin = "parley:admin"
+  /// Stand for the backend on another machine (`backend: parley`); covers nothing else.
+  case relay = "parley:relay"
 }
 
 /// The scopes of a token.

@@ -9,7 +9,7 @@ import ParleyRuntime
 /// a session, which its id names from then on.
 //
 // @unchecked: confined to the loop's thread.
-final class MCPEndpoint: @unchecked Sendable {
+final class MCPEndpoint: GuardedRoutes, @unchecked Sendable {
   private let loop: EventLoop
   private let rooms: Rooms
   private let supervisor: Supervisor
@@ -58,6 +58,10 @@ final class MCPEndpoint: @unchecked Sendable {
       return .refusal(refusal, fields: [("Allow", "POST, GET, DELETE")])
     }
   }
+
+  func serves(_ path: String) -> Bool { path == "/mcp" }
+
+  func bodyLimit(of head: RequestHead) -> Int { head.method == .post ? bodyLimit : 0 }
 
   func handle(_ exchange: HTTPExchange, from principal: Principal) {
     guard !isEnding else {

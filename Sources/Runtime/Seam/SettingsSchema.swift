@@ -38,6 +38,8 @@ public struct Setting: Sendable {
     case secret
     /// A block of keys.
     case block(SettingsSchema)
+    /// A block of blocks under names that the writer chooses.
+    case blocks(SettingsSchema)
     /// A block whose keys another schema knows (`backend_config`).
     case foreign
   }
@@ -101,7 +103,7 @@ public struct Settings: Hashable, Sendable {
     for setting in schema.settings {
       switch setting.kind {
       case .block(let inner) where !setting.isOptional: values[setting.name] = .block(Settings(defaultsOf: inner))
-      case .foreign: values[setting.name] = .block(Settings())
+      case .foreign, .blocks: values[setting.name] = .block(Settings())
       default: values[setting.name] = setting.defaultValue
       }
     }
@@ -148,6 +150,10 @@ public struct Settings: Hashable, Sendable {
   }
   /// A block.
   public func block(_ name: String) -> Settings { present(blockIfSet(name), name) }
+  /// Blocks by name; none when the key was left out.
+  public func blocks(_ name: String) -> [String: Settings] {
+    (blockIfSet(name)?.values ?? [:]).compactMapValues { if case .block(let settings) = $0 { settings } else { nil } }
+  }
   /// A block, or nil when it was left out and is optional.
   public func blockIfSet(_ name: String) -> Settings? {
     if case .block(let value) = values[name] { value } else { nil }

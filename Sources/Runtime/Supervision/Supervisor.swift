@@ -157,7 +157,7 @@ public actor Supervisor: LoopActor {
   }
 
   /// Waits until the backend is live; throws `unavailable` with the backend's own cause at the deadline.
-  func ready(until deadline: LoopInstant, for operation: String) async throws(SeamError) {
+  package func ready(until deadline: LoopInstant, for operation: String) async throws(SeamError) {
     while !isLive {
       hurry()
       switch await liveWaiters.wait(liveWaiters.ticket(), until: deadline) {

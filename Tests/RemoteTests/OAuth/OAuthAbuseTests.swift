@@ -110,7 +110,8 @@ import Testing
         (["response_type": "token"], "unsupported_response_type"), (["response_type": ""], "unsupported_response_type"),
         (["code_challenge_method": "plain"], "invalid_request"), (["code_challenge_method": ""], "invalid_request"),
         (["code_challenge": ""], "invalid_request"), (["code_challenge": "abc"], "invalid_request"),
-        (["scope": "parley:everything"], "invalid_scope"), (["resource": "https://evil.example/mcp"], "invalid_target"),
+        (["scope": "parley:everything"], "invalid_scope"), (["scope": "parley:relay"], "invalid_scope"),
+        (["resource": "https://evil.example/mcp"], "invalid_target"),
       ] {
         let response = try await oauth.get("/authorize?" + OAuthWorld.query(client: client, change))
         let fields = try OAuthWorld.location(response)

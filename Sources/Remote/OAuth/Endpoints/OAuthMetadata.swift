@@ -27,7 +27,8 @@ package struct OAuthMetadata: Sendable {
       "token_endpoint": .string(address.issuer + AuthorizationServer.Route.token.rawValue),
       "registration_endpoint": .string(address.issuer + AuthorizationServer.Route.register.rawValue),
       "revocation_endpoint": .string(address.issuer + AuthorizationServer.Route.revoke.rawValue),
-      "scopes_supported": .array(Scopes.all.list.map { .string($0.rawValue) } + ["offline_access"]),
+      "scopes_supported": .array(
+        Scopes.all.list.filter { $0 != .relay }.map { .string($0.rawValue) } + ["offline_access"]),
       "response_types_supported": ["code"], "response_modes_supported": ["query"],
       "grant_types_supported": ["authorization_code", "refresh_token"],
       "code_challenge_methods_supported": ["S256"],

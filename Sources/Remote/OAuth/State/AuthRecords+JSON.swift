@@ -78,6 +78,7 @@ extension AuthState {
       if let replaced = token.replaced { members["replaced"] = .int(replaced) }
       return members
     }
+    add("delivery", deliveries) { ["until": .int($0)] }
     return all
   }
 
@@ -123,6 +124,9 @@ extension AuthState {
       guard let grant = record["grant"], let expires = record.time("expires") else { return false }
       refresh[record.key] = RefreshRecord(
         grant: grant, expires: expires, parent: record["parent"], replaced: record.time("replaced"))
+    case "delivery":
+      guard let until = record.time("until") else { return false }
+      deliveries[record.key] = until
     default: return false
     }
     return true

@@ -36,6 +36,8 @@ package struct AuthState: Hashable, Sendable {
   package var codes: [String: CodeRecord] = [:]
   package var access: [String: AccessRecord] = [:]
   package var refresh: [String: RefreshRecord] = [:]
+  /// Webhooks that came, by digest, and until when they are known again.
+  package var deliveries: [String: WallTime] = [:]
 
   package init() {}
 
@@ -269,6 +271,20 @@ package struct AuthState: Hashable, Sendable {
       if let until = client.revokedUntil { return until > now }
       return used.contains(id) || client.lastUse + lifetimes.client > now
     }
+  }
+
+  // MARK: Webhooks
+
+  /// Webhooks that are remembered at most; those that would be forgotten first give way.
+  static let deliveryLimit = 10_000
+
+  /// Notes a webhook, and forgets those whose time is over.
+  package mutating func note(delivery digest: String, until: WallTime, now: WallTime) {
+    deliveries = deliveries.filter { $0.value > now }
+    while deliveries.count >= Self.deliveryLimit, let first = deliveries.min(by: { $0.value < $1.value }) {
+      deliveries[first.key] = nil
+    }
+    deliveries[digest] = until
   }
 
   /// Compared to their ends, whatever differs.
