@@ -11,8 +11,9 @@ import Testing
   /// Posts that are under way at each.
   private static let posts = 50
   /// What the pages of a process may differ by from one look to the next, in bytes, with what a session remembers of each
-  /// message, so as to know a copy of it (of 65,536 at most).
-  private static let tolerance = (1 << 20) + losses * posts * 100
+  /// post: to know a copy of it, or what became of it when its outcome was in doubt. Both tables have a bound, which a
+  /// test does not reach.
+  private static let tolerance = (1 << 20) + losses * posts * 250
 
   @Test func redisStaysFlat() throws {
     try Workplace.use { place in

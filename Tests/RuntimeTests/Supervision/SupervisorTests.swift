@@ -9,8 +9,6 @@ actor CountingBackend: Backend {
   private let inner: SimulatedBackend
   private(set) var fetches = 0
   private(set) var subscriptions = 0
-  private var subscribing = 0
-  private(set) var mostSubscribing = 0
   private(set) var deliveries = 0
   private(set) var connects = 0
 
@@ -32,9 +30,6 @@ actor CountingBackend: Backend {
 
   func subscribe(_ topic: Topic, after cursor: Cursor, sink: @escaping Sink) async throws(SeamError) -> SubscriptionID {
     subscriptions += 1
-    subscribing += 1
-    mostSubscribing = max(mostSubscribing, subscribing)
-    defer { subscribing -= 1 }
     return try await inner.subscribe(topic, after: cursor) { delivery in
       self.assumeIsolated { $0.countDelivery() }
       return sink(delivery)
@@ -298,27 +293,6 @@ private final class Inbound: Sendable {
       cancelled.cancel()
       #expect(await cancelled.value == .cancelled)
       #expect(at.duration(to: scene.loop.now) < .milliseconds(1))
-    }
-  }
-
-  @Test func subscriptionsAreMadeSoManyAtATime() throws {
-    try Scene.play { scene in
-      var ends: [(topic: Topic, cursor: Cursor)] = []
-      for number in 0..<1000 {
-        let topic = Topic("topic-\(number)")
-        let soon = scene.loop.now.advanced(by: .seconds(5))
-        ends.append((topic, try await scene.supervisor.fetch(FetchRequest(topic), deadline: soon).next))
-      }
-      for (topic, end) in ends { _ = await scene.supervisor.follow(topic, after: end) { _ in .more } }
-      await scene.loop.sleep(for: .seconds(60))
-      #expect(await scene.backend.subscriptions >= 1000)
-      let most = await scene.backend.mostSubscribing
-      #expect(most > 1 && most <= 128, "\(most)")
-      // After a loss all come again.
-      let before = await scene.backend.subscriptions
-      scene.store.restart(downtime: .seconds(1))
-      await scene.loop.sleep(for: .seconds(60))
-      #expect(await scene.backend.subscriptions >= before + 1000)
     }
   }
 
