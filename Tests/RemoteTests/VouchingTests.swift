@@ -92,6 +92,24 @@ import Testing
     }.get()
   }
 
+  /// Conversations over the door are as closed as without it.
+  @Test func lettingInIsPassedOn() throws {
+    let loop = try EventLoop(name: "vouching", seed: 3)
+    try loop.run { () async -> Result<Void, any Error> in
+      do {
+        let closed = ClosedBackend(SimulatedStore(loop: loop))
+        let supervisor = Supervisor(loop: loop, backend: closed.behindDoor(key: nil, metrics: DoorMetrics()))
+        let life = loop.spawn { await supervisor.run() }
+        let deadline = loop.now.advanced(by: .seconds(60))
+        try await supervisor.admit([Handle("bob")], to: Topic("~dm.x"), deadline: deadline)
+        #expect(await closed.admitted == [Topic("~dm.x"): [Handle("bob")]])
+        life.cancel()
+        await life.value
+        return .success(())
+      } catch { return .failure(error) }
+    }.get()
+  }
+
   private static func submit(
     _ draft: Draft, to backend: some Backend, _ deadline: LoopInstant,
     _ reply: @escaping @Sendable (Result<Receipt, SeamError>) -> Void

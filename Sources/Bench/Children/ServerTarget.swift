@@ -21,10 +21,6 @@ struct ServerTarget {
       }
     }
 
-    /// Messages before the first that counts. An XMPP session learns in its first seconds how the archive's clock stands,
-    /// and asks the archive for the time of each message till then.
-    func warmUp(for count: Int) -> Int { self == .xmpp ? count : 5 }
-
     /// Pages that are fetched where so many messages are measured: Prosody takes a tenth of a second for one.
     func pages(for count: Int) -> Int { self == .xmpp ? max(10, count / 10) : count }
 

@@ -22,11 +22,12 @@ struct LatencyProbe: Sendable {
       let receipt = try await hub.postUnchecked(probe)
       let posted = loop.now
       let traits = await supervisor.traits
+      let topics = setup.topics.count == 1 ? "1 topic" : "\(setup.topics.count) topics"
       var findings = [
         Finding(.ok, "backend", "\(name) at \(traits.location): reachable, posts are \(receipt.durability)"),
         Finding(
           .ok, "latency",
-          "connect and read \(setup.topics.count) topics \(microseconds(start, read)), post \(microseconds(read, posted))"
+          "connect and read \(topics) \(microseconds(start, read)), post \(microseconds(read, posted))"
         ),
       ]
       findings += traits.notes.map { Finding(.note, "backend", $0) }

@@ -80,6 +80,13 @@ package actor DoorBackend<Base: Backend>: Backend {
   }
 }
 
+extension DoorBackend: PrivateTopics {
+  /// Passed on where the backend has closed rooms; elsewhere there is nothing to do.
+  package func admit(_ handles: [Handle], to topic: Topic, deadline: LoopInstant) async throws(SeamError) {
+    try await (base as? any PrivateTopics)?.admit(handles, to: topic, deadline: deadline)
+  }
+}
+
 extension Backend {
   /// The same backend through a door, which counts, and vouches for its callers where it has a key.
   package nonisolated func behindDoor(key: ServerKey?, metrics: DoorMetrics) -> any Backend {
