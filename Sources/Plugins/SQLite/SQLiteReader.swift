@@ -1,4 +1,3 @@
-import Glibc
 import ParleyRuntime
 import Synchronization
 
@@ -52,20 +51,20 @@ actor SQLiteReader: LoopActor {
   }
 
   nonisolated let loop: EventLoop
-  private let options: SQLiteOptions
-  private let report: @Sendable (Report) -> Void
-  private var session: ReaderSession?
+  let options: SQLiteOptions
+  let report: @Sendable (Report) -> Void
+  var session: ReaderSession?
   private var subscriptions: [SubscriptionID: Subscription] = [:]
   private var topics: [ExactText: [SubscriptionID]] = [:]
   /// Subscriptions that catch up, first come first served.
   private var behind: [SubscriptionID] = []
   /// Everything up to here has been read by the stream.
   private var streamPosition: Int64 = 0
-  private var liveCount = 0
+  var liveCount = 0
   /// There may be rows after `streamPosition`.
-  private var isStale = false
+  var isStale = false
   /// The last row that the sidecar told of; nil where something else made the stream stale.
-  private var committed: Int64?
+  var committed: Int64?
   private var isHandingOver = false
   /// Waits for the word that the last hand-over was taken; otherwise that word need not wake the thread.
   nonisolated let wantsWord = Atomic<Bool>(false)
@@ -73,19 +72,17 @@ actor SQLiteReader: LoopActor {
   private nonisolated let ownRows = Mutex<ClosedRange<Int64>?>(nil)
   /// Those of them that the loop has given since the stream was read, consecutive.
   private nonisolated let givenRows = Mutex<ClosedRange<Int64>?>(nil)
-  private var dataVersion: Int64 = 0
+  var dataVersion: Int64 = 0
 
-  private var sidecarWatch: SidecarWatch?
+  var sidecarWatch: SidecarWatch?
   /// The same, for the writer's thread.
-  private nonisolated let announcedWatch = Mutex<SidecarWatch?>(nil)
-  private var watch: Watch?
-  private var pollTimer: LoopTimer?
-  private var checkpointTimer: LoopTimer?
+  nonisolated let announcedWatch = Mutex<SidecarWatch?>(nil)
+  var watch: Watch?
+  var pollTimer: LoopTimer?
+  var checkpointTimer: LoopTimer?
   /// The WAL's length at the last checkpoint that could not have it start over.
-  private var checkpointedPages = 0
-  private var lastGrowth: LoopInstant
-  /// After this long without a commit of ours the file rests.
-  private static let rest = Duration.seconds(1)
+  var checkpointedPages = 0
+  var lastGrowth: LoopInstant
   /// Reads between which a hand-over is filled; see `pump`.
   private static let itemsPerHandOver = 512
 
@@ -211,7 +208,7 @@ actor SQLiteReader: LoopActor {
   /// Notes that the loop has given these rows itself, which nobody needs to know before the stream is read; on the loop.
   nonisolated func gave(_ rows: ClosedRange<Int64>) { givenRows.withLock { Self.join(rows, to: &$0) } }
 
-  private func stepOverGivenRows() {
+  func stepOverGivenRows() {
     let given = givenRows.withLock { rows in
       defer { rows = nil }
       return rows
@@ -242,7 +239,7 @@ actor SQLiteReader: LoopActor {
   }
 
   /// Whether there may be rows that neither the stream has read nor the loop will give.
-  private func isBehind(_ committed: Int64) -> Bool {
+  func isBehind(_ committed: Int64) -> Bool {
     guard committed > streamPosition else { return false }
     guard let own = ownRows.withLock({ $0 }) else { return true }
     return own.lowerBound > streamPosition + 1 || own.upperBound < committed
@@ -251,7 +248,7 @@ actor SQLiteReader: LoopActor {
   // MARK: The stream
 
   /// Reads what is there into one hand-over, the stream first, then those that catch up.
-  private func pump() {
+  func pump() {
     guard session != nil else { return }
     guard !isHandingOver else {
       // There is something to read: the loop's word that it took the last hand-over is wanted at once. (If it is in the
@@ -371,7 +368,7 @@ actor SQLiteReader: LoopActor {
     handOver.live.append((id, read.position, subscription.run))
   }
 
-  private func lose(_ error: SeamError) {
+  func lose(_ error: SeamError) {
     stopWatching()
     subscriptions = [:]
     topics = [:]
@@ -379,119 +376,5 @@ actor SQLiteReader: LoopActor {
     liveCount = 0
     session = nil
     report(.lost(error))
-  }
-
-  // MARK: Waking
-
-  private func startWatching() {
-    do throws(SystemError) {
-      let sidecarWatch = try SidecarWatch(database: options.path)
-      watch = try loop.watch(sidecarWatch.descriptor, for: .read) { [weak self] _ in
-        self?.assumeIsolated { $0.sidecarTouched() }
-      }
-      self.sidecarWatch = sidecarWatch
-      announcedWatch.withLock { $0 = sidecarWatch }
-      report(.polling(nil))
-    } catch {
-      report(.polling("push by polling every \(pollInterval.milliseconds) ms: \(error.description)"))
-    }
-    schedulePoll()
-  }
-
-  private func stopWatching() {
-    if let watch { loop.unwatch(watch) }
-    watch = nil
-    sidecarWatch = nil
-    announcedWatch.withLock { $0 = nil }
-    if let pollTimer { loop.cancel(pollTimer) }
-    pollTimer = nil
-  }
-
-  private func sidecarTouched() {
-    if sidecarWatch?.drain() == true { return rewatch() }
-    // After the words that the loop has left here without waking this thread.
-    loop.atEndOfTurn { [weak self] in self?.assumeIsolated { $0.readOn() } }
-  }
-
-  /// No look at data_version first: it costs as much as the read that it would save.
-  private func readOn() {
-    stepOverGivenRows()
-    guard let committed = sidecarWatch?.committed, liveCount == 0 || isBehind(committed) else { return }
-    isStale = true
-    self.committed = committed
-    pump()
-  }
-
-  /// The sidecar was removed or moved: watches the one that bears its name now, from the next poll on if there is none.
-  private func rewatch() {
-    guard watch != nil else { return }
-    stopWatching()
-    startWatching()
-    isStale = true
-    committed = nil
-    pump()
-  }
-
-  private var pollInterval: Duration {
-    let interval = max(options.pollInterval, .milliseconds(10))
-    return watch == nil ? min(interval, .milliseconds(25)) : interval
-  }
-
-  private func schedulePoll() {
-    pollTimer = loop.schedule(after: pollInterval) { [weak self] in self?.assumeIsolated { $0.poll() } }
-  }
-
-  /// Looks for commits of programs that do not touch the sidecar, and whether the file is still the one that is open.
-  private func poll() {
-    guard let moved = session?.hasMoved else { return }
-    guard !moved else {
-      lose(
-        SeamError(
-          .unavailable, operation: "read \(options.path)",
-          cause: "the file was deleted or replaced while it was open"))
-      return
-    }
-    schedulePoll()
-    // What cannot be read now is read at the next poll.
-    if let version = try? session?.dataVersion(), version != dataVersion {
-      dataVersion = version
-      isStale = true
-      committed = nil
-    }
-    pump()
-  }
-
-  // MARK: Checkpoints
-
-  /// The writer's WAL has this many pages: checkpoints after each further thousand, and when the file rests.
-  func walGrew(to pages: Int) {
-    if pages < checkpointedPages { checkpointedPages = 0 }
-    if pages >= checkpointedPages + 1000 {
-      // Away from the commits: the bulk is copied while writers go on. They wait only for the rest of it, so that the
-      // next commit starts the WAL over; else it would grow for as long as they never pause.
-      _ = try? session?.checkpoint(.passive, within: .zero)
-      let isOver = (try? session?.checkpoint(.restart, within: .milliseconds(50))) == true
-      // Where others were in the way, it is tried again a thousand pages later.
-      checkpointedPages = isOver ? 0 : pages
-    }
-    guard pages > 0 else { return }
-    lastGrowth = loop.now
-    if checkpointTimer == nil { scheduleIdleCheckpoint(after: Self.rest) }
-  }
-
-  private func scheduleIdleCheckpoint(after delay: Duration) {
-    checkpointTimer = loop.schedule(after: delay) { [weak self] in self?.assumeIsolated { $0.checkpointIfIdle() } }
-  }
-
-  private func checkpointIfIdle() {
-    checkpointTimer = nil
-    let remaining = loop.now.duration(to: lastGrowth.advanced(by: Self.rest))
-    if remaining > .zero {
-      scheduleIdleCheckpoint(after: remaining)
-    } else {
-      // Other processes may be writing: what cannot be done now is done after the next commits.
-      _ = try? session?.checkpoint(.truncate, within: .zero)
-      checkpointedPages = 0
-    }
   }
 }
