@@ -190,11 +190,18 @@ package actor MonitorFeed: LoopActor {
       let name = options.participant.map(\.name)
       snapshot.messages = await chatroom?.messages(in: id, for: name, limit: options.limit) ?? []
     case nil:
-      // By the store's time, for people: topics have no common order. Within a topic it never goes back.
-      let all = histories.sorted { $0.key < $1.key }.flatMap(\.value).enumerated()
+      // By the store's time, for people: topics have no common order. Within a topic the log's order stays, also where
+      // the store's times go back.
+      let all = histories.sorted { $0.key < $1.key }.flatMap { (_, messages) -> [(time: Int64, message: Message)] in
+        var latest = Int64.min
+        return messages.map { message in
+          latest = max(latest, message.storedAt)
+          return (time: latest, message: message)
+        }
+      }.enumerated()
       snapshot.messages = all.sorted {
-        ($0.element.storedAt, $0.offset) < ($1.element.storedAt, $1.offset)
-      }.suffix(options.limit).map(\.element)
+        ($0.element.time, $0.offset) < ($1.element.time, $1.offset)
+      }.suffix(options.limit).map(\.element.message)
     }
     return snapshot
   }
