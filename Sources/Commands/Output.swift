@@ -101,11 +101,3 @@ struct Output: Sendable {
     return String(decoding: utf8[11..<16], as: UTF8.self)
   }
 }
-
-extension JSONWriter {
-  /// Writes a member whose value is a string.
-  mutating func member(_ name: String, _ value: String) {
-    key(name)
-    string(value)
-  }
-}

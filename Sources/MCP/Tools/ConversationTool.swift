@@ -116,7 +116,7 @@ package struct ConversationTool: Tool {
       writer.conversation(conversation, unread: unread[conversation.topic])
     }
     writer.endArray()
-    if isCut { writer.flag("truncated", true) }
+    if isCut { writer.member("truncated", true) }
   }
 
   private func send(
@@ -150,7 +150,7 @@ package struct ConversationTool: Tool {
     let isCut = budget.count < page.messages.count
     let previous = isCut ? page.messages[page.messages.count - budget.count].cursor : page.previous
     if let previous { writer.member("previousCursor", previous.text) }
-    if previous != nil { writer.flag("hasMore", true) }
+    if previous != nil { writer.member("hasMore", true) }
     await write(conversation, in: context, into: &writer)
   }
 }
@@ -166,7 +166,7 @@ extension JSONWriter {
     strings("members", state.members.keys.sorted().map(\.name))
     key("unread")
     int(unread?.count ?? 0)
-    if unread?.isCapped == true { flag("unreadCapped", true) }
+    if unread?.isCapped == true { member("unreadCapped", true) }
     member("createdBy", state.creator.name)
     key("createdAtMs")
     int(state.createdAt)

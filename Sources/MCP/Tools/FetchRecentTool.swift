@@ -56,13 +56,13 @@ package struct FetchRecentTool: Tool {
   /// Moves the mark behind the page. The messages are known by now and are given in any case, so a failure is told
   /// beside them.
   private func mark(_ page: Page, of topic: Topic, in context: CallContext, into writer: inout JSONWriter) async {
-    guard let last = page.messages.last else { return writer.flag("marked", false) }
+    guard let last = page.messages.last else { return writer.member("marked", false) }
     do throws(HubError) {
       try await context.marks.mark(topic, at: page.next, storedAt: last.storedAt)
       await recount(topic, from: page.next, in: context)
-      writer.flag("marked", true)
+      writer.member("marked", true)
     } catch {
-      writer.flag("marked", false)
+      writer.member("marked", false)
       writer.member("markError", error.description)
     }
   }
@@ -187,7 +187,7 @@ package struct PageAnswer {
     writer.endArray()
     writer.member("nextCursor", page.next.text)
     if let previous = page.previous { writer.member("previousCursor", previous.text) }
-    if page.hasMore { writer.flag("hasMore", true) }
+    if page.hasMore { writer.member("hasMore", true) }
     if let gap = page.gap {
       writer.key("gap")
       writer.gap(gap)

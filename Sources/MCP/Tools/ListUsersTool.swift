@@ -65,7 +65,7 @@ package struct ListUsersTool: Tool {
       writer.participant(participant)
     }
     writer.endArray()
-    writer.flag("truncated", isCut)
+    writer.member("truncated", isCut)
     return writer.bytes
   }
 }
@@ -75,7 +75,7 @@ extension JSONWriter {
   package mutating func participant(_ participant: Participant) {
     beginObject()
     member("handle", participant.handle.name)
-    flag("online", participant.isOnline)
+    member("online", participant.isOnline)
     strings("topics", participant.topics)
     strings("postTopics", participant.postTopics)
     key("lastSeenMs")
@@ -83,7 +83,7 @@ extension JSONWriter {
     member("kind", participant.party.rawValue)
     if let status = participant.status { member("status", status) }
     if let listens = participant.listens { member("listens", listens.rawValue) }
-    if participant.instances > 1 { flag("shared", true) }
+    if participant.instances > 1 { member("shared", true) }
     endObject()
   }
 }

@@ -32,7 +32,7 @@ extension JSONWriter {
       endObject()
     }
     if let kind = message.kind { member(trusted: "kind", kind) }
-    if message.isLate { flag("late", true) }
+    if message.isLate { member("late", true) }
     if contentBytes != nil {
       key("cutFrom")
       int(message.content.utf8.count)
@@ -47,13 +47,7 @@ extension JSONWriter {
     member("from", gap.from.text)
     member("to", gap.to.text)
     member("reason", gap.reason)
-    flag("certain", gap.isCertain)
+    member("certain", gap.isCertain)
     endObject()
-  }
-
-  /// Writes a member that is a boolean.
-  mutating func flag(_ name: String, _ value: Bool) {
-    key(name)
-    bool(value)
   }
 }

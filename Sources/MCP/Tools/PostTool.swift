@@ -136,6 +136,6 @@ extension JSONWriter {
     member(trusted: "backendMsgId", receipt.id.text)
     member(trusted: "cursor", receipt.cursor.text)
     member(trusted: "durability", receipt.durability.description)
-    if receipt.isDuplicate { flag("duplicate", true) }
+    if receipt.isDuplicate { member("duplicate", true) }
   }
 }

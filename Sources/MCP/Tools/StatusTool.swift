@@ -36,7 +36,7 @@ package struct StatusTool: Tool {
     if !setup.postPatterns.isEmpty { writer.strings("postTopics", setup.postPatterns) }
     writer.key("limits")
     Self.write(setup.limits, contentLimit: traits.contentLimit, into: &writer)
-    writer.flag("caughtUp", await context.inbox.ready(until: context.hub.loop.now))
+    writer.member("caughtUp", await context.inbox.ready(until: context.hub.loop.now))
     let ignored = await context.marks.ignoredEvents
     if ignored > 0 {
       writer.key("ignoredEvents")

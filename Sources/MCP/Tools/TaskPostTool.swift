@@ -39,7 +39,7 @@ package struct TaskPostTool: Tool {
       var writer = JSONWriter(capacity: 512)
       writer.key("task")
       writer.task(task, at: task.postedAt, withTexts: false)
-      if isDuplicate { writer.flag("duplicate", true) }
+      if isDuplicate { writer.member("duplicate", true) }
       return .success(members: writer.bytes)
     } catch {
       return .failure(error)

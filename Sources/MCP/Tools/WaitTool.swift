@@ -55,7 +55,7 @@ package struct WaitTool: Tool {
     writer.key("messages")
     writer.beginArray()
     writer.endArray()
-    writer.flag("timedOut", !areOver)
+    writer.member("timedOut", !areOver)
     writer.key("next")
     writer.beginObject()
     writer.endObject()
@@ -99,12 +99,12 @@ package struct WaitTool: Tool {
     for message in messages { _ = budget.take(message) }
     budget.write(into: &writer)
     writer.endArray()
-    writer.flag("timedOut", news.isEmpty)
+    writer.member("timedOut", news.isEmpty)
     writer.key("next")
     writer.beginObject()
     for (topic, found) in found { writer.member(topic.name, found.next.text) }
     writer.endObject()
-    if messages.count >= query.limit || found.contains(where: \.value.hasMore) { writer.flag("hasMore", true) }
+    if messages.count >= query.limit || found.contains(where: \.value.hasMore) { writer.member("hasMore", true) }
     let gaps = found.compactMap(\.value.gap)
     if let first = gaps.first {
       writer.key("gap")

@@ -43,12 +43,6 @@ extension JSONWriter {
     if let id { raw(id.slice) } else { null() }
   }
 
-  /// Writes a name and a string.
-  mutating func member(_ name: String, _ value: String) {
-    key(name)
-    string(value)
-  }
-
   /// Writes a name that the program itself contains, and a string.
   mutating func member(trusted name: StaticString, _ value: String) {
     key(trusted: name)

@@ -51,11 +51,3 @@ struct Credentials: Hashable, Sendable {
     return SHA256.hexadecimal("\(options.homeserver)\u{1f}\(secret)", digits: 32)
   }
 }
-
-extension JSONWriter {
-  /// Writes a member that holds a string.
-  mutating func member(_ name: String, _ value: String) {
-    key(name)
-    string(value)
-  }
-}

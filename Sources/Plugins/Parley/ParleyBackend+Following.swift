@@ -109,8 +109,8 @@ extension ParleyBackend {
         writer.beginArray()
         for subscription in asked {
           writer.beginObject()
-          writer.relayMember("topic", subscription.topic.name)
-          writer.relayMember("after", subscription.place)
+          writer.member("topic", subscription.topic.name)
+          writer.member("after", subscription.place)
           writer.endObject()
         }
         writer.endArray()
@@ -129,7 +129,7 @@ extension ParleyBackend {
   }
 
   private func deliver(_ found: JSONSlice, on lane: WatchLane) throws(SeamError) {
-    guard let topic = found.relayText("topic"), let next = found.relayText("next"),
+    guard let topic = found.member("topic")?.string, let next = found.member("next")?.string,
       let page = Page(relayed: found, DoorPlace.cursor)
     else { throw DoorClient.misread("watch") }
     // It may have left, or come anew, since the request was made: those of this request are in it no more then.

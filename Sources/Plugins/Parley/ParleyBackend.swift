@@ -91,11 +91,11 @@ public actor ParleyBackend: PrivateTopics {
       }
     let patience = loop.now.duration(to: deadline)
     let body = DoorClient.body { writer in
-      writer.relayMember("topic", request.topic.name)
-      writer.relayMember("limit", Int64(request.limit))
-      writer.relayMember("patienceMs", min(patience.milliseconds, 120_000))
-      if let place { writer.relayMember(place.name, place.cursor) }
-      if case .before(_, let since?) = request.position { writer.relayMember("storedSince", since) }
+      writer.member("topic", request.topic.name)
+      writer.member("limit", Int64(request.limit))
+      writer.member("patienceMs", min(patience.milliseconds, 120_000))
+      if let place { writer.member(place.name, place.cursor) }
+      if case .before(_, let since?) = request.position { writer.member("storedSince", since) }
     }
     let json = try await door.ask(.fetch, body, deadline: deadline)
     guard let page = Page(relayed: json, DoorPlace.cursor) else { throw DoorClient.misread("fetch") }
@@ -104,17 +104,17 @@ public actor ParleyBackend: PrivateTopics {
 
   public func resolveIdentity(_ handle: Handle) async throws(SeamError) -> ResolvedIdentity {
     try check("resolve identity")
-    let body = DoorClient.body { $0.relayMember("handle", handle.name) }
+    let body = DoorClient.body { $0.member("handle", handle.name) }
     let json = try await door.ask(.identity, body, deadline: loop.now.advanced(by: .seconds(15)))
-    guard let account = json.relayText("account") else { return .unknown }
-    return .account(account, provenance: json.relayText("provenance").flatMap(Provenance.init) ?? .claimed)
+    guard let account = json.member("account")?.string else { return .unknown }
+    return .account(account, provenance: json.member("provenance")?.string.flatMap(Provenance.init) ?? .claimed)
   }
 
   /// Asks the door to let them in; nothing where its backend has no closed topics.
   public func admit(_ handles: [Handle], to topic: Topic, deadline: LoopInstant) async throws(SeamError) {
     try check("admit", deadline)
     let body = DoorClient.body { writer in
-      writer.relayMember("topic", topic.name)
+      writer.member("topic", topic.name)
       writer.key("handles")
       writer.beginArray()
       for handle in handles { writer.string(handle.name) }

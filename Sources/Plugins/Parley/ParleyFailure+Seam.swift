@@ -21,7 +21,7 @@ enum ParleyFailure {
   static func seam(status: Int, _ body: [UInt8], _ operation: String, mayBeDone: Bool) -> SeamError {
     if let json = try? JSONSlice(body), let error = json.member("error") {
       if let relayed = SeamError(relayed: error) { return relayed }
-      let reason = error.relayText("message") ?? "refused"
+      let reason = error.member("message")?.string ?? "refused"
       switch status {
       case 401: return SeamError(.unauthorized, native: status, operation: operation, cause: reason)
       case 403: return SeamError(.forbidden, native: status, operation: operation, cause: reason)

@@ -126,9 +126,9 @@ final class APIEndpoint: GuardedRoutes, @unchecked Sendable {
     writer.beginArray()
     for topic in room.participant.hub.setup.topics {
       writer.beginObject()
-      writer.relayMember("topic", topic.name)
-      writer.relayMember("unread", Int64(unread[topic]?.count ?? 0))
-      if unread[topic]?.isCapped == true { writer.relayMember("unreadCapped", true) }
+      writer.member("topic", topic.name)
+      writer.member("unread", Int64(unread[topic]?.count ?? 0))
+      if unread[topic]?.isCapped == true { writer.member("unreadCapped", true) }
       writer.endObject()
     }
     writer.endArray()
@@ -162,7 +162,7 @@ final class APIEndpoint: GuardedRoutes, @unchecked Sendable {
     writer.beginObject()
     writer.key("tasks")
     writer.tasks(board.live + board.ended, at: board.now, bytes: limits.resultBytes)
-    writer.relayMember("nowMs", board.now)
+    writer.member("nowMs", board.now)
     writer.endObject()
     return writer.bytes
   }

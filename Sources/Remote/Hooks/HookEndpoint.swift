@@ -71,7 +71,7 @@ final class HookEndpoint: @unchecked Sendable {
       if receipt.isDuplicate { return replayed }
       var writer = JSONWriter(capacity: 160)
       writer.beginObject()
-      writer.relayMember("backendMsgId", receipt.id.text)
+      writer.member("backendMsgId", receipt.id.text)
       writer.endObject()
       return .json(200, writer.bytes)
     } catch {

@@ -129,13 +129,13 @@ final class RelayEndpoint: GuardedRoutes, @unchecked Sendable {
   }
 
   private func fetch(_ body: JSONSlice) async throws(SeamError) -> [UInt8] {
-    guard let name = body.relayText("topic"), let limit = body.relayNumber("limit"), (1...1_000).contains(limit),
-      let patience = body.relayNumber("patienceMs"), (0...120_000).contains(patience)
+    guard let name = body.member("topic")?.string, let limit = body.member("limit")?.int, (1...1_000).contains(limit),
+      let patience = body.member("patienceMs")?.int, (0...120_000).contains(patience)
     else { throw Self.malformed }
     let position: Position
-    switch (body.relayText("after"), body.relayText("before")) {
+    switch (body.member("after")?.string, body.member("before")?.string) {
     case (let after?, nil): position = .after(Cursor(after))
-    case (nil, let before?): position = .before(Cursor(before), storedSince: body.relayNumber("storedSince"))
+    case (nil, let before?): position = .before(Cursor(before), storedSince: body.member("storedSince")?.int)
     case (nil, nil): position = .latest
     default: throw Self.malformed
     }
@@ -157,7 +157,7 @@ final class RelayEndpoint: GuardedRoutes, @unchecked Sendable {
     guard let places = body.member("places"), places.kind == .array else { throw Self.malformed }
     var cursors: [Topic: Cursor] = [:]
     for place in places.elements {
-      guard let topic = place.relayText("topic").map(Topic.init), let cursor = place.relayText("after"),
+      guard let topic = place.member("topic")?.string.map(Topic.init), let cursor = place.member("after")?.string,
         cursors.count < hub.setup.limits.topicsSubscribed
       else { throw Self.malformed }
       guard permits(topic) else { throw Self.notAllowed(topic, "subscribe") }
@@ -182,21 +182,21 @@ final class RelayEndpoint: GuardedRoutes, @unchecked Sendable {
   }
 
   private func identity(_ body: JSONSlice) async throws(SeamError) -> [UInt8] {
-    guard let handle = body.relayText("handle") else { throw Self.malformed }
+    guard let handle = body.member("handle")?.string else { throw Self.malformed }
     let found = try await supervisor.resolveIdentity(
       Handle(handle), deadline: hub.loop.now.advanced(by: hub.setup.patience))
     var writer = JSONWriter(capacity: 128)
     writer.beginObject()
     if case .account(let account, let provenance) = found {
-      writer.relayMember("account", account)
-      writer.relayMember("provenance", provenance.rawValue)
+      writer.member("account", account)
+      writer.member("provenance", provenance.rawValue)
     }
     writer.endObject()
     return writer.bytes
   }
 
   private func admit(_ body: JSONSlice) async throws(SeamError) -> [UInt8] {
-    guard let name = body.relayText("topic"), Topic(name).isReserved, let list = body.member("handles"),
+    guard let name = body.member("topic")?.string, Topic(name).isReserved, let list = body.member("handles"),
       list.kind == .array
     else { throw Self.malformed }
     let handles = list.elements.compactMap(\.string).map(Handle.init)

@@ -2,31 +2,31 @@ extension JSONWriter {
   /// Writes a message with everything that the seam knows of it.
   package mutating func relay(_ message: Message) {
     beginObject()
-    relayMember("topic", message.topic.name)
-    relayMember("sender", message.sender.name)
-    relayMember("account", message.account)
-    relayMember("provenance", message.provenance.rawValue)
-    relayMember("instance", message.instance)
-    relayMember("content", message.content)
-    relayMember("timestamp", message.timestamp)
-    relayMember("storedAt", message.storedAt)
-    relayMember("id", message.id.text)
-    relayMember("cursor", message.cursor.text)
-    relayMember("inReplyTo", message.inReplyTo?.text)
-    relayMember("to", message.to?.name)
+    member("topic", message.topic.name)
+    member("sender", message.sender.name)
+    member("account", message.account)
+    member("provenance", message.provenance.rawValue)
+    member("instance", message.instance)
+    member("content", message.content)
+    member("timestamp", message.timestamp)
+    member("storedAt", message.storedAt)
+    member("id", message.id.text)
+    member("cursor", message.cursor.text)
+    member("inReplyTo", message.inReplyTo?.text)
+    member("to", message.to?.name)
     relayMap("attributes", message.attributes)
-    relayMember("late", message.isLate)
+    member("late", message.isLate)
     endObject()
   }
 
   /// Writes a gap.
   package mutating func relay(_ gap: Gap) {
     beginObject()
-    relayMember("topic", gap.topic.name)
-    relayMember("from", gap.from.text)
-    relayMember("to", gap.to.text)
-    relayMember("reason", gap.reason)
-    relayMember("certain", gap.isCertain)
+    member("topic", gap.topic.name)
+    member("from", gap.from.text)
+    member("to", gap.to.text)
+    member("reason", gap.reason)
+    member("certain", gap.isCertain)
     endObject()
   }
 
@@ -35,14 +35,14 @@ extension JSONWriter {
     topic: Topic, messages: [Message], next: Cursor, previous: Cursor? = nil, hasMore: Bool, gap: Gap?
   ) {
     beginObject()
-    relayMember("topic", topic.name)
+    member("topic", topic.name)
     key("messages")
     beginArray()
     for message in messages { relay(message) }
     endArray()
-    relayMember("next", next.text)
-    relayMember("previous", previous?.text)
-    relayMember("hasMore", hasMore)
+    member("next", next.text)
+    member("previous", previous?.text)
+    member("hasMore", hasMore)
     if let gap {
       key("gap")
       relay(gap)
@@ -54,44 +54,49 @@ extension JSONWriter {
 extension Message {
   /// Reads what `relay` wrote; nil where it is something else. `place` makes our cursor of the other end's.
   package init?(relayed json: JSONSlice, _ place: (String) -> Cursor) {
-    guard let topic = json.relayText("topic"), let sender = json.relayText("sender"),
-      let content = json.relayText("content"),
-      let provenance = json.relayText("provenance").flatMap(Provenance.init),
-      let timestamp = json.relayText("timestamp"),
-      let storedAt = json.relayNumber("storedAt"), let id = json.relayText("id"), let cursor = json.relayText("cursor"),
+    guard let topic = json.member("topic")?.string, let sender = json.member("sender")?.string,
+      let content = json.member("content")?.string,
+      let provenance = json.member("provenance")?.string.flatMap(Provenance.init),
+      let timestamp = json.member("timestamp")?.string,
+      let storedAt = json.member("storedAt")?.int, let id = json.member("id")?.string,
+      let cursor = json.member("cursor")?.string,
       let attributes = json.relayTexts("attributes")
     else { return nil }
     self.init(
-      topic: Topic(topic), sender: Handle(sender), account: json.relayText("account"), provenance: provenance,
-      instance: json.relayText("instance"), content: content, timestamp: timestamp, storedAt: storedAt,
+      topic: Topic(topic), sender: Handle(sender), account: json.member("account")?.string, provenance: provenance,
+      instance: json.member("instance")?.string, content: content, timestamp: timestamp, storedAt: storedAt,
       id: MessageID(id),
-      cursor: place(cursor), inReplyTo: json.relayText("inReplyTo").map(MessageID.init),
-      to: json.relayText("to").map(Handle.init), attributes: attributes, isLate: json.relayFlag("late"))
+      cursor: place(cursor), inReplyTo: json.member("inReplyTo")?.string.map(MessageID.init),
+      to: json.member("to")?.string.map(Handle.init), attributes: attributes, isLate: json.member("late")?.bool == true)
   }
 }
 
 extension Gap {
   /// Reads what `relay` wrote.
   package init?(relayed json: JSONSlice, _ place: (String) -> Cursor) {
-    guard let topic = json.relayText("topic"), let from = json.relayText("from"), let to = json.relayText("to"),
-      let reason = json.relayText("reason")
+    guard let topic = json.member("topic")?.string, let from = json.member("from")?.string,
+      let to = json.member("to")?.string,
+      let reason = json.member("reason")?.string
     else { return nil }
     self.init(
-      topic: Topic(topic), from: place(from), to: place(to), reason: reason, isCertain: json.relayFlag("certain"))
+      topic: Topic(topic), from: place(from), to: place(to), reason: reason,
+      isCertain: json.member("certain")?.bool == true)
   }
 }
 
 extension Page {
   /// Reads what `relay` wrote.
   package init?(relayed json: JSONSlice, _ place: (String) -> Cursor) {
-    guard let next = json.relayText("next"), let list = json.member("messages"), list.kind == .array else { return nil }
+    guard let next = json.member("next")?.string, let list = json.member("messages"), list.kind == .array else {
+      return nil
+    }
     var messages: [Message] = []
     for element in list.elements {
       guard let message = Message(relayed: element, place) else { return nil }
       messages.append(message)
     }
     self.init(
-      messages: messages, next: place(next), previous: json.relayText("previous").map(place),
-      hasMore: json.relayFlag("hasMore"), gap: json.member("gap").flatMap { Gap(relayed: $0, place) })
+      messages: messages, next: place(next), previous: json.member("previous")?.string.map(place),
+      hasMore: json.member("hasMore")?.bool == true, gap: json.member("gap").flatMap { Gap(relayed: $0, place) })
   }
 }

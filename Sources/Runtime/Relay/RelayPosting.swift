@@ -2,16 +2,16 @@ extension JSONWriter {
   /// Writes a draft that may wait so long for the backend.
   package mutating func relay(_ draft: Draft, patience: Duration) {
     beginObject()
-    relayMember("topic", draft.topic.name)
-    relayMember("handle", draft.author.handle.name)
-    relayMember("instance", draft.author.instance)
-    relayMember("stable", draft.author.stableInstance)
-    relayMember("content", draft.content)
-    relayMember("key", draft.key.text)
-    relayMember("inReplyTo", draft.inReplyTo?.text)
-    relayMember("to", draft.to?.name)
+    member("topic", draft.topic.name)
+    member("handle", draft.author.handle.name)
+    member("instance", draft.author.instance)
+    member("stable", draft.author.stableInstance)
+    member("content", draft.content)
+    member("key", draft.key.text)
+    member("inReplyTo", draft.inReplyTo?.text)
+    member("to", draft.to?.name)
     relayMap("attributes", draft.attributes)
-    relayMember("patienceMs", patience.milliseconds)
+    member("patienceMs", patience.milliseconds)
     endObject()
   }
 
@@ -20,11 +20,11 @@ extension JSONWriter {
     beginObject()
     switch outcome {
     case .success(let receipt):
-      relayMember("id", receipt.id.text)
-      relayMember("cursor", receipt.cursor.text)
-      relayMember("storedAt", receipt.storedAt)
-      relayMember("durability", receipt.durability.description)
-      relayMember("duplicate", receipt.isDuplicate)
+      member("id", receipt.id.text)
+      member("cursor", receipt.cursor.text)
+      member("storedAt", receipt.storedAt)
+      member("durability", receipt.durability.description)
+      member("duplicate", receipt.isDuplicate)
     case .failure(let error):
       key("error")
       relay(error)
@@ -35,15 +35,15 @@ extension JSONWriter {
   /// Writes a failure of the seam.
   package mutating func relay(_ error: SeamError) {
     beginObject()
-    relayMember("code", error.code.name)
+    member("code", error.code.name)
     switch error.code {
-    case .tooLarge(let limit): relayMember("limit", limit.map { Int64($0) })
-    case .rateLimited(let after): relayMember("afterMs", after.milliseconds)
+    case .tooLarge(let limit): member("limit", limit.map { Int64($0) })
+    case .rateLimited(let after): member("afterMs", after.milliseconds)
     default: break
     }
-    relayMember("native", error.native.map { Int64($0) })
-    relayMember("operation", error.operation)
-    relayMember("message", error.cause)
+    member("native", error.native.map { Int64($0) })
+    member("operation", error.operation)
+    member("message", error.cause)
     endObject()
   }
 }
@@ -54,16 +54,17 @@ extension Draft {
   /// Its key counts as chosen: the other end may send it again after an answer was lost, and only a chosen key is looked
   /// for at once.
   package static func relayed(_ json: JSONSlice) -> (draft: Draft, patience: Duration)? {
-    guard let topic = json.relayText("topic"), let handle = json.relayText("handle"),
-      let instance = json.relayText("instance"),
-      let stable = json.relayText("stable"), let content = json.relayText("content"), let key = json.relayText("key"),
-      let attributes = json.relayTexts("attributes"), let patience = json.relayNumber("patienceMs"),
+    guard let topic = json.member("topic")?.string, let handle = json.member("handle")?.string,
+      let instance = json.member("instance")?.string,
+      let stable = json.member("stable")?.string, let content = json.member("content")?.string,
+      let key = json.member("key")?.string,
+      let attributes = json.relayTexts("attributes"), let patience = json.member("patienceMs")?.int,
       (0...Int64(Int32.max)).contains(patience)
     else { return nil }
     let draft = Draft(
       topic: Topic(topic), author: Author(handle: Handle(handle), instance: instance, stableInstance: stable),
-      content: content, key: .chosen(key), inReplyTo: json.relayText("inReplyTo").map(MessageID.init),
-      to: json.relayText("to").map(Handle.init), attributes: attributes)
+      content: content, key: .chosen(key), inReplyTo: json.member("inReplyTo")?.string.map(MessageID.init),
+      to: json.member("to")?.string.map(Handle.init), attributes: attributes)
     return (draft, .milliseconds(patience))
   }
 }
@@ -71,18 +72,18 @@ extension Draft {
 extension SeamError {
   /// Reads what `relay` wrote; a code that this version does not know counts as `unavailable`.
   package init?(relayed json: JSONSlice) {
-    guard let name = json.relayText("code"), let operation = json.relayText("operation"),
-      let cause = json.relayText("message")
+    guard let name = json.member("code")?.string, let operation = json.member("operation")?.string,
+      let cause = json.member("message")?.string
     else {
       return nil
     }
     let code: Code =
       switch name {
-      case "tooLarge": .tooLarge(limit: json.relayNumber("limit").flatMap(Int.init(exactly:)))
-      case "rateLimited": .rateLimited(after: .milliseconds(max(0, json.relayNumber("afterMs") ?? 1_000)))
+      case "tooLarge": .tooLarge(limit: json.member("limit")?.int.flatMap(Int.init(exactly:)))
+      case "rateLimited": .rateLimited(after: .milliseconds(max(0, json.member("afterMs")?.int ?? 1_000)))
       default: Self.plainCodes.first { $0.name == name } ?? .unavailable
       }
-    self.init(code, native: json.relayNumber("native").flatMap(Int.init(exactly:)), operation: operation, cause: cause)
+    self.init(code, native: json.member("native")?.int.flatMap(Int.init(exactly:)), operation: operation, cause: cause)
   }
 
   private static let plainCodes: [Code] = [
@@ -93,13 +94,13 @@ extension SeamError {
   /// Reads the outcome of a draft.
   package static func outcome(relayed json: JSONSlice, _ place: (String) -> Cursor) -> Result<Receipt, SeamError>? {
     if let error = json.member("error") { return SeamError(relayed: error).map(Result.failure) }
-    guard let id = json.relayText("id"), let cursor = json.relayText("cursor"),
-      let durability = json.relayText("durability").flatMap(Durability.init(relayed:))
+    guard let id = json.member("id")?.string, let cursor = json.member("cursor")?.string,
+      let durability = json.member("durability")?.string.flatMap(Durability.init(relayed:))
     else { return nil }
     return .success(
       Receipt(
-        id: MessageID(id), cursor: place(cursor), storedAt: json.relayNumber("storedAt"), durability: durability,
-        isDuplicate: json.relayFlag("duplicate")))
+        id: MessageID(id), cursor: place(cursor), storedAt: json.member("storedAt")?.int, durability: durability,
+        isDuplicate: json.member("duplicate")?.bool == true))
   }
 }
 

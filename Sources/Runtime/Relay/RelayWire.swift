@@ -33,41 +33,17 @@ package enum RelayWire {
 }
 
 extension JSONWriter {
-  /// Writes a name and a string, or nothing.
-  package mutating func relayMember(_ name: String, _ value: String?) {
-    guard let value else { return }
-    key(name)
-    string(value)
-  }
-
-  package mutating func relayMember(_ name: String, _ value: Int64?) {
-    guard let value else { return }
-    key(name)
-    int(value)
-  }
-
-  package mutating func relayMember(_ name: String, _ value: Bool) {
-    key(name)
-    bool(value)
-  }
-
+  /// Writes a name and an object of strings, or nothing for an empty one.
   package mutating func relayMap(_ name: String, _ map: [String: String]) {
     guard !map.isEmpty else { return }
     key(name)
     beginObject()
-    for (name, value) in map.sorted(by: { $0.key < $1.key }) { relayMember(name, value) }
+    for (name, value) in map.sorted(by: { $0.key < $1.key }) { member(name, value) }
     endObject()
   }
 }
 
 extension JSONSlice {
-  /// The string of a member.
-  package func relayText(_ name: String) -> String? { member(name)?.string }
-  /// The integer of a member.
-  package func relayNumber(_ name: String) -> Int64? { member(name)?.int }
-  /// A member that is `true`.
-  package func relayFlag(_ name: String) -> Bool { member(name)?.bool == true }
-
   /// The strings of an object that is a member; nil where a value is none.
   package func relayTexts(_ name: String) -> [String: String]? {
     guard let object = member(name) else { return [:] }
