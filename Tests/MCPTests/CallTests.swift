@@ -40,6 +40,22 @@ import Testing
     }
   }
 
+  @Test("a progress token is a string or an integer; null is none") func progressTokens() throws {
+    try SessionWorld.run { world in
+      let client = world.client
+      try await client.initialize()
+      let wrong: [JSONValue] = [try JSONValue(parsing: "1.5"), true, [:], ["x"]]
+      for (index, token) in wrong.enumerated() {
+        let meta: JSONValue = ["progressToken": token]
+        let answer = try await client.call("tools/call", id: .int(Int64(index)), ["name": "steps", "_meta": meta])
+        #expect(answer["error"]?["code"] == -32602, "\(token)")
+      }
+      let answer = try await client.call("tools/call", id: 9, ["name": "steps", "_meta": ["progressToken": .null]])
+      #expect(answer["result"]?["structuredContent"]?["done"] == "yes")
+      #expect(!client.received.contains { $0["method"] == "notifications/progress" })
+    }
+  }
+
   @Test("unread counts ride along, and say where they are capped") func unread() throws {
     try SessionWorld.run { world in
       let client = world.client

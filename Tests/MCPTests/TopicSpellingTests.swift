@@ -9,9 +9,11 @@ import Testing
     "⟦U+⟧", "⟦U+110000⟧", "日本", "e\u{301}", "é", "😀", "plain", String(repeating: "\u{1}", count: 255),
   ]
 
-  @Test("by every tool that takes one, for every legal name", arguments: odd) func back(name: String) throws {
+  @Test("by every tool and prompt that takes one, for each legal name", arguments: odd)
+  func back(name: String) throws {
     let tools: [any Tool] = [ParleyMCP.PostTool(), ReplyTool(), FetchRecentTool(), WaitTool()]
-    let settings = SessionWorld.Settings(topics: Self.odd.map { Topic($0) }, livePush: .init(), tools: tools)
+    let settings = SessionWorld.Settings(
+      topics: Self.odd.map { Topic($0) }, livePush: .init(), tools: tools, prompts: StandardPrompts())
     try SessionWorld.run(settings) { world in
       let client = world.client
       try await client.initialize()
@@ -28,6 +30,10 @@ import Testing
       #expect(messages.allSatisfy { $0["topic"] == .string(name) })
       let waited = try await client.tool("parley_wait", id: 3, ["topics": [.string(shown)], "timeout_ms": 0])
       #expect(waited["result"] != nil && waited["result"]?["isError"] == nil)
+      for prompt: JSONValue in ["catch_up", "hand_off"] {
+        let given: JSONValue = ["name": prompt, "arguments": ["topic": .string(shown)]]
+        #expect(try await client.call("prompts/get", id: 4, given)["result"] != nil)
+      }
     }
   }
 

@@ -31,7 +31,8 @@ final class FakeHomeserver: @unchecked Sendable {
   ///
   /// `say TEXT`, `hide TEXT` (not told by /sync), `sneak TEXT` (hidden, and just before the newest), `limit` (the next
   /// /sync that tells something is cut short), `answer BODY` (to every request but /sync, from now on; `answer` alone ends
-  /// that), `sync BODY` (to the next /sync), `expire TOKEN` (refuses it from now on; what renews it is OAuth's endpoint).
+  /// that), `sync BODY` (to the next /sync), `state BODY` (the state of the room, which it does not tell before),
+  /// `expire TOKEN` (refuses it from now on; what renews it is OAuth's endpoint).
   func order(_ line: String) async throws {
     child.send(line + "\n")
     let done = await child.nextLine(until: loop.now.advanced(by: .seconds(20)))
@@ -57,7 +58,7 @@ final class FakeHomeserver: @unchecked Sendable {
     events = {}
     told = []       # event ids in the order of /sync
     expired, renewals = set(), []
-    state = {"limited": False, "answer": None, "sync": None}
+    state = {"limited": False, "answer": None, "sync": None, "room": None}
 
     def add(text, hidden=False, sneak=False):
         with lock:
@@ -121,6 +122,8 @@ final class FakeHomeserver: @unchecked Sendable {
             path = unquote(url.path).split("/_matrix/client/v3/")[-1]
             if path == "sync": return self.sync(query)
             if state["answer"] is not None: return self.answer(state["answer"].encode())
+            if path == "/_matrix/client/versions": return self.answer({"versions": ["v1.11"]})
+            if path.endswith("/state") and state["room"]: return self.answer(state["room"].encode())
             if path == "account/whoami": return self.answer({"user_id": "@us:fake", "device_id": "D"})
             if path.startswith("directory/room/"): return self.answer({"room_id": ROOM})
             if path == "joined_rooms": return self.answer({"joined_rooms": [ROOM]})
@@ -146,6 +149,7 @@ final class FakeHomeserver: @unchecked Sendable {
         elif word == "limit": state["limited"] = True
         elif word == "expire": expired.add(rest)
         elif word == "renewals": print(json.dumps(renewals), flush=True)
+        elif word == "state": state["room"] = rest
         elif word == "answer": state["answer"] = rest or None
         elif word == "sync":
             with lock:

@@ -77,4 +77,22 @@ import Testing
       await expectError(.unavailable) { _ = try await MatrixInspection.look(options, topics: []) }
     }
   }
+
+  /// A room whose state the server does not give, and then one with a member of another server.
+  @Test func tellsRoomsThatItCannotLookAtAndFederatedOnes() async throws {
+    try await onLoop { loop in
+      let server = try await FakeHomeserver(loop: loop)
+      func look() async throws -> MatrixInspection.RoomState.State? {
+        try await MatrixInspection.look(server.options, topics: [Topic("t")]).rooms.first?.state
+      }
+      guard case .unknown(let cause) = try await look() else { throw ServerFailure("the state was given") }
+      #expect(cause.contains("not here"))
+      for (domain, isFederated) in [("fake", false), ("elsewhere", true)] {
+        try await server.order(
+          #"state [{"type":"m.room.member","state_key":"@p:\#(domain)","content":{"membership":"join"}}]"#)
+        guard case .joined(let rights) = try await look() else { throw ServerFailure("the state was not read") }
+        #expect(rights.isFederated == isFederated && !rights.isEncrypted)
+      }
+    }
+  }
 }

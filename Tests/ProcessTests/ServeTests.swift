@@ -120,6 +120,36 @@ import Testing
     }
   }
 
+  /// A user's inotify instances can all be taken by other programs: news come by the slow poll then.
+  @Test func withoutAnInotifyInstanceNewsComeByThePoll() throws {
+    try Workplace.use { place in
+      try place.write("bob.yaml", Workplace.configuration("bob"))
+      // A user namespace has a limit of its own.
+      let program = try ChildProcess.parleyPath()
+      let script = "echo 0 >/proc/sys/user/max_inotify_instances && exec '\(program)' serve --config bob.yaml"
+      let process = try ChildProcess(
+        loop: place.loop, path: "/usr/bin/unshare", arguments: ["--user", "--map-root-user", "/bin/sh", "-c", script],
+        environment: place.environment, directory: place.folder.path)
+      let (ada, bob) = (try Client(place), Client(process, place))
+      try await ada.initialize()
+      try await bob.initialize()
+      _ = await bob.call(1, "parley_fetch_recent", ["topic": "general"])
+      for number in 1...3 {
+        _ = await ada.call(number, "parley_post", ["topic": "general", "content": .string("news \(number)")])
+        #expect(await bob.push()?["content"]?.string == "news \(number)")
+      }
+      let open = (0..<64).compactMap { Self.target(of: "/proc/\(process.id)/fd/\($0)") }
+      #expect(open.contains("anon_inode:[eventpoll]") && !open.contains("anon_inode:inotify"), "\(open)")
+    }
+  }
+
+  /// What a symbolic link leads to; nil where there is none.
+  private static func target(of link: String) -> String? {
+    var buffer = [CChar](repeating: 0, count: 256)
+    let length = readlink(link, &buffer, buffer.count)
+    return length < 0 ? nil : String(decoding: buffer.prefix(length).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
+
   @Test func everyAcknowledgedPostIsThereOnceAfterTheWriterWasKilled() throws {
     try Workplace.use { place in
       var acknowledged: Set<String> = []

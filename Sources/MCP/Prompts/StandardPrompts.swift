@@ -25,18 +25,15 @@ package struct StandardPrompts: PromptProvider {
   package func get(_ name: String, _ arguments: JSONSlice?, in context: CallContext) async -> PromptOutcome {
     guard let name = Name(rawValue: name) else { return .notFound }
     do throws(HubError) {
-      let given = arguments.map(ToolArguments.init)
+      let given = ToolArguments(arguments ?? .emptyObject)
       switch name {
       case .catchUp:
-        let topic = try given?.text("topic").flatMap { $0.isEmpty ? nil : Topic($0) }
-        if let topic { try await context.hub.check(topic) }
-        return Self.answer("What is new", Self.catchUp(topic.map { [$0] } ?? context.hub.setup.topics))
+        let isAboutAll = try given.text("topic")?.isEmpty != false
+        let topics = isAboutAll ? context.hub.setup.topics : [try await given.topic(in: context.hub)]
+        return Self.answer("What is new", Self.catchUp(topics))
       case .handOff:
-        guard let topic = try given?.text("topic").map({ Topic($0) }) else {
-          return .badArguments("topic: is required")
-        }
-        try await context.hub.check(topic)
-        let to = try given?.text("to").flatMap { $0.isEmpty ? nil : $0 }
+        let topic = try await given.topic(in: context.hub)
+        let to = try given.text("to").flatMap { $0.isEmpty ? nil : $0 }
         return Self.answer("A summary for whoever goes on", Self.handOff(topic, to: to))
       }
     } catch {

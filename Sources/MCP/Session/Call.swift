@@ -30,8 +30,8 @@ final class Call: Sendable {
   /// The member of the params with this name.
   func param(_ name: String) -> JSONSlice? { params.object?.member(name) }
 
-  /// The token for progress notifications, which may be no valid one.
-  var givenProgressToken: JSONSlice? { params.meta?.member("progressToken") }
+  /// The token for progress notifications, which may be no valid one; `null` counts as none.
+  var givenProgressToken: JSONSlice? { params.meta?.member("progressToken").flatMap { $0.isNull ? nil : $0 } }
 
   /// The token for progress notifications: a string or an integer.
   var progressToken: RequestID? { givenProgressToken.flatMap(RequestID.init) }

@@ -11,6 +11,9 @@ extension Session {
       throw RPCError(.invalidParams, "Invalid params: \"arguments\" must be an object")
     }
     let hasProgress = call.givenProgressToken != nil
+    guard !hasProgress || call.progressToken != nil else {
+      throw RPCError(.invalidParams, "Invalid params: \"progressToken\" must be a string or an integer")
+    }
     // A tool whose work is a single hand-over needs no task; unread counts that are still awaited do.
     let hasCounts = unread.hasWaited || setup.inbox.assumeIsolated { $0.isReady }
     if hasCounts, let tool = offered.replying, tool.repliesAtOnce(given) {
