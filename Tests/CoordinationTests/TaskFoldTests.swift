@@ -211,6 +211,29 @@ extension TaskFold.Outcome {
     #expect(log.fold.open(at: 101, for: Handle("carol"), limit: 2).map(\.id) == [TaskLog.id(1), TaskLog.id(2)])
   }
 
+  /// Those that have ended are stepped over once, not by each claim.
+  @Test func endedOnesDoNotMakeClaimsDearer() {
+    func claims(after ended: Int) -> Duration {
+      var log = TaskLog()
+      for number in 1...1_000 { log.post(number, at: 0) }
+      for number in 1...ended {
+        _ = log.claim(number, by: "bob", at: 1)
+        _ = log.add(.done(TaskLog.id(number), fence: log.last, result: "ok"), by: "bob", at: 1)
+      }
+      let fold = log.fold
+      var found = 0
+      let time = processorTime {
+        for _ in 0..<2_000
+        where fold.open(at: 2, for: Handle("carol"), limit: 1).first?.id == TaskLog.id(ended + 1) { found += 1 }
+      }
+      #expect(found == 2_000)
+      return time
+    }
+    let few = claims(after: 1)
+    let many = claims(after: 480)
+    #expect(many < few * 5, "\(many) after many, \(few) after few")
+  }
+
   @Test func memoryIsBounded() {
     var log = TaskLog(fold: TaskFold(bounds: .init(all: 2_000, over: 500, textBytes: 10_000)))
     for number in 1...300 { #expect(log.post(number, at: 0) == .accepted(TaskLog.id(number))) }

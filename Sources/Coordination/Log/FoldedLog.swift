@@ -148,8 +148,7 @@ package actor FoldedLog<Fold: TopicFold>: LoopActor {
       let outcome = Fold.concerns(message) ? fold.apply(message) : nil
       if Fold.keepsCheckpoints { note(message) }
       outcomes.insert(message.id, outcome)
-      arrivals.resumeAll(())
-      if outcome != nil { changed() }
+      if outcome != nil { changed() } else { arrivals.resumeAll(()) }
     case .gap: loop.spawn { await self.reload() }
     }
   }

@@ -31,6 +31,11 @@ public actor TaskAnswers: LoopActor {
     self.presence = presence
   }
 
+  /// Whether `take` may have to do with a message; most it does not.
+  public static func concerns(_ message: Message) -> Bool {
+    message.kind == kind || message.content.utf8.first == UInt8(ascii: "!")
+  }
+
   /// Looks at a message as it comes; must be called on the loop.
   public func take(_ message: Message) {
     if message.kind == Self.kind, let request = message.attributes["request"] {

@@ -92,7 +92,7 @@ enum TaskEvent: Hashable, Sendable {
     let lifetime = try duration(attributes["ttl_ms"])
     let label = attributes["label"] ?? String(id.text.prefix(TaskID.shortest))
     guard label.utf8.count >= TaskID.shortest, id.text.hasPrefix(label) else { throw .malformed }
-    let body = message.content.firstRange(of: "\n\n").map { String(message.content[$0.upperBound...]) }
+    let body = message.content.rest(after: "\n\n")
     return Posted(title: title, body: body, lifetime: lifetime, label: label)
   }
 
@@ -108,7 +108,7 @@ enum TaskEvent: Hashable, Sendable {
   }
 
   private static func text(in content: String) -> String {
-    content.firstRange(of: ": ").map { String(content[$0.upperBound...]) } ?? ""
+    content.rest(after: ": ") ?? ""
   }
 
   // MARK: Writing

@@ -37,6 +37,8 @@ public struct TaskFold: TopicFold {
   /// In the order of posting; those that are over leave lazily.
   private var order: [TaskID] = []
   private var overInOrder = 0
+  /// Everything in `order` before this place has ended: the oldest end first, and a claim must not walk over them.
+  private var firstLive = 0
   /// Those that are over, in the order of their end.
   private var ended: [TaskID] = []
   private var byMessage: [MessageID: TaskID] = [:]
@@ -70,7 +72,7 @@ public struct TaskFold: TopicFold {
 
   /// Tasks that are not over, in the order of posting.
   public func live(at now: Int64) -> [TaskRecord] {
-    order.compactMap { tasks[$0] }.filter { !$0.status(at: now).isFinal }
+    order[firstLive...].compactMap { tasks[$0] }.filter { !$0.status(at: now).isFinal }
   }
 
   /// Whether fewer than so many tasks are not over.
@@ -84,7 +86,7 @@ public struct TaskFold: TopicFold {
   /// The oldest tasks that somebody may take now.
   public func open(at now: Int64, for handle: Handle, limit: Int, except taken: Set<TaskID> = []) -> [TaskRecord] {
     var found: [TaskRecord] = []
-    for id in order where !taken.contains(id) {
+    for id in order[firstLive...] where !taken.contains(id) {
       guard let task = tasks[id], task.isOpen(at: now, for: handle) else { continue }
       found.append(task)
       if found.count == limit { break }
@@ -103,7 +105,9 @@ public struct TaskFold: TopicFold {
   }
 
   /// Whether no task that is not over begins with these digits.
-  func isLabelFree(_ label: String) -> Bool { !order.contains { $0.text.hasPrefix(label) } }
+  func isLabelFree(_ label: String) -> Bool {
+    !order[firstLive...].contains { $0.text.utf8.starts(with: label.utf8) }
+  }
 
   // MARK: Taking events
 
@@ -265,6 +269,7 @@ public struct TaskFold: TopicFold {
       kind: kind, by: TaskActor(message), at: message.storedAt, text: text, message: message.id)
     tasks[id]?.ending = ending
     overInOrder += 1
+    while firstLive < order.count, tasks[order[firstLive]]?.ending != nil { firstLive += 1 }
     ended.append(id)
     keep(text, of: id, isResult: true)
   }
@@ -315,6 +320,7 @@ public struct TaskFold: TopicFold {
     guard !gone.isEmpty || overInOrder * 2 > order.count else { return }
     order = order.filter { !gone.contains($0) && tasks[$0]?.ending == nil }
     overInOrder = 0
+    firstLive = 0
     guard !gone.isEmpty else { return }
     ended = ended.filter { !gone.contains($0) }
     byMessage = byMessage.filter { !gone.contains($0.value) }

@@ -230,6 +230,7 @@ public actor Tasks: LoopActor {
   }
 
   private func check(text: String, _ name: String) async throws(HubError) {
+    if text.isEmpty { return }
     guard !text.utf8.contains(0) else { throw .badArgument(name: name, reason: "must not contain NUL") }
     let carried = await hub.supervisor.traits.contentLimit ?? .max
     // What the line for people adds: a label, a title, a few words.

@@ -42,7 +42,8 @@ package actor Session: LoopActor {
     self.output = output
     self.opened = opened
     quietContext = CallContext(
-      hub: setup.hub, inbox: setup.inbox, coordination: setup.coordination, progress: { _, _, _ in })
+      hub: setup.hub, inbox: setup.inbox, coordination: setup.coordination, isReporting: false,
+      progress: { _, _, _ in })
     idle = Waiters(loop: loop)
   }
 

@@ -5,6 +5,7 @@ extension CallContext {
   func reportingProgress<Value: Sendable>(
     for total: Duration, _ text: String, _ body: () async throws(HubError) -> Value
   ) async throws(HubError) -> Value {
+    guard isReporting else { return try await body() }
     async let _: Void = tick(total, text)
     return try await body()
   }

@@ -81,15 +81,18 @@ package final class CallContext: Sendable {
   package let coordination: Coordination
   /// Reports progress of this call to a client that asked for it: done so far, total if known, and a line of text.
   package let progress: @Sendable (Double, Double?, String?) -> Void
+  /// The client asked for progress: where it did not, nobody need be told that a call still waits.
+  let isReporting: Bool
 
   package init(
-    hub: Hub, inbox: Inbox, coordination: Coordination,
+    hub: Hub, inbox: Inbox, coordination: Coordination, isReporting: Bool = true,
     progress: @escaping @Sendable (Double, Double?, String?) -> Void
   ) {
     self.hub = hub
     self.inbox = inbox
     self.coordination = coordination
     self.progress = progress
+    self.isReporting = isReporting
   }
 
   package var marks: ReadMarks { coordination.marks }

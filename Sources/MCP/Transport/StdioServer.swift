@@ -234,7 +234,11 @@ package actor StdioServer: LoopActor {
       if isLive { feed.push(event) }
     }
     inbox.changed = { subscriptions.changed($0) }
-    if let answers { inbox.arrived = { message in answers.assumeIsolated { $0.take(message) } } }
+    if let answers {
+      inbox.arrived = { message in
+        if TaskAnswers.concerns(message) { answers.assumeIsolated { $0.take(message) } }
+      }
+    }
     return inbox
   }
 

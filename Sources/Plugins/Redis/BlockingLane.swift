@@ -108,9 +108,12 @@ final class BlockingLane: @unchecked Sendable {
   private func armSoon() {
     guard !isArming else { return }
     isArming = true
+    // Behind what this turn writes: clients wait for that, and nobody for the next read.
     loop.atEndOfTurn { [self] in
-      isArming = false
-      arm()
+      loop.atEndOfTurn { [self] in
+        isArming = false
+        arm()
+      }
     }
   }
 

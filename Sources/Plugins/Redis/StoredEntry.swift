@@ -70,8 +70,9 @@ enum StoredEntry {
         instance = value
       } else if name.reads("to") {
         to = Handle(value)
-      } else if let name = name.text, name.hasPrefix(attributeMark) {
-        attributes[String(name.dropFirst(attributeMark.count))] = value
+      } else if let name = name.text, name.utf8.starts(with: attributeMark.utf8) {
+        let mark = name.utf8.index(name.startIndex, offsetBy: attributeMark.utf8.count)
+        attributes[String(name[mark...])] = value
       }
     }
     let storedAt = Int64(clamping: id.milliseconds)

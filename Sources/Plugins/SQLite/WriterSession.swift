@@ -15,19 +15,23 @@ struct WriterSession: ~Copyable {
 
   let facts: Schema.Facts
   private let path: String
-  private let durability: Durability
-  private let connection: SQLiteConnection
+  let durability: Durability
+  let connection: SQLiteConnection
   private var sidecar: SidecarHandle
   private let begin: SQLiteStatement
   private let commit: SQLiteStatement
   private let rollback: SQLiteStatement
   private let newest: SQLiteStatement
-  private var insert: MessageInsert
-  private let findKey: SQLiteStatement
-  private let findNonce: SQLiteStatement
+  var insert: MessageInsert
+  /// Made when so many rows come together for the first time.
+  var insertMany: MessageInsert?
+  let findKey: SQLiteStatement
+  let findNonce: SQLiteStatement
   private let chunkEnd: SQLiteStatement
   private let deleteOld: SQLiteStatement
 
+  /// Rows that one statement adds where as many wait: more at once would hardly be cheaper.
+  static let rowsAtOnce = 16
   /// How long one batch holds the turnstile before it lets others in.
   private static let timeSlice = Duration.milliseconds(10)
   /// How long a batch waits for writers that do not use the turnstile.
@@ -89,7 +93,7 @@ struct WriterSession: ~Copyable {
     let commit = try connection.prepare("COMMIT")
     let rollback = try connection.prepare("ROLLBACK")
     let newest = try connection.prepare("SELECT stored_at, ts FROM messages ORDER BY id DESC LIMIT 1")
-    let insert = try MessageInsert(connection)
+    let insert = try MessageInsert(connection, count: 1)
     let findKey = try connection.prepare(
       """
       SELECT id, content, in_reply_to, recipient, attributes, stored_at, ts FROM messages
@@ -211,21 +215,9 @@ struct WriterSession: ~Copyable {
     do throws(SQLiteFailure) {
       let storedAt = max(now, try newestStoredAt())
       let timestamp = Timestamp.text(now)
-      while let call = rest.first {
-        rest.removeFirst()
-        guard call.take() else { continue }
-        do throws(SQLiteFailure) {
-          let (result, row) = try store(call.request, storedAt: storedAt, timestamp: timestamp)
-          slice.results.append((call, result))
-          if let row, case .success(let receipt) = result {
-            slice.stored.append(
-              StoredRow(id: row, call: call, receipt: receipt, storedAt: storedAt, timestamp: timestamp))
-          }
-        } catch {
-          slice.results.append((call, .failure(error.seamError("post"))))
-          throw error
-        }
-        if slice.results.count % 16 == 0, ContinuousClock.now >= end { break }
+      while !rest.isEmpty {
+        try storeNext(of: &rest, storedAt: storedAt, timestamp: timestamp, &slice)
+        if ContinuousClock.now >= end { break }
       }
     } catch {
       abort(error, &slice, outcome: nil)
@@ -262,56 +254,6 @@ struct WriterSession: ~Copyable {
     defer { newest.reset() }
     guard try newest.step() else { return 0 }
     return newest.integer(0) ?? newest.text(1).flatMap(Timestamp.milliseconds) ?? 0
-  }
-
-  /// The outcome, and the row that is new.
-  private mutating func store(
-    _ order: PostOrder, storedAt: Int64, timestamp: String
-  ) throws(SQLiteFailure) -> (Result<Receipt, SeamError>, row: Int64?) {
-    let draft = order.draft
-    if order.isRetry, let found = try earlier(draft, by: findNonce) { return (found, nil) }
-    do throws(SQLiteFailure) {
-      try insert.run(draft, storedAt: storedAt, timestamp: timestamp)
-    } catch {
-      if error.isKeyTaken {
-        let gone = SeamError(.corrupt, operation: "post", cause: "the key index names a row that is not there")
-        return (try earlier(draft, by: findKey) ?? .failure(gone), nil)
-      }
-      // The one row is at fault (too big); the transaction is still whole.
-      guard error.isRowsFault else { throw error }
-      return (.failure(error.seamError("post")), nil)
-    }
-    let row = connection.lastInsertedID
-    return (.success(receipt(row, storedAt, isDuplicate: false)), row)
-  }
-
-  /// The row that has the draft's key already: the same post, or another with a reused key.
-  private func earlier(
-    _ draft: Draft, by find: borrowing SQLiteStatement
-  ) throws(SQLiteFailure) -> Result<Receipt, SeamError>? {
-    find.bind(draft.topic.name, at: 1)
-    find.bind(draft.key.isChosen ? draft.author.keyScope : draft.author.instance, at: 2)
-    find.bind(draft.key.text, at: 3)
-    defer { find.reset() }
-    guard try find.step(), let id = find.integer(0) else { return nil }
-    let isSame =
-      ExactText(find.text(1)) == ExactText(draft.content)
-      && ExactText(find.text(2)) == ExactText(draft.inReplyTo?.text)
-      && ExactText(find.text(3)) == ExactText(draft.to?.name)
-      && ExactText(find.text(4)) == ExactText(AttributeText.encode(draft.attributes))
-    guard isSame else {
-      return .failure(
-        SeamError(
-          .keyReused, operation: "post",
-          cause: "the key '\(draft.key.text)' stands for message \(id), which has other content"))
-    }
-    let storedAt = find.integer(5) ?? find.text(6).flatMap(Timestamp.milliseconds) ?? 0
-    return .success(receipt(id, storedAt, isDuplicate: true))
-  }
-
-  private func receipt(_ id: Int64, _ storedAt: Int64, isDuplicate: Bool) -> Receipt {
-    let (text, cursor) = facts.names(of: id)
-    return Receipt(id: text, cursor: cursor, storedAt: storedAt, durability: durability, isDuplicate: isDuplicate)
   }
 
   /// Rolls back and fails every call of the transaction.

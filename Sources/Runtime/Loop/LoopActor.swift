@@ -13,11 +13,21 @@ extension LoopActor {
   @inlinable @inline(__always)
   public nonisolated func assumeIsolated<T: Sendable>(_ operation: (isolated Self) -> T) -> T {
     precondition(loop.isCurrent, "called off the loop of this actor")
-    // Isolation is no part of a function's representation. What is cast captures nothing, so that `operation` itself
-    // needs no context on the heap, as it would to be cast.
-    typealias Operation = (isolated Self) -> T
-    typealias Run = (Self, Operation) -> T
-    let run = { (actor: isolated Self, operation: Operation) -> T in operation(actor) }
-    return unsafe unsafeBitCast(run, to: Run.self)(self, operation)
+    let isolated = IsolatedRun<Self, T> { actor, operation in operation(actor) }
+    // Isolation is no part of a function's representation. Cast inside a structure, and not by itself, the function keeps
+    // its own calling convention, so that `operation` needs no context on the heap and is compiled into the caller.
+    return unsafe unsafeBitCast(isolated, to: PlainRun<Self, T>.self).run(self, operation)
   }
+}
+
+/// How an isolated operation is run: from the isolation of its actor.
+@usableFromInline struct IsolatedRun<Subject: LoopActor, Value> {
+  @usableFromInline let run: (isolated Subject, (isolated Subject) -> Value) -> Value
+
+  @inlinable init(_ run: @escaping (isolated Subject, (isolated Subject) -> Value) -> Value) { self.run = run }
+}
+
+/// The same function, called where the compiler does not see the isolation. Only `LoopActor.assumeIsolated` makes one.
+@usableFromInline struct PlainRun<Subject: LoopActor, Value> {
+  @usableFromInline let run: (Subject, (isolated Subject) -> Value) -> Value
 }

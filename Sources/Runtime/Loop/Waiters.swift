@@ -23,6 +23,9 @@ package final class Waiters<Value: Sendable>: @unchecked Sendable {
   /// Tickets whose owner does not wait yet, with what has come for them: reaching `wait` can take a suspension.
   private var early: [UInt64: WaitOutcome<Value>?] = [:]
   private var lastTicket: UInt64 = 0
+  /// How many of both there are. Most often nobody waits, and to ask a dictionary of a generic class for its count costs
+  /// more than everything else that is done then.
+  private var open = 0
 
   package init(loop: EventLoop) { self.loop = loop }
 
@@ -33,11 +36,17 @@ package final class Waiters<Value: Sendable>: @unchecked Sendable {
   package func ticket() -> UInt64 {
     lastTicket += 1
     early.updateValue(nil, forKey: lastTicket)
+    recount()
     return lastTicket
   }
 
   /// Gives back a ticket that nobody will wait with.
-  package func forget(_ ticket: UInt64) { early.removeValue(forKey: ticket) }
+  package func forget(_ ticket: UInt64) {
+    early.removeValue(forKey: ticket)
+    recount()
+  }
+
+  private func recount() { open = entries.count + early.count }
 
   /// Waits for the ticket's value, once; must be called on the loop.
   package func wait(
@@ -48,6 +57,7 @@ package final class Waiters<Value: Sendable>: @unchecked Sendable {
       // would else register its wait over there.
       _ = isolation
       return await withCheckedContinuation { continuation in
+        defer { recount() }
         if let outcome = early.removeValue(forKey: ticket) ?? nil {
           continuation.resume(returning: outcome)
           return
@@ -71,6 +81,7 @@ package final class Waiters<Value: Sendable>: @unchecked Sendable {
 
   /// Ends all waits with the same value.
   package func resumeAll(_ value: Value) {
+    guard open > 0 else { return }
     for ticket in (Array(entries.keys) + early.keys).sorted() { finish(ticket, .value(value)) }
   }
 
@@ -80,6 +91,7 @@ package final class Waiters<Value: Sendable>: @unchecked Sendable {
       if let known = early[ticket], known == nil { early.updateValue(outcome, forKey: ticket) }
       return
     }
+    recount()
     if let timer = entry.timer { loop.cancel(timer) }
     entry.continuation.resume(returning: outcome)
   }

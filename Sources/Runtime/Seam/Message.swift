@@ -1,35 +1,77 @@
 /// One stored message: the same value live and by fetch (S6).
 public struct Message: Hashable, Sendable {
   /// The log it stands in.
-  public var topic: Topic
+  @inlinable public var topic: Topic {
+    get { storage.topic }
+    set { change { $0.topic = newValue } }
+  }
   /// The handle its sender claims, or the account's where the backend knows no handle.
-  public var sender: Handle
+  @inlinable public var sender: Handle {
+    get { storage.sender }
+    set { change { $0.sender = newValue } }
+  }
   /// The backend's own name for the sender (Matrix id, bare JID), where the backend authenticates senders.
-  public var account: String?
+  @inlinable public var account: String? {
+    get { storage.account }
+    set { change { $0.account = newValue } }
+  }
   /// How sure the sender is.
-  public var provenance: Provenance
+  @inlinable public var provenance: Provenance {
+    get { storage.provenance }
+    set { change { $0.provenance = newValue } }
+  }
   /// The sender's process, where the message says so.
-  public var instance: String?
+  @inlinable public var instance: String? {
+    get { storage.instance }
+    set { change { $0.instance = newValue } }
+  }
   /// The text exactly as posted.
-  public var content: String
+  @inlinable public var content: String {
+    get { storage.content }
+    set { change { $0.content = newValue } }
+  }
   /// ISO 8601 with milliseconds, for people only: never an order, never a cursor.
-  public var timestamp: String
+  @inlinable public var timestamp: String {
+    get { storage.timestamp }
+    set { change { $0.timestamp = newValue } }
+  }
   /// Milliseconds since 1970, given by the store and clamped to grow with the log.
-  public var storedAt: Int64
+  @inlinable public var storedAt: Int64 {
+    get { storage.storedAt }
+    set { change { $0.storedAt = newValue } }
+  }
   /// The backend's id.
-  public var id: MessageID
+  @inlinable public var id: MessageID {
+    get { storage.id }
+    set { change { $0.id = newValue } }
+  }
   /// The place in the log just after this message, to be passed as `after`.
-  public var cursor: Cursor
+  @inlinable public var cursor: Cursor {
+    get { storage.cursor }
+    set { change { $0.cursor = newValue } }
+  }
+  /// The message this one answers.
+  @inlinable public var inReplyTo: MessageID? {
+    get { storage.inReplyTo }
+    set { change { $0.inReplyTo = newValue } }
+  }
+  /// The one handle it is meant for; everyone may read it.
+  @inlinable public var to: Handle? {
+    get { storage.to }
+    set { change { $0.to = newValue } }
+  }
+  /// Flat string map, at most 4 KiB; the prefix `parley.` is Parley's own.
+  @inlinable public var attributes: [String: String] {
+    get { storage.attributes }
+    set { change { $0.attributes = newValue } }
+  }
+  /// Delivered out of its place because an audit found it after the fact (federated Matrix rooms only).
+  @inlinable public var isLate: Bool {
+    get { storage.isLate }
+    set { change { $0.isLate = newValue } }
+  }
   /// Handles named with `@` in the content, in order of first appearance.
   public var mentions: [Handle] { Mentions.handles(in: content) }
-  /// The message this one answers.
-  public var inReplyTo: MessageID?
-  /// The one handle it is meant for; everyone may read it.
-  public var to: Handle?
-  /// Flat string map, at most 4 KiB; the prefix `parley.` is Parley's own.
-  public var attributes: [String: String]
-  /// Delivered out of its place because an audit found it after the fact (federated Matrix rooms only).
-  public var isLate: Bool
 
   /// Makes a message; backends do.
   @inlinable
@@ -38,30 +80,117 @@ public struct Message: Hashable, Sendable {
     content: String, timestamp: String, storedAt: Int64, id: MessageID, cursor: Cursor,
     inReplyTo: MessageID? = nil, to: Handle? = nil, attributes: [String: String] = [:], isLate: Bool = false
   ) {
-    self.topic = topic
-    self.sender = sender
-    self.account = account
-    self.provenance = provenance
-    self.instance = instance
-    self.content = content
-    self.timestamp = timestamp
-    self.storedAt = storedAt
-    self.id = id
-    self.cursor = cursor
-    self.inReplyTo = inReplyTo
-    self.to = to
-    self.attributes = attributes
-    self.isLate = isLate
+    storage = Storage(
+      topic: topic, sender: sender, account: account, provenance: provenance, instance: instance,
+      content:
+        content, timestamp: timestamp, storedAt: storedAt, id: id, cursor: cursor, inReplyTo: inReplyTo,
+      to:
+        to, attributes: attributes, isLate: isLate)
+  }
+
+  /// What it consists of: a copy is one reference, however many layers hand it on.
+  //
+  // @unchecked: changed by `change` alone, as long as nobody else has it.
+  @usableFromInline final class Storage: @unchecked Sendable {
+    @usableFromInline var topic: Topic
+    @usableFromInline var sender: Handle
+    @usableFromInline var account: String?
+    @usableFromInline var provenance: Provenance
+    @usableFromInline var instance: String?
+    @usableFromInline var content: String
+    @usableFromInline var timestamp: String
+    @usableFromInline var storedAt: Int64
+    @usableFromInline var id: MessageID
+    @usableFromInline var cursor: Cursor
+    @usableFromInline var inReplyTo: MessageID?
+    @usableFromInline var to: Handle?
+    @usableFromInline var attributes: [String: String]
+    @usableFromInline var isLate: Bool
+
+    @inlinable init(
+      topic: Topic, sender: Handle, account: String?, provenance: Provenance, instance: String?,
+      content:
+        String, timestamp: String, storedAt: Int64, id: MessageID, cursor: Cursor, inReplyTo: MessageID?,
+      to:
+        Handle?, attributes: [String: String], isLate: Bool
+    ) {
+      self.topic = topic
+      self.sender = sender
+      self.account = account
+      self.provenance = provenance
+      self.instance = instance
+      self.content = content
+      self.timestamp = timestamp
+      self.storedAt = storedAt
+      self.id = id
+      self.cursor = cursor
+      self.inReplyTo = inReplyTo
+      self.to = to
+      self.attributes = attributes
+      self.isLate = isLate
+    }
+
+    func copy() -> Storage {
+      Storage(
+        topic: topic, sender: sender, account: account, provenance: provenance, instance: instance,
+        content:
+          content, timestamp: timestamp, storedAt: storedAt, id: id, cursor: cursor, inReplyTo: inReplyTo,
+        to:
+          to, attributes: attributes, isLate: isLate)
+    }
+  }
+
+  @usableFromInline var storage: Storage
+
+  @usableFromInline mutating func change(_ body: (Storage) -> Void) {
+    let changed = storage.copy()
+    body(changed)
+    storage = changed
+  }
+
+  public static func == (a: Message, b: Message) -> Bool {
+    a.storage === b.storage
+      || (a.topic == b.topic
+        && a.sender == b.sender
+        && a.account == b.account
+        && a.provenance == b.provenance
+        && a.instance == b.instance
+        && a.content == b.content
+        && a.timestamp == b.timestamp
+        && a.storedAt == b.storedAt
+        && a.id == b.id
+        && a.cursor == b.cursor
+        && a.inReplyTo == b.inReplyTo
+        && a.to == b.to
+        && a.attributes == b.attributes
+        && a.isLate == b.isLate)
+  }
+
+  public func hash(into hasher: inout Hasher) {
+    hasher.combine(topic)
+    hasher.combine(sender)
+    hasher.combine(account)
+    hasher.combine(provenance)
+    hasher.combine(instance)
+    hasher.combine(content)
+    hasher.combine(timestamp)
+    hasher.combine(storedAt)
+    hasher.combine(id)
+    hasher.combine(cursor)
+    hasher.combine(inReplyTo)
+    hasher.combine(to)
+    hasher.combine(attributes)
+    hasher.combine(isLate)
   }
 
   /// The kind of a coordination event (attribute `kind`), nil for plain messages.
-  public var kind: String? { attributes["kind"] }
+  public var kind: String? { attributes.isEmpty ? nil : attributes["kind"] }
 
   /// The attribute of events that coordination keeps for itself.
   package static let quietAttribute = "parley.quiet"
 
   /// Bookkeeping, such as a checkpoint: fetched like every message, but never pushed, counted as unread or waited for.
-  public var isQuiet: Bool { attributes[Self.quietAttribute] == "1" }
+  public var isQuiet: Bool { !attributes.isEmpty && attributes[Self.quietAttribute] == "1" }
 }
 
 /// How sure it is that a message comes from the handle it names (S12).
@@ -70,101 +199,4 @@ public enum Provenance: String, Hashable, Sendable {
   case verified
   /// Anyone who may write to the backend could have written this handle.
   case claimed
-}
-
-/// A message on its way into a log.
-public struct Draft: Hashable, Sendable {
-  /// The log to append to.
-  public var topic: Topic
-  /// Who posts.
-  public var author: Author
-  /// The text; NUL is refused, everything else round-trips (S8).
-  public var content: String
-  /// Makes a retry safe: the same key with the same content is one message (S2).
-  public var key: DraftKey
-  /// The message this one answers; not checked to exist.
-  public var inReplyTo: MessageID?
-  /// The one handle it is meant for.
-  public var to: Handle?
-  /// Flat string map, at most 4 KiB; callers above the core may not use the prefix `parley.`.
-  public var attributes: [String: String]
-
-  /// Makes a draft.
-  @inlinable
-  public init(
-    topic: Topic, author: Author, content: String, key: DraftKey, inReplyTo: MessageID? = nil, to: Handle? = nil,
-    attributes: [String: String] = [:]
-  ) {
-    self.topic = topic
-    self.author = author
-    self.content = content
-    self.key = key
-    self.inReplyTo = inReplyTo
-    self.to = to
-    self.attributes = attributes
-  }
-
-  /// Whether a stored message has the content of this draft, so that the same key means the same post.
-  public func matches(content: String, inReplyTo: MessageID?, to: Handle?, attributes: [String: String]) -> Bool {
-    self.content == content && self.inReplyTo == inReplyTo && self.to == to && self.attributes == attributes
-  }
-}
-
-/// What makes a post idempotent, scoped to topic and author.
-public struct DraftKey: Hashable, Sendable {
-  /// 1 to 255 bytes.
-  public let text: String
-  /// Chosen by the caller (may repeat over processes and days), or generated (unique, so the first attempt needs no
-  /// search).
-  public let isChosen: Bool
-
-  /// A key that the caller chose.
-  public static func chosen(_ text: String) -> DraftKey { DraftKey(text: text, isChosen: true) }
-  /// A key that was made for one post: it comes again only when this process retries after `outcomeUnknown`, so a
-  /// backend searches for it then, and not on the first attempt.
-  public static func generated(_ text: String) -> DraftKey { DraftKey(text: text, isChosen: false) }
-}
-
-/// What `post` returns once the backend has stored the message.
-public struct Receipt: Hashable, Sendable {
-  /// The id of the earliest stored copy.
-  public let id: MessageID
-  /// The place just after it.
-  public let cursor: Cursor
-  /// When the store says it was stored, milliseconds since 1970; nil where its acknowledgement does not say.
-  public let storedAt: Int64?
-  /// How durable this post is.
-  public let durability: Durability
-  /// The key had been posted before: nothing was added now.
-  public let isDuplicate: Bool
-
-  /// Makes a receipt; backends do.
-  public init(id: MessageID, cursor: Cursor, storedAt: Int64?, durability: Durability, isDuplicate: Bool = false) {
-    self.id = id
-    self.cursor = cursor
-    self.storedAt = storedAt
-    self.durability = durability
-    self.isDuplicate = isDuplicate
-  }
-}
-
-/// How durable a post is: a label of our own post, never a claim about other writers.
-public enum Durability: Hashable, Sendable, CustomStringConvertible {
-  /// On stable storage: survives power loss.
-  case synced
-  /// Handed to the operating system: survives a crash of the process, not of the machine.
-  case written
-  /// Acknowledged by this many servers.
-  case replicated(Int)
-  /// The backend does not say.
-  case unknown
-
-  public var description: String {
-    switch self {
-    case .synced: "synced"
-    case .written: "written"
-    case .replicated(let count): "replicated(\(count))"
-    case .unknown: "unknown"
-    }
-  }
 }
