@@ -8,6 +8,7 @@ final class Door: HTTPApplication, @unchecked Sendable {
   private let mcp: MCPEndpoint
   private let guarded: [any GuardedRoutes]
   private let hooks: HookEndpoint?
+  private let console: ConsoleEndpoint?
   private let authorization: AuthorizationServer?
   private let supervisor: Supervisor
   private let options: DoorOptions
@@ -17,12 +18,13 @@ final class Door: HTTPApplication, @unchecked Sendable {
   var callCount: () -> Int = { 0 }
 
   init(
-    mcp: MCPEndpoint, guarded: [any GuardedRoutes], hooks: HookEndpoint?, authorization: AuthorizationServer?,
-    supervisor: Supervisor, options: DoorOptions
+    mcp: MCPEndpoint, guarded: [any GuardedRoutes], hooks: HookEndpoint?, console: ConsoleEndpoint?,
+    authorization: AuthorizationServer?, supervisor: Supervisor, options: DoorOptions
   ) {
     self.mcp = mcp
     self.guarded = [mcp] + guarded
     self.hooks = hooks
+    self.console = console
     self.supervisor = supervisor
     self.authorization = authorization
     self.options = options
@@ -56,6 +58,8 @@ final class Door: HTTPApplication, @unchecked Sendable {
     default:
       if let routes = guardedRoutes(of: head) { return admit(head, to: routes, from: peer) }
       if let hooks, let hook = hooks.hook(of: head) { return hooks.admit(hook, head) }
+      // Like the consent page it is for people, from wherever their owner is.
+      if let console, console.serves(head.path) { return console.admit(head) }
       guard let (server, route) = route(of: head) else {
         return .answer(.refusal(HTTPRefusal(404, "notFound", "there is nothing here")))
       }
@@ -86,6 +90,9 @@ final class Door: HTTPApplication, @unchecked Sendable {
     if let hooks, let hook = hooks.hook(of: exchange.head) {
       log("webhook", exchange.head, options.access.client(of: exchange.head, peer: exchange.peer), nil)
       return hooks.handle(hook, exchange)
+    }
+    if let console, console.serves(exchange.head.path) {
+      return console.handle(exchange, from: options.access.client(of: exchange.head, peer: exchange.peer))
     }
     if let (server, route) = route(of: exchange.head) {
       let client = options.access.client(of: exchange.head, peer: exchange.peer)

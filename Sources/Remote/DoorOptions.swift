@@ -16,6 +16,10 @@ package struct DoorOptions: Sendable {
   package var authenticator: any Authenticator
   /// The built-in authorization server and its records; nil where there is none.
   package var authorization: (store: any AuthStore, options: AuthorizationOptions)?
+  /// How the owner's passphrase is asked for.
+  package var owner = OwnerOptions()
+  /// Pages for the owner's browser; nil where there are none.
+  package var console: ConsoleOptions?
   /// The documents by which clients find out how to be let in; nil where they are told a token.
   package var metadata: OAuthMetadata?
   /// What was opened by a token ends so long after that was revoked.

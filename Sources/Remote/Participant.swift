@@ -25,8 +25,12 @@ final class Participant: @unchecked Sendable {
   // @unchecked: confined to the loop's thread.
   private final class Listeners: @unchecked Sendable {
     var all: [ObjectIdentifier: ResourceSubscriptions] = [:]
+    var onChange: () -> Void = {}
 
-    func changed(_ topic: Topic) { for listener in all.values { listener.changed(topic) } }
+    func changed(_ topic: Topic) {
+      for listener in all.values { listener.changed(topic) }
+      onChange()
+    }
   }
 
   init(setup: Hub.Setup, supervisor: Supervisor, options: DoorOptions) throws(HubError) {
@@ -45,6 +49,9 @@ final class Participant: @unchecked Sendable {
     inbox = Inbox(hub: hub, options: shared)
     inboxes[ObjectIdentifier(inbox)] = inbox
   }
+
+  /// Calls `action` on the loop after every message of its topics, and when a mark of its was moved elsewhere.
+  func onChange(_ action: @escaping () -> Void) { listeners.onChange = action }
 
   // MARK: Life
 
@@ -75,7 +82,12 @@ final class Participant: @unchecked Sendable {
   }
 
   private func moved(_ topic: Topic, _ cursor: Cursor) {
-    for inbox in inboxes.values { hub.loop.spawn { await inbox.markMoved(topic, to: cursor) } }
+    for inbox in inboxes.values {
+      hub.loop.spawn { [listeners] in
+        await inbox.markMoved(topic, to: cursor)
+        listeners.onChange()
+      }
+    }
   }
 
   func stop() -> Task<Void, Never>? {

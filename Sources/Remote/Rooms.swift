@@ -18,6 +18,7 @@ final class Rooms: @unchecked Sendable {
   private let supervisor: Supervisor
   private let options: DoorOptions
   private var others: [Handle: Room] = [:]
+  private var people: [Participant] = []
   private var isStarted = false
 
   init(
@@ -53,16 +54,31 @@ final class Rooms: @unchecked Sendable {
     return room
   }
 
-  private var all: [Room] { [own] + others.values }
+  /// A participant for a person in a browser, apart from agents whose tokens name the same handle: what a person says
+  /// ends a row of messages that answer each other. Calls fail after `patience` where the backend is away.
+  func addPerson(_ handle: Handle, patience: Duration) throws(HubError) -> Participant {
+    var setup = own.participant.hub.setup
+    setup.author = Author(handle: handle, instance: UUIDv4.make())
+    setup.isPerson = true
+    setup.patience = min(patience, setup.patience)
+    var options = options
+    options.importMarks = nil
+    let participant = try Participant(setup: setup, supervisor: supervisor, options: options)
+    people.append(participant)
+    if isStarted { participant.start() }
+    return participant
+  }
+
+  private var all: [Participant] { [own.participant] + others.values.map(\.participant) + people }
 
   func start() {
     isStarted = true
-    for room in all { room.participant.start() }
+    for participant in all { participant.start() }
   }
 
   /// Stops them; the tasks that then end.
-  func stop() -> [Task<Void, Never>] { all.compactMap { $0.participant.stop() } }
+  func stop() -> [Task<Void, Never>] { all.compactMap { $0.stop() } }
 
   /// Ends a session's inbox, whosever it is.
-  func end(_ inbox: Inbox) { for room in all { room.participant.end(inbox) } }
+  func end(_ inbox: Inbox) { for participant in all { participant.end(inbox) } }
 }

@@ -185,8 +185,8 @@ import Testing
 
   @Test func passphrasesCannotBeTriedForLong() throws {
     try OAuthWorld.use(
-      { $0.passphraseAttempts = (perAddress: 3, inAll: 4) },
       door: {
+        $0.owner.attempts = (perAddress: 3, inAll: 4)
         $0.access.proxies = [AddressRange("127.0.0.1")].compactMap { $0 }
       }
     ) { oauth async throws in

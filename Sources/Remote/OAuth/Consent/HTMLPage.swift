@@ -2,12 +2,18 @@ import ParleyHTTPServer
 import ParleyRuntime
 import ParleyTLS
 
-/// A page of the door's own: no script, nothing from elsewhere, one style sheet in it.
+/// A page of the door's own: nothing from elsewhere, its style sheet in it, and no script but one that it brings itself.
 struct HTMLPage {
   let title: String
+  /// What stands before the main part.
+  var header = ""
   let body: String
   /// Where its form may lead, beside the door itself: browsers judge the redirect that follows it too.
   var formTargets: [String] = []
+  /// Rules beside those of every page.
+  var style = ""
+  /// The one script that may run; it may ask the door, and cannot make code of text.
+  var script: String?
 
   func response(_ status: Int, fields: [(name: String, value: String)] = []) -> HTTPResponse {
     let nonce = Base64.encodeURL([UInt8](random: 16))
@@ -20,19 +26,25 @@ struct HTMLPage {
       <meta name="color-scheme" content="light dark">
       <meta name="robots" content="noindex">
       <title>\(Self.escape(title))</title>
-      <style nonce="\(nonce)">\(Self.style)</style>
+      <style nonce="\(nonce)">\(Self.style)\(style)</style>
       </head>
       <body>
-      <main>
+      \(header)
+      <main id="main">
       \(body)
       </main>
+      \(script.map { "<script nonce=\"\(nonce)\">\n\($0)\n</script>" } ?? "")
       </body>
       </html>
 
       """
     let targets = (["'self'"] + formTargets).joined(separator: " ")
-    let policy =
+    var policy =
       "default-src 'none'; style-src 'nonce-\(nonce)'; form-action \(targets); frame-ancestors 'none'; base-uri 'none'"
+    if script != nil {
+      policy +=
+        "; script-src 'nonce-\(nonce)'; connect-src 'self'; require-trusted-types-for 'script'; trusted-types 'none'"
+    }
     return HTTPResponse(
       status,
       fields: [

@@ -1,0 +1,72 @@
+import ParleyRuntime
+
+/// The messages of a topic as the console shows them, the newest first.
+struct ConsoleMessages {
+  /// Messages of one page.
+  static let limit = 50
+  /// A message's text is cut here, with a way to the whole of it.
+  private static let textBytes = 8 << 10
+
+  let topic: Topic
+  let page: Page
+  /// One message with its whole text.
+  let isWhole: Bool
+
+  static func address(
+    _ topic: Topic, before cursor: Cursor? = nil, reply: MessageID? = nil, isWhole: Bool = false
+  ) -> String {
+    var address = "\(ConsoleRoute.topic.rawValue)?name=\(FormFields.encode(topic.name))"
+    if let cursor { address += "&before=\(FormFields.encode(cursor.text))" }
+    if let reply { address += "&reply=\(FormFields.encode(reply.text))" }
+    return isWhole ? address + "&whole=1" : address
+  }
+
+  var html: String {
+    let shown = page.messages.reversed().filter { !$0.isQuiet }
+    let items = shown.isEmpty ? "<li id=\"none\" class=\"hint\">Nothing yet.</li>" : shown.map(item).joined()
+    let older = page.previous.map { cursor in
+      "<p><a href=\"\(HTMLPage.escape(Self.address(topic, before: cursor)))\">Older messages</a></p>"
+    }
+    return """
+      <ol id="messages" data-live="list" aria-label="Messages, the newest first" aria-live="polite">\(items)</ol>
+      \(isWhole ? "" : older ?? "")
+      """
+  }
+
+  /// The place and time of the newest message, for a read mark; nil where there is none.
+  var newest: (cursor: Cursor, storedAt: Int64)? { page.messages.last.map { ($0.cursor, $0.storedAt) } }
+
+  private func item(_ message: Message) -> String {
+    let (text, isCut) = ConsoleText.block(message.content, bytes: isWhole ? .max : Self.textBytes)
+    let whole = Self.address(topic, before: message.cursor, isWhole: true)
+    let reply = Self.address(topic, reply: message.id)
+    return """
+      <li id="m-\(ConsoleText.name(message.id.text))"><div class="who">\(who(message))\
+      <a href="\(HTMLPage.escape(reply))">Reply</a></div>\(answered(message))\(text)\
+      \(isCut ? "<p><a href=\"\(HTMLPage.escape(whole))\">The whole message</a></p>" : "")</li>
+      """
+  }
+
+  private func who(_ message: Message) -> String {
+    var parts = ["<strong>\(ConsoleText.line(message.sender.name))</strong>"]
+    switch message.provenance {
+    case .verified: parts.append("<span class=\"tag sure\">verified</span>")
+    case .claimed: parts.append("<span class=\"tag\">claimed</span>")
+    }
+    if let account = message.account { parts.append("<span class=\"hint\">\(ConsoleText.line(account))</span>") }
+    if let to = message.to { parts.append("<span class=\"hint\">to \(ConsoleText.line(to.name))</span>") }
+    for name in ["kind", "source", "severity"] {
+      guard let value = message.attributes[name] else { continue }
+      parts.append("<span class=\"tag\">\(name): \(ConsoleText.line(value, bytes: 64))</span>")
+    }
+    parts.append("<span class=\"hint\">\(ConsoleText.time(message.storedAt))</span>")
+    return parts.joined(separator: " ")
+  }
+
+  private func answered(_ message: Message) -> String {
+    guard let id = message.inReplyTo else { return "" }
+    return """
+      <p class="hint">in reply to <a href="#m-\(ConsoleText.name(id.text))">\(ConsoleText.line(id.text, bytes: 64))</a></p>
+      """
+  }
+}
