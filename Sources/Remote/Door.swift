@@ -12,6 +12,7 @@ final class Door: HTTPApplication, @unchecked Sendable {
   private let authorization: AuthorizationServer?
   private let supervisor: Supervisor
   private let options: DoorOptions
+  private let crossOrigin: CrossOrigin
   /// Set by whoever makes the server.
   var connectionCount: () -> Int = { 0 }
   /// Likewise.
@@ -28,10 +29,14 @@ final class Door: HTTPApplication, @unchecked Sendable {
     self.supervisor = supervisor
     self.authorization = authorization
     self.options = options
+    crossOrigin = CrossOrigin(options.pages)
   }
+
+  func fields(for head: RequestHead) -> [(name: String, value: String)] { crossOrigin.fields(for: head) }
 
   func admit(_ head: RequestHead, from peer: IPAddress?) -> HTTPAdmission {
     if let refusal = options.access.refusal(of: head) { return .answer(.refusal(refusal)) }
+    if let answer = crossOrigin.preflight(head) { return .answer(answer) }
     if let document = options.metadata?.answer(head) {
       log("document given", head, options.access.client(of: head, peer: peer), document.status)
       return .answer(document)

@@ -13,6 +13,8 @@ package struct DoorOptions: Sendable {
   /// Where it listens, at least one place.
   package var endpoints: [Endpoint]
   package var access = AccessRules()
+  /// Origins of pages, in lower case, that may call as programs do and read the answers; they are let in by `access` too.
+  package var pages: Set<String> = []
   package var authenticator: any Authenticator
   /// The built-in authorization server and its records; nil where there is none.
   package var authorization: (store: any AuthStore, options: AuthorizationOptions)?

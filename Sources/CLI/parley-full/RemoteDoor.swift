@@ -120,6 +120,7 @@ extension HTTPDoor {
     options.name = room.session.name
     options.access.hosts = Set(http.hosts)
     options.access.origins = Set(http.origins)
+    options.pages = Set(http.origins)
     options.access.allowedFrom = http.allowFrom
     options.access.proxies = http.trustedProxies
     options.limits.connections = http.connections

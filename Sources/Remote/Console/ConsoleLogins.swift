@@ -79,7 +79,7 @@ struct ConsoleLogins: Sendable {
     let until = now + options.lifetime.milliseconds
     try await options.store.change(on: loop) { $0.logIn(digest, until: until, now: now) }
     return [
-      field(cookie, secret, seconds: Int(options.lifetime.milliseconds / 1_000)), field(pageCookie, "", seconds: 0),
+      field(pageCookie, "", seconds: 0), field(cookie, secret, seconds: Int(options.lifetime.milliseconds / 1_000)),
     ]
   }
 

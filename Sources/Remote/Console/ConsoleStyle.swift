@@ -9,6 +9,7 @@ enum ConsoleStyle {
     nav a[aria-current]{box-shadow:inset 0 -3px var(--go)}
     header form{display:flex;align-items:center;gap:.5rem}
     a{color:var(--go)}
+    #state{margin:0 0 .75rem}
     h2{font-size:1.1rem;margin:1.75rem 0 .5rem}
     ul,ol{list-style:none;margin:0;padding:0}
     li,.card{border:1px solid var(--line);border-radius:.5rem;margin:0 0 .6rem;padding:.6rem .8rem;overflow-wrap:anywhere}
