@@ -1,3 +1,4 @@
+import ParleyCoordination
 import ParleyHTTPServer
 import ParleyMCP
 import ParleyRuntime
@@ -39,6 +40,10 @@ package struct DoorOptions: Sendable {
   package var livePush: StdioServer.LivePush?
   /// What happens to messages that came before a session.
   package var catchUp = StdioServer.CatchUp()
+  /// How handles are announced while somebody uses them; nil where they are not.
+  package var presence: Presence.Options?
+  /// A handle is there so long after its last request.
+  package var presenceLingering: Duration = .seconds(300)
   /// Marks to take over from another program, once, where the participant has none yet.
   package var importMarks: [Topic: Cursor]?
   /// Sessions in all.

@@ -10,6 +10,8 @@ import ParleyRuntime
 final class Participant: @unchecked Sendable {
   let hub: Hub
   let coordination: Coordination
+  /// Nil where participants do not announce themselves.
+  let presence: HandlePresence?
   private var marks: ReadMarks { coordination.marks }
   /// Where requests without a session stand.
   let inbox: Inbox
@@ -33,8 +35,21 @@ final class Participant: @unchecked Sendable {
     }
   }
 
-  init(setup: Hub.Setup, supervisor: Supervisor, options: DoorOptions) throws(HubError) {
+  init(
+    setup: Hub.Setup, supervisor: Supervisor, options: DoorOptions, party: PresenceRecord.Party? = nil
+  ) throws(HubError) {
     hub = try Hub(setup: setup, supervisor: supervisor)
+    presence = options.presence.map { [hub] common in
+      var own = common
+      // A handle of the door is for any number of sessions.
+      own.isExclusive = false
+      if let party {
+        // What the configuration says of itself is the door's own handle.
+        own.party = party
+        own.status = nil
+      }
+      return HandlePresence(hub: hub, options: own, lingering: options.presenceLingering)
+    }
     coordination = Coordination(hub: hub)
     importMarks = options.importMarks
     let listeners = Listeners()

@@ -9,6 +9,9 @@ package actor RemoteServer: LoopActor {
   /// Calls that are nearly done are still answered after the signal to end.
   private static let settling: Duration = .milliseconds(500)
 
+  /// Goodbyes of the handles that were there have so long.
+  private static let leaving: Duration = .milliseconds(300)
+
   package nonisolated let loop: EventLoop
   private let supervisor: Supervisor
   private let options: DoorOptions
@@ -155,6 +158,7 @@ package actor RemoteServer: LoopActor {
     calls.end()
     console?.end()
     await server.drain(until: deadline)
+    await rooms.leave(within: Self.leaving)
     let lives = rooms.stop()
     connection.cancel()
     let joined = Waiters<Void>(loop: loop)

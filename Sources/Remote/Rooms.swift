@@ -1,4 +1,5 @@
 import ParleyCoordination
+import ParleyHTTPServer
 import ParleyMCP
 import ParleyRuntime
 
@@ -43,7 +44,7 @@ final class Rooms: @unchecked Sendable {
     setup.author = Author(handle: handle, instance: UUIDv4.make())
     var options = options
     options.importMarks = nil
-    let participant = try Participant(setup: setup, supervisor: supervisor, options: options)
+    let participant = try Participant(setup: setup, supervisor: supervisor, options: options, party: .agent)
     var sessionSetup = own.setup
     sessionSetup.hub = participant.hub
     sessionSetup.inbox = participant.inbox
@@ -52,6 +53,22 @@ final class Rooms: @unchecked Sendable {
     others[handle] = room
     if isStarted { participant.start() }
     return room
+  }
+
+  /// Whoever sent a request is there as long as that lasts, and a while longer.
+  func note(_ exchange: HTTPExchange, of principal: Principal, isStream: Bool) {
+    do throws(HubError) {
+      try room(of: principal).participant.presence?.note(exchange, isStream: isStream)
+    } catch {
+      Log.write(.info, "presence was not announced", [("cause", error.description)])
+    }
+  }
+
+  /// Says for all that they leave; waits for that at most so long.
+  func leave(within patience: Duration) async {
+    await withTaskGroup { group in
+      for presence in all.compactMap(\.presence) { group.addTask { await presence.end(within: patience) } }
+    }
   }
 
   /// A participant for a person in a browser, apart from agents whose tokens name the same handle: what a person says
@@ -63,7 +80,7 @@ final class Rooms: @unchecked Sendable {
     setup.patience = min(patience, setup.patience)
     var options = options
     options.importMarks = nil
-    let participant = try Participant(setup: setup, supervisor: supervisor, options: options)
+    let participant = try Participant(setup: setup, supervisor: supervisor, options: options, party: .person)
     people.append(participant)
     if isStarted { participant.start() }
     return participant

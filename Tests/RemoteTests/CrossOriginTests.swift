@@ -11,7 +11,7 @@ import Testing
   ]
 
   @Test func nobodyMayUnlessNamed() throws {
-    try RemoteWorld.use { world in
+    try RemoteWorld.use { world async throws in
       #expect(try await world.request("OPTIONS", "/mcp", Self.preflight).status == 403)
       let own = try await world.request("GET", "/v1/topics", ["Origin": "http://\(world.authority)"])
       #expect(own.status == 200 && own.fields["access-control-allow-origin"] == nil)
@@ -23,7 +23,7 @@ import Testing
       $0.access.origins = [Self.page]
       $0.pages = [Self.page]
       $0.authenticator = StaticToken("a token of some length")
-    }) { world in
+    }) { world async throws in
       for path in ["/mcp", "/v1/messages", "/token", "/.well-known/oauth-protected-resource"] {
         let asked = try await world.request("OPTIONS", path, Self.preflight)
         #expect(asked.status == 204 && asked.fields["access-control-allow-origin"] == Self.page, "\(path)")
@@ -54,7 +54,7 @@ import Testing
     try ConsoleWorld.use({ _, door in
       door.access.origins = [Self.page]
       door.pages = [Self.page]
-    }) { console in
+    }) { console async throws in
       var evil = Self.preflight
       evil["Origin"] = "https://evil.example"
       let refused = try await console.world.request("OPTIONS", "/mcp", evil)

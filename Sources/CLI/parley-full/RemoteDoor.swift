@@ -145,6 +145,7 @@ extension HTTPDoor {
     options.sessionIdleTime = http.sessionIdle
     options.livePush = room.session.livePush
     options.catchUp = room.session.catchUp
+    options.presence = room.session.presence
     options.importMarks = room.session.importMarks
     return options
   }

@@ -98,6 +98,13 @@ public actor Presence: LoopActor {
     wakes.resumeAll(())
   }
 
+  /// Says what reaches this process at once; others learn it at once.
+  public func setListening(_ listens: PresenceRecord.Listening) {
+    guard options.listens != listens else { return }
+    options.listens = listens
+    wakes.resumeAll(())
+  }
+
   /// A beat waits for the backend until the next one is due; a failure is made good by that.
   private func beat() async {
     do throws(HubError) {

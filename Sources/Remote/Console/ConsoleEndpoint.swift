@@ -72,10 +72,14 @@ final class ConsoleEndpoint: @unchecked Sendable {
       return calls.answer(exchange, rechecks: false) { [self] in await login(exchange, client) }
     }
     guard let login = logins.login(of: exchange.head) else { return exchange.answer(Self.see(.login)) }
-    if route == .events { return streams.open(exchange, login: login) }
+    if route == .events {
+      room?.participant.presence?.note(exchange, isStream: true)
+      return streams.open(exchange, login: login)
+    }
     calls.answer(exchange, rechecks: false) { [self] in
       do throws(HubError) {
         let room = try theRoom()
+        room.participant.presence?.note(exchange, isStream: false)
         let frame = ConsoleFrame(
           me: options.handle, token: logins.token(of: login), hasApprovals: options.approvals != nil)
         let pages = ConsolePages(

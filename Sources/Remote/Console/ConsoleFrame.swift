@@ -9,7 +9,7 @@ struct ConsoleFrame {
   /// Requests for leave can be answered here.
   let hasApprovals: Bool
 
-  /// A page; `reload` is the address at which the same is read anew when something changed, nil where it stays as it is.
+  /// A page; `reload` is the address at which the same is read anew when something changed, nil where it stays.
   func page(
     _ title: String, at route: ConsoleRoute, reload: String?, error: String? = nil, body: String
   ) -> HTMLPage {

@@ -65,8 +65,7 @@ struct ConsoleMessages {
 
   private func answered(_ message: Message) -> String {
     guard let id = message.inReplyTo else { return "" }
-    return """
-      <p class="hint">in reply to <a href="#m-\(ConsoleText.name(id.text))">\(ConsoleText.line(id.text, bytes: 64))</a></p>
-      """
+    let name = ConsoleText.line(id.text, bytes: 64)
+    return "<p class=\"hint\">in reply to <a href=\"#m-\(ConsoleText.name(id.text))\">\(name)</a></p>"
   }
 }

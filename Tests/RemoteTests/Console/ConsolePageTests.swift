@@ -10,7 +10,7 @@ import Testing
   private static let shown = "&lt;img src=x onerror=alert(1)&gt;&quot;&#39;&amp;⟦U+202E⟧⟦U+001B⟧"
 
   @Test func textOfOthersIsTextWhereverItStands() throws {
-    try ConsoleWorld.use { console in
+    try ConsoleWorld.use { console async throws in
       let login = try await console.login()
       try await console.world.post(
         Self.attack, by: Self.attack, attributes: ["kind": Self.attack, "source": Self.attack, "severity": Self.attack])
@@ -31,7 +31,7 @@ import Testing
   }
 
   @Test func whatIsPostedGoesThroughTheHub() throws {
-    try ConsoleWorld.use { console in
+    try ConsoleWorld.use { console async throws in
       let login = try await console.login()
       func post(_ form: [(String, String)]) async throws -> WebResponse {
         try await console.send("/console/post", form, login)
@@ -62,7 +62,7 @@ import Testing
   }
 
   @Test func pagesGoBackAndALongMessageIsCut() throws {
-    try ConsoleWorld.use { console in
+    try ConsoleWorld.use { console async throws in
       let login = try await console.login()
       try await console.world.post("the oldest " + String(repeating: "y", count: 10_000) + " end")
       for number in 1...50 { try await console.world.post("message \(number)") }
@@ -80,7 +80,7 @@ import Testing
   }
 
   @Test func unreadIsCountedUntilItIsMarked() throws {
-    try ConsoleWorld.use { console in
+    try ConsoleWorld.use { console async throws in
       let login = try await console.login()
       let stream = try await console.listen(login)
       try await console.world.post("one")
@@ -95,7 +95,7 @@ import Testing
   }
 
   @Test func manyNewsAreToldAsFew() throws {
-    try ConsoleWorld.use { console in
+    try ConsoleWorld.use { console async throws in
       let login = try await console.login()
       let stream = try await console.listen(login)
       for number in 0..<200 { try await console.world.post("message \(number)") }
@@ -107,7 +107,7 @@ import Testing
   }
 
   @Test func tasksAreClaimedAndFinished() throws {
-    try ConsoleWorld.use { console in
+    try ConsoleWorld.use { console async throws in
       let login = try await console.login()
       func act(_ form: [(String, String)]) async throws -> WebResponse {
         try await console.send("/console/task", [("topic", "general")] + form, login)
@@ -131,7 +131,7 @@ import Testing
   }
 
   @Test func anAnswerIsForTheRequestThatWasRead() throws {
-    try ConsoleWorld.use { console in
+    try ConsoleWorld.use { console async throws in
       let login = try await console.login()
       func ask() async throws -> MessageID {
         try await console.world.post(
@@ -154,14 +154,14 @@ import Testing
       #expect(verdict.attributes["mac"] == HMACSHA256.hexadecimal(of: proof, key: "0123456789abcdef"))
       #expect(try await answer(second).status == 409)
     }
-    try ConsoleWorld.use({ console, _ in console.approvals?.approvers = [Handle("boss")] }) { console in
+    try ConsoleWorld.use({ console, _ in console.approvals?.approvers = [Handle("boss")] }) { console async throws in
       let page = try await console.get("/console/approvals", try await console.login())
       #expect(page.text.contains("You cannot answer here"))
     }
   }
 
   @Test func healthIsShownInPictures() throws {
-    try ConsoleWorld.use { console in
+    try ConsoleWorld.use { console async throws in
       let login = try await console.login()
       let page = try await console.get("/console/health", login).text
       #expect(page.contains("<svg") && page.contains("Posts by how long") && page.contains("live, since"))
