@@ -97,7 +97,9 @@ final class Door: HTTPApplication, @unchecked Sendable {
       return hooks.handle(hook, exchange)
     }
     if let console, console.serves(exchange.head.path) {
-      return console.handle(exchange, from: options.access.client(of: exchange.head, peer: exchange.peer))
+      let client = options.access.client(of: exchange.head, peer: exchange.peer)
+      if exchange.head.method == .post { log("request", exchange.head, client, nil) }
+      return console.handle(exchange, from: client)
     }
     if let (server, route) = route(of: exchange.head) {
       let client = options.access.client(of: exchange.head, peer: exchange.peer)

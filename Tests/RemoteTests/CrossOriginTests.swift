@@ -22,7 +22,7 @@ import Testing
     try RemoteWorld.use({
       $0.access.origins = [Self.page]
       $0.pages = [Self.page]
-      $0.authenticator = StaticToken("a token of some length")
+      $0.authenticator = StaticToken("a-token-of-some-length")
     }) { world async throws in
       for path in ["/mcp", "/v1/messages", "/token", "/.well-known/oauth-protected-resource"] {
         let asked = try await world.request("OPTIONS", path, Self.preflight)
@@ -36,7 +36,7 @@ import Testing
       #expect(refused.status == 401 && refused.fields["access-control-allow-origin"] == Self.page)
       #expect(refused.fields["access-control-expose-headers"] == "Mcp-Session-Id, Retry-After, WWW-Authenticate")
       #expect(refused.fields["vary"] == "Origin")
-      let token = ["Authorization": "Bearer a token of some length", "Origin": Self.page]
+      let token = ["Authorization": "Bearer a-token-of-some-length", "Origin": Self.page]
       let opened = try await world.request(
         "POST", "/mcp", token,
         RemoteWorld.legacy(

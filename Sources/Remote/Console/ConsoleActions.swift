@@ -58,8 +58,8 @@ struct ConsoleActions {
           PostRequest(topic: topic, content: draft.text, inReplyTo: draft.reply, key: form["key"]))
         return ConsoleEndpoint.see(ConsoleMessages.address(topic))
       } catch {
-        let messages = try await room.messages(of: topic, before: nil, isWhole: false)
-        return await pages.topic(messages, draft: draft, before: nil, error: error.description)
+        let messages = try await room.messages(of: topic, at: .latest, isWhole: false)
+        return await pages.topic(messages, draft: draft, error: error.description)
           .response(error.status)
       }
     } catch { return ConsoleEndpoint.page(error.status, "This cannot be done", error.description) }

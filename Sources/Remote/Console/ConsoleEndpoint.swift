@@ -114,10 +114,15 @@ final class ConsoleEndpoint: @unchecked Sendable {
       guard let query = FormFields(head.query ?? ""), let name = query["name"] else {
         throw .badArgument(name: "topic", reason: "is required")
       }
-      let (cursor, isWhole) = (query["before"].map(Cursor.init), query["whole"] != nil)
-      let messages = try await pages.room.messages(of: Topic(name), before: cursor, isWhole: isWhole)
+      let position: Position =
+        switch (query["before"], query["after"]) {
+        case (let cursor?, _): .before(Cursor(cursor))
+        case (nil, let cursor?): .after(Cursor(cursor))
+        case (nil, nil): .latest
+        }
+      let messages = try await pages.room.messages(of: Topic(name), at: position, isWhole: query["whole"] != nil)
       let draft = ConsolePages.Draft(reply: query["reply"].map(MessageID.init))
-      return await pages.topic(messages, draft: draft, before: cursor).response(200)
+      return await pages.topic(messages, draft: draft).response(200)
     case .tasks: return await pages.tasks().response(200)
     case .approvals: return await pages.approvals().response(200)
     case .health:

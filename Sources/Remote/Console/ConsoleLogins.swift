@@ -55,7 +55,9 @@ struct ConsoleLogins: Sendable {
     guard origins.count == 1, let origin = origins.first?.lowercased(),
       ["same-origin", nil].contains(head.fields["sec-fetch-site"])
     else { return false }
-    return origin == options.origin || ["http://", "https://"].contains { origin == $0 + head.authority }
+    // Behind a proxy the door does not know what the browser's connection is.
+    let schemes = options.isSecure ? ["https://"] : ["http://", "https://"]
+    return origin == options.origin || schemes.contains { origin == $0 + head.authority }
   }
 
   // MARK: Logging in and out

@@ -8,24 +8,30 @@ struct ConsoleMessages {
   private static let textBytes = 8 << 10
 
   let topic: Topic
+  /// Where they stand in the log.
+  let position: Position
   let page: Page
   /// One message with its whole text.
   let isWhole: Bool
 
   static func address(
-    _ topic: Topic, before cursor: Cursor? = nil, reply: MessageID? = nil, isWhole: Bool = false
+    _ topic: Topic, at position: Position = .latest, reply: MessageID? = nil, isWhole: Bool = false
   ) -> String {
     var address = "\(ConsoleRoute.topic.rawValue)?name=\(FormFields.encode(topic.name))"
-    if let cursor { address += "&before=\(FormFields.encode(cursor.text))" }
+    switch position {
+    case .latest: break
+    case .before(let cursor, _): address += "&before=\(FormFields.encode(cursor.text))"
+    case .after(let cursor): address += "&after=\(FormFields.encode(cursor.text))"
+    }
     if let reply { address += "&reply=\(FormFields.encode(reply.text))" }
     return isWhole ? address + "&whole=1" : address
   }
 
   var html: String {
-    let shown = page.messages.reversed().filter { !$0.isQuiet }
+    let shown = page.messages.indices.reversed().filter { !page.messages[$0].isQuiet }
     let items = shown.isEmpty ? "<li id=\"none\" class=\"hint\">Nothing yet.</li>" : shown.map(item).joined()
     let older = page.previous.map { cursor in
-      "<p><a href=\"\(HTMLPage.escape(Self.address(topic, before: cursor)))\">Older messages</a></p>"
+      "<p><a href=\"\(HTMLPage.escape(Self.address(topic, at: .before(cursor))))\">Older messages</a></p>"
     }
     return """
       <ol id="messages" data-live="list" aria-label="Messages, the newest first" aria-live="polite">\(items)</ol>
@@ -36,9 +42,17 @@ struct ConsoleMessages {
   /// The place and time of the newest message, for a read mark; nil where there is none.
   var newest: (cursor: Cursor, storedAt: Int64)? { page.messages.last.map { ($0.cursor, $0.storedAt) } }
 
-  private func item(_ message: Message) -> String {
+  /// Where a message stands by itself: before the next one, or behind the one before it.
+  private func place(of index: Int) -> Position {
+    if index + 1 < page.messages.count { return .before(page.messages[index + 1].cursor) }
+    if case .before = position { return position }
+    return index > 0 ? .after(page.messages[index - 1].cursor) : position
+  }
+
+  private func item(_ index: Int) -> String {
+    let message = page.messages[index]
     let (text, isCut) = ConsoleText.block(message.content, bytes: isWhole ? .max : Self.textBytes)
-    let whole = Self.address(topic, before: message.cursor, isWhole: true)
+    let whole = Self.address(topic, at: place(of: index), isWhole: true)
     let reply = Self.address(topic, reply: message.id)
     return """
       <li id="m-\(ConsoleText.name(message.id.text))"><div class="who">\(who(message))\

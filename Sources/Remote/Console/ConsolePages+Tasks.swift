@@ -2,6 +2,9 @@ import ParleyCoordination
 import ParleyRuntime
 
 extension ConsolePages {
+  /// Tasks of one topic that are shown.
+  private static let shownTasks = 100
+
   /// The task board of every topic, with what the owner may do.
   func tasks(error: String? = nil) async -> HTMLPage {
     var body = postForm
@@ -36,15 +39,19 @@ extension ConsolePages {
   }
 
   private func list(_ topic: Topic, _ board: Tasks.Board?) -> String {
-    let tasks = board.map { $0.live + $0.ended } ?? []
+    let all = board.map { $0.live + $0.ended } ?? []
+    let tasks = all.prefix(Self.shownTasks)
     let now = board?.now ?? 0
-    for task in board?.live ?? [] { expect(task.heldClaim(at: now)?.until ?? task.expiresAt) }
+    for task in tasks where task.ending == nil { expect(task.heldClaim(at: now)?.until ?? task.expiresAt) }
     let place = room.hub.setup.topics.firstIndex(of: topic) ?? 0
-    let items = tasks.map { item($0, at: now) }.joined()
+    var items = tasks.map { item($0, at: now) }.joined()
+    if tasks.isEmpty { items = "<li id=\"none-\(place)\" class=\"hint\">No tasks.</li>" }
+    if all.count > tasks.count {
+      items += "<li id=\"more-\(place)\" class=\"hint\">And \(all.count - tasks.count) more.</li>"
+    }
     return """
       <h2>\(ConsoleText.line(topic.name))</h2>
-      <ul id="tasks-\(place)" data-live="list">\
-      \(tasks.isEmpty ? "<li id=\"none-\(place)\" class=\"hint\">No tasks.</li>" : items)</ul>
+      <ul id="tasks-\(place)" data-live="list">\(items)</ul>
       """
   }
 

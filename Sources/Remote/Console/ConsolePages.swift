@@ -81,14 +81,13 @@ struct ConsolePages {
     var reply: MessageID?
   }
 
-  func topic(_ messages: ConsoleMessages, draft: Draft, before cursor: Cursor?, error: String? = nil) async -> HTMLPage
-  {
+  func topic(_ messages: ConsoleMessages, draft: Draft, error: String? = nil) async -> HTMLPage {
     let topic = messages.topic
-    let address = ConsoleMessages.address(topic, before: cursor, isWhole: messages.isWhole)
+    let address = ConsoleMessages.address(topic, at: messages.position, isWhole: messages.isWhole)
     let body = """
       \(messages.isWhole ? "" : postForm(topic, draft))
       \(messages.html)
-      \(messages.isWhole || cursor != nil ? "" : readForm(messages))
+      \(messages.isWhole || messages.position != .latest ? "" : readForm(messages))
       <h2>Topics</h2>
       \(await topics(current: topic))
       """

@@ -71,11 +71,11 @@ final class ConsoleRoom: @unchecked Sendable {
   }
 
   /// A page of a topic that the owner may use; those of the coordination parts are none.
-  func messages(of topic: Topic, before cursor: Cursor?, isWhole: Bool) async throws(HubError) -> ConsoleMessages {
+  func messages(of topic: Topic, at position: Position, isWhole: Bool) async throws(HubError) -> ConsoleMessages {
     guard !topic.isReserved else { throw .topicNotAllowed(topic) }
     let limit = isWhole ? 1 : min(ConsoleMessages.limit, hub.setup.limits.pageMessages)
-    let page = try await hub.fetch(FetchRequest(topic, cursor.map { .before($0) } ?? .latest, limit: limit))
-    return ConsoleMessages(topic: topic, page: page, isWhole: isWhole)
+    let page = try await hub.fetch(FetchRequest(topic, position, limit: limit))
+    return ConsoleMessages(topic: topic, position: position, page: page, isWhole: isWhole)
   }
 
   /// The boards of all topics; a topic without tasks has none.

@@ -54,7 +54,9 @@ import Testing
 
   @Test func overTLSCookiesAreForTLSAlone() throws {
     try ConsoleWorld.use({ console, _ in console.isSecure = true }) { console async throws in
-      let line = try #require(try await console.answer(ConsoleWorld.passphrase).fields["set-cookie"])
+      #expect(try await console.answer(ConsoleWorld.passphrase).status == 403, "a page in clear")
+      let secure = ["Origin": "https://\(console.world.authority)"]
+      let line = try #require(try await console.answer(ConsoleWorld.passphrase, secure).fields["set-cookie"])
       #expect(line.hasPrefix("__Host-parley-console-") && line.hasSuffix("; Secure"), "\(line)")
     }
   }

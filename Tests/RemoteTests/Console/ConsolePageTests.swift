@@ -61,21 +61,36 @@ import Testing
     }
   }
 
+  /// The addresses in a page that have a part.
+  private static func links(in page: String, with part: String) -> [String] {
+    page.split(separator: "\"").map { $0.replacing("&amp;", with: "&") }
+      .filter { $0.hasPrefix("/console/topic?") && $0.contains(part) }
+  }
+
   @Test func pagesGoBackAndALongMessageIsCut() throws {
     try ConsoleWorld.use { console async throws in
       let login = try await console.login()
-      try await console.world.post("the oldest " + String(repeating: "y", count: 10_000) + " end")
-      for number in 1...50 { try await console.world.post("message \(number)") }
+      func long(_ name: String) -> String { "\(name) \(String(repeating: "y", count: 10_000)) end of \(name)<" }
+      /// Every long message of a page leads to the whole of itself, and to that alone.
+      func follow(_ page: String, _ names: [String]) async throws {
+        let links = Self.links(in: page, with: "whole=1")
+        #expect(links.count == names.count && !page.contains("end of"), "\(links)")
+        for (link, name) in zip(links, names) {
+          let whole = try await console.get(link, login).text
+          #expect(whole.contains("end of \(name)&lt;") && whole.ranges(of: "<li id=\"m-").count == 1, "\(link)")
+        }
+      }
+      try await console.world.post(long("first"))
+      try await follow(try await console.get("/console/topic?name=general", login).text, ["first"])
+      for number in 1...50 { try await console.world.post(number == 25 ? long("middle") : "message \(number)") }
+      try await console.world.post(long("newest"))
       let newest = try await console.get("/console/topic?name=general", login).text
-      #expect(newest.contains("message 50<") && newest.contains("message 1<") && !newest.contains("the oldest"))
-      let link = try #require(newest.firstRange(of: "/console/topic?name=general&amp;before=")).lowerBound
-      let older = String(newest[link...].prefix { $0 != "\"" }).replacing("&amp;", with: "&")
+      #expect(newest.contains("message 50<") && newest.contains("message 2<") && !newest.contains("message 1<"))
+      try await follow(newest, ["newest", "middle"])
+      let older = try #require(Self.links(in: newest, with: "before=").last { !$0.contains("whole") })
       let page = try await console.get(older, login).text
-      #expect(page.contains("the oldest") && !page.contains(" end<") && page.contains("The whole message"))
-      let address = try #require(page.firstRange(of: "&amp;whole=1")).upperBound
-      let start = try #require(page[..<address].ranges(of: "/console/topic").last).lowerBound
-      let whole = try await console.get(String(page[start..<address]).replacing("&amp;", with: "&"), login).text
-      #expect(whole.contains("the oldest") && whole.contains(" end<"))
+      #expect(page.contains("message 1<") && !page.contains("message 2<"))
+      try await follow(page, ["first"])
     }
   }
 
