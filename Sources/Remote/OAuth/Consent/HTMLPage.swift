@@ -16,7 +16,7 @@ struct HTMLPage {
   var script: String?
 
   func response(_ status: Int, fields: [(name: String, value: String)] = []) -> HTTPResponse {
-    let style = Self.style + style
+    let styles = [Self.style] + (style.isEmpty ? [] : [style])
     let html = """
       <!doctype html>
       <html lang="en">
@@ -26,7 +26,7 @@ struct HTMLPage {
       <meta name="color-scheme" content="light dark">
       <meta name="robots" content="noindex">
       <title>\(Self.escape(title))</title>
-      <style>\(style)</style>
+      \(styles.map { "<style>\($0)</style>" }.joined())
       </head>
       <body>
       \(header)
@@ -40,7 +40,7 @@ struct HTMLPage {
       """
     let targets = (["'self'"] + formTargets).joined(separator: " ")
     var policy =
-      "default-src 'none'; style-src \(Self.source(style)); form-action \(targets); frame-ancestors 'none'; base-uri 'none'"
+      "default-src 'none'; style-src \(styles.map(Self.source).joined(separator: " ")); form-action \(targets); frame-ancestors 'none'; base-uri 'none'"
     if let script {
       policy +=
         "; script-src \(Self.source(script)); connect-src 'self'; require-trusted-types-for 'script'; trusted-types 'none'"
