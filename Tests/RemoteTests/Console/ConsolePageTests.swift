@@ -63,7 +63,7 @@ import Testing
 
   /// The addresses in a page that have a part.
   private static func links(in page: String, with part: String) -> [String] {
-    page.split(separator: "\"").map { $0.replacing("&amp;", with: "&") }
+    page.split(separator: "\"").map { String($0).replacing("&amp;", with: "&") }
       .filter { $0.hasPrefix("/console/topic?") && $0.contains(part) }
   }
 

@@ -38,17 +38,20 @@ struct HTMLPage {
       </html>
 
       """
-    let targets = (["'self'"] + formTargets).joined(separator: " ")
-    var policy =
-      "default-src 'none'; style-src \(styles.map(Self.source).joined(separator: " ")); form-action \(targets); frame-ancestors 'none'; base-uri 'none'"
+    var policy = [
+      "default-src 'none'", "style-src \(styles.map(Self.source).joined(separator: " "))",
+      "form-action \((["'self'"] + formTargets).joined(separator: " "))", "frame-ancestors 'none'", "base-uri 'none'",
+    ]
     if let script {
-      policy +=
-        "; script-src \(Self.source(script)); connect-src 'self'; require-trusted-types-for 'script'; trusted-types 'none'"
+      policy += [
+        "script-src \(Self.source(script))", "connect-src 'self'", "require-trusted-types-for 'script'",
+        "trusted-types 'none'",
+      ]
     }
     return HTTPResponse(
       status,
       fields: [
-        ("Content-Type", "text/html; charset=utf-8"), ("Content-Security-Policy", policy),
+        ("Content-Type", "text/html; charset=utf-8"), ("Content-Security-Policy", policy.joined(separator: "; ")),
         // With no-referrer browsers would send the form with the origin "null", which is refused.
         ("Referrer-Policy", "same-origin"),
       ] + fields, body: Array(html.utf8))
