@@ -14,7 +14,8 @@ extension HTTPDoor {
     let metrics = DoorMetrics()
     let isGuarded = try isGuarded(configuration.http, configuration.access)
     let key = isGuarded ? try FileAuthStore(configuration.access.store).key : nil
-    return Opening(backend: backend.behindDoor(key: key, metrics: metrics)) { await serve($0, metrics) }
+    let behind = backend.behindDoor(key: key, metrics: metrics, presenceTopic: configuration.presence.topic)
+    return Opening(backend: behind) { await serve($0, metrics) }
   }
 
   private static func serve(_ room: Room, _ metrics: DoorMetrics) async -> (any Error)? {
