@@ -43,6 +43,7 @@ final class Participant: @unchecked Sendable {
       var own = common
       // A handle of the door is for any number of sessions.
       own.isExclusive = false
+      own.answers = false
       if let party {
         // What the configuration says of itself is the door's own handle.
         own.party = party
