@@ -58,11 +58,17 @@ struct ConsoleActions {
           PostRequest(topic: topic, content: draft.text, inReplyTo: draft.reply, key: form["key"]))
         return ConsoleEndpoint.see(ConsoleMessages.address(topic))
       } catch {
-        let messages = try await room.messages(of: topic, at: .latest, isWhole: false)
-        return await pages.topic(messages, draft: draft, error: error.description)
+        return await pages.topic(await messages(of: topic), draft: draft, error: error.description)
           .response(error.status)
       }
     } catch { return ConsoleEndpoint.page(error.status, "This cannot be done", error.description) }
+  }
+
+  /// The topic beside what was refused: its messages may not be readable either.
+  private func messages(of topic: Topic) async -> ConsoleMessages {
+    do throws(HubError) {
+      return try await room.messages(of: topic, at: .latest, isWhole: false)
+    } catch { return .unknown(topic) }
   }
 
   private func markRead(_ form: FormFields) async throws(HubError) -> Topic {

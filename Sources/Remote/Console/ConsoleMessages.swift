@@ -13,6 +13,14 @@ struct ConsoleMessages {
   let page: Page
   /// One message with its whole text.
   let isWhole: Bool
+  /// They could be read.
+  var isKnown = true
+
+  /// A topic whose messages cannot be read now.
+  static func unknown(_ topic: Topic) -> ConsoleMessages {
+    let page = Page(messages: [], next: Cursor(""), hasMore: false)
+    return ConsoleMessages(topic: topic, position: .latest, page: page, isWhole: false, isKnown: false)
+  }
 
   static func address(
     _ topic: Topic, at position: Position = .latest, reply: MessageID? = nil, isWhole: Bool = false
@@ -29,7 +37,8 @@ struct ConsoleMessages {
 
   var html: String {
     let shown = page.messages.indices.reversed().filter { !page.messages[$0].isQuiet }
-    let items = shown.isEmpty ? "<li id=\"none\" class=\"hint\">Nothing yet.</li>" : shown.map(item).joined()
+    let none = isKnown ? "Nothing yet." : "The messages cannot be read now."
+    let items = shown.isEmpty ? "<li id=\"none\" class=\"hint\">\(none)</li>" : shown.map(item).joined()
     let older = page.previous.map { cursor in
       "<p><a href=\"\(HTMLPage.escape(Self.address(topic, at: .before(cursor))))\">Older messages</a></p>"
     }

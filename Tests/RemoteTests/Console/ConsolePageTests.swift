@@ -1,3 +1,4 @@
+import ParleyConformance
 import ParleyCoordination
 import ParleyRuntime
 import Testing
@@ -172,6 +173,24 @@ import Testing
     try ConsoleWorld.use({ console, _ in console.approvals?.approvers = [Handle("boss")] }) { console async throws in
       let page = try await console.get("/console/approvals", try await console.login())
       #expect(page.text.contains("You cannot answer here"))
+    }
+  }
+
+  @Test func aBackendThatIsAwayIsToldAndLosesNothingThatWasTyped() throws {
+    try ConsoleWorld.use({ console, _ in console.patience = .milliseconds(200) }) { console async throws in
+      let login = try await console.login()
+      let stream = try await console.listen(login)
+      console.world.store.restart(downtime: .seconds(3))
+      _ = try await stream.events(1)
+      let overview = try await console.get("/console", login)
+      #expect(overview.status == 200 && overview.text.contains("The backend: "), "\(overview.text)")
+      #expect(try await console.get("/console/health", login).text.contains("Cause"))
+      let refused = try await console.send("/console/post", [("topic", "general"), ("text", "long thoughts")], login)
+      #expect(refused.status == 503 && refused.text.contains("\nlong thoughts</textarea>"), "\(refused.text)")
+      #expect(refused.text.contains("The messages cannot be read now."))
+      try await console.world.post("here again")
+      try await stream.wait { (stream.parsed?.response.events.count ?? 0) > 1 }
+      #expect(try await console.get("/console/topic?name=general", login).text.contains("here again"))
     }
   }
 
