@@ -23,26 +23,33 @@ extension ConsoleBrowserTests {
     def picture(page, name):
         if pictures: page.screenshot(path=f"{pictures}/{name}.png")
 
-    def luminance(color):
-        parts = [int(float(part)) / 255 for part in color[color.index("(") + 1:-1].split(",")[:3]]
-        r, g, b = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
-        return 0.2126 * r + 0.7152 * g + 0.0722 * b
-
-    def contrast(place):
-        ink, paper = place.evaluate("""e => {
-            let paper = e
-            while (getComputedStyle(paper).backgroundColor == 'rgba(0, 0, 0, 0)') paper = paper.parentElement
-            return [getComputedStyle(e).color, getComputedStyle(paper).backgroundColor] }""")
-        low, high = sorted([luminance(ink), luminance(paper)])
-        return (high + 0.05) / (low + 0.05)
-
     def accessible(page):
-        for field in page.locator("input:not([type=hidden]), textarea, select").all():
-            assert field.evaluate("e => e.labels.length > 0 || !!e.getAttribute('aria-label')"), field
-        for selector in ("h1", ".hint", ".tag", ".said", "nav a", "button.go", "button.no", ".count", "summary"):
-            for place in page.locator(selector).all()[:3]:
-                if place.is_visible(): assert contrast(place) >= 4.5, (selector, contrast(place))
-        assert page.locator("h1").count() == 1 and page.evaluate("document.documentElement.lang") == "en"
+        problems = page.evaluate("""selectors => {
+            const problems = []
+            for (const field of document.querySelectorAll('input:not([type=hidden]), textarea, select'))
+                if (!field.labels.length && !field.getAttribute('aria-label')) problems.push('no label: ' + field.name)
+            const light = color => {
+                const [r, g, b] = color.match(/[0-9.]+/g).slice(0, 3).map(part => part / 255)
+                    .map(part => part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4)
+                return 0.2126 * r + 0.7152 * g + 0.0722 * b
+            }
+            for (const selector of selectors) for (const place of document.querySelectorAll(selector)) {
+                if (!place.checkVisibility()) continue
+                let paper = place
+                while (getComputedStyle(paper).backgroundColor == 'rgba(0, 0, 0, 0)') paper = paper.parentElement
+                const ink = light(getComputedStyle(place).color)
+                const ground = light(getComputedStyle(paper).backgroundColor)
+                const contrast = (Math.max(ink, ground) + 0.05) / (Math.min(ink, ground) + 0.05)
+                if (contrast < 4.5) problems.push(selector + ': ' + contrast)
+            }
+            if (document.querySelectorAll('h1').length != 1) problems.push('not one h1')
+            if (document.documentElement.lang != 'en') problems.push('no language')
+            return problems
+        }""", ["h1", ".hint", ".tag", ".said", "nav a", "button.go", "button.no", ".count", "summary"])
+        assert not problems, problems
+
+    def press(page, selector):
+        with page.expect_navigation(): page.click(selector)
 
     def tab_to(page, test, what):
         for _ in range(60):
@@ -62,7 +69,7 @@ extension ConsoleBrowserTests {
         def log_in(page, secret=passphrase):
             page.goto(door + "/console")
             page.fill("input[type=password]", secret)
-            page.click("button.go")
+            press(page, "button.go")
             return page
 
         desk = browser.new_context(viewport={"width": 1000, "height": 800})
@@ -85,9 +92,9 @@ extension ConsoleBrowserTests {
         post("the parser is done")
         page.wait_for_selector("#topics .count:has-text('1 unread')")
         tab_to(page, "document.activeElement.textContent == 'general'", "the topic")
-        page.keyboard.press("Enter")
+        with page.expect_navigation(): page.keyboard.press("Enter")
         page.wait_for_selector("#messages .said:has-text('the parser is done')")
-        page.wait_for_function("document.getElementById('state').textContent.startsWith('Live')")
+        page.wait_for_selector("#state:has-text('Live')")
         page.evaluate("window.mark = 'not loaded anew'")
         tab_to(page, "document.activeElement.id == 'text'", "the text")
         page.keyboard.type("half a th")
@@ -99,15 +106,15 @@ extension ConsoleBrowserTests {
 
         page.keyboard.type("ought\nand a second line")
         tab_to(page, "document.activeElement.textContent == 'Post'", "the button")
-        page.keyboard.press("Enter")
+        with page.expect_navigation(): page.keyboard.press("Enter")
         page.wait_for_selector("#messages .said:has-text('half a thought')")
         own = newest()
         assert own["content"] == "half a thought\nand a second line" and own["senderHandle"] == "ann", own
         assert own["attributes"]["parley.hop"] == "0" and own["attributes"]["parley.door"]
-        page.locator(f"#m-{stored['backendMsgId']} >> text=Reply").click()
-        assert page.evaluate("document.activeElement.id") == "text"
+        press(page, f"#m-{stored['backendMsgId']} >> text=Reply")
+        page.wait_for_selector("#text:focus")
         page.fill("#text", "yes, please")
-        page.click("main button.go")
+        press(page, "main button.go")
         page.wait_for_selector("#messages .said:has-text('yes, please')")
         assert newest()["inReplyTo"] == str(stored["backendMsgId"])
         assert page.locator("#messages li:has-text('yes, please') .tag.sure").inner_text() == "verified"
@@ -115,7 +122,7 @@ extension ConsoleBrowserTests {
         picture(page, "console")
         print("posted and replied by keyboard")
 
-        page.click("text=Mark as read up to here")
+        press(page, "text=Mark as read up to here")
         page.goto(door + "/console")
         page.wait_for_selector("#topics")
         assert "unread" not in page.inner_text("#topics")
@@ -124,7 +131,7 @@ extension ConsoleBrowserTests {
             small.add_cookies(desk.cookies())
             shown = open_page(small)
             shown.goto(door + "/console/topic?name=general")
-            shown.wait_for_function("document.getElementById('state').textContent.startsWith('Live')")
+            shown.wait_for_selector("#state:has-text('Live')")
             picture(shown, "console-phone")
             small.close()
         print("marked as read")
@@ -142,7 +149,7 @@ extension ConsoleBrowserTests {
         assert "⟦U+202E⟧" in page.inner_text("#messages") and "⟦U+001B⟧" in page.inner_text("#messages")
         assert all(box["height"] <= 400 for box in [said.bounding_box() for said in page.locator(".said").all()])
         page.goto(door + "/console")
-        page.click(f"#topics a >> nth=1")
+        press(page, "#topics a >> nth=1")
         assert page.inner_text("h1") == attack
         post("in a topic with a hostile name", attack)
         page.wait_for_selector("#messages .said:has-text('hostile name')")
@@ -152,16 +159,16 @@ extension ConsoleBrowserTests {
         page.goto(door + "/console/tasks")
         task = page.locator("li[id^=k-]")
         assert task.locator("strong").inner_text() == attack
-        task.locator("text=Claim").click()
+        press(page, "li[id^=k-] >> text=Claim")
         page.wait_for_selector("li[id^=k-] input[name=text]")
-        page.wait_for_function("document.getElementById('state').textContent.startsWith('Live')")
+        page.wait_for_selector("#state:has-text('Live')")
         page.focus("li[id^=k-] input[name=text]")
         page.keyboard.type("all of ")
         run("task", "post", "general", "--as", "coder", "--", "write the changelog")
         page.wait_for_selector("li[id^=k-]:has-text('write the changelog')")
         page.keyboard.type("it")
         accessible(page)
-        page.click("button[value=done]")
+        press(page, "button[value=done]")
         page.wait_for_selector("li[id^=k-]:has-text('done by ann')")
         done = [task for task in run("task", "list", "general") if task["title"] == attack][0]
         assert done["status"] == "done" and "all of it" in json.dumps(done), done
@@ -177,14 +184,14 @@ extension ConsoleBrowserTests {
         session.stdout.readline()
         say("notifications/initialized", {})
         page.goto(door + "/console/approvals")
-        page.wait_for_function("document.getElementById('state').textContent.startsWith('Live')")
+        page.wait_for_selector("#state:has-text('Live')")
         for code, verdict in (("abcde", "allow"), ("fghij", "deny")):
             say("notifications/claude/channel/permission_request", {
                 "request_id": code, "tool_name": "Bash", "description": "Remove it", "input_preview": attack})
             page.wait_for_selector(f"#requests li:has-text('code {code}')")
             assert attack in page.inner_text("#requests")
             accessible(page)
-            page.click(f"button[value={verdict}]")
+            press(page, f"button[value={verdict}]")
             while True:
                 message = json.loads(session.stdout.readline())
                 if message.get("method") == "notifications/claude/channel/permission": break
@@ -213,21 +220,21 @@ extension ConsoleBrowserTests {
 
         plain = open_page(browser.new_context(java_script_enabled=False))
         log_in(plain)
-        plain.click("text=general")
+        press(plain, "text=general")
         plain.fill("#text", "without a script")
-        plain.click("main button.go")
+        press(plain, "main button.go")
         assert "without a script" in plain.inner_text("#messages li:first-child")
         post("comes with a reload")
-        plain.click("#state a")
+        press(plain, "#state a")
         assert "comes with a reload" in plain.inner_text("#messages li:first-child")
-        plain.click("text=Log out")
+        press(plain, "text=Log out")
         plain.goto(door + "/console/tasks")
         assert plain.url == door + "/console/login"
         print("works without script")
 
         other = open_page(desk)
         other.goto(door + "/console")
-        other.click("text=Log out")
+        press(other, "text=Log out")
         page.wait_for_url(door + "/console/login", timeout=15000)
         assert page.locator("input[type=password]").count() == 1
         print("logged out everywhere in this browser")
