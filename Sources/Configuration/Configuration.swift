@@ -105,6 +105,8 @@ package struct Configuration: Sendable {
     /// Nil where connections are clear.
     package var tls: TLS?
     package var hosts: [String]
+    /// Whom the owner posts as in the console; nil where there is none.
+    package var consoleHandle: Handle?
     /// By name.
     package var hooks: [Hook]
     package var origins: [String]
@@ -245,6 +247,7 @@ extension Configuration.HTTP {
       Configuration.TLS(certificate: $0.string("certificate"), key: $0.stringIfSet("key"))
     }
     hosts = settings.strings("hosts").map { $0.lowercased() }
+    consoleHandle = settings.blockIfSet("console").map { Handle($0.string("handle")) }
     origins = settings.strings("origins").map { $0.lowercased() }
     trustedProxies = settings.strings("trusted_proxies").compactMap(AddressRange.init)
     allowFrom = settings.strings("allow_from").compactMap(AddressRange.init)

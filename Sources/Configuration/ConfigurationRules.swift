@@ -175,6 +175,9 @@ struct ConfigurationRules {
       URLParts(origin).map { "\($0.scheme)://" } != nil && origin.split(separator: "/").count == 2
         && !origin.hasSuffix("/") ? nil : .notAnOrigin(origin)
     }
+    if let handle = string("http.console.handle") {
+      checkHandle(handle, "http.console.handle", line("http.console.handle"))
+    }
     // A door that opens to a guess is none.
     if let token = string("http.token"), token.utf8.count < 16 {
       report("http.token", line("http.token"), .shortToken(bytes: token.utf8.count))

@@ -162,6 +162,10 @@ package enum ConfigurationSchema {
     Setting("max_bytes", .integer(1_024...(16 << 20)), default: .integer(256 << 10), "The longest body."),
   ])
 
+  private static let console = SettingsSchema([
+    Setting("handle", .string(minimumBytes: 1), required: true, "Whom the owner posts as.")
+  ])
+
   private static let http = SettingsSchema([
     Setting(
       "listen", .oneOrMoreStrings, default: .strings(["127.0.0.1:8808"]),
@@ -170,6 +174,7 @@ package enum ConfigurationSchema {
     Setting("insecure", .boolean, default: .boolean(false), "Waive what protects the door; see http.md."),
     Setting("tls", .block(httpTLS), optional: true, "Speak TLS; the files are read again on SIGHUP."),
     Setting("hosts", .strings(minimumCount: 0), default: .strings([]), "Host names that the door is reached by."),
+    Setting("console", .block(console), optional: true, "Pages for the owner's browser at /console."),
     Setting("hooks", .blocks(hook), "Incoming webhooks by name, each at /hooks/ and its name."),
     Setting("origins", .strings(minimumCount: 0), default: .strings([]), "Origins of web pages that may call."),
     Setting("trusted_proxies", .strings(minimumCount: 0), default: .strings([]), "Addresses of proxies in front."),

@@ -8,28 +8,35 @@ final class Door: HTTPApplication, @unchecked Sendable {
   private let mcp: MCPEndpoint
   private let guarded: [any GuardedRoutes]
   private let hooks: HookEndpoint?
+  private let console: ConsoleEndpoint?
   private let authorization: AuthorizationServer?
   private let supervisor: Supervisor
   private let options: DoorOptions
+  private let crossOrigin: CrossOrigin
   /// Set by whoever makes the server.
   var connectionCount: () -> Int = { 0 }
   /// Likewise.
   var callCount: () -> Int = { 0 }
 
   init(
-    mcp: MCPEndpoint, guarded: [any GuardedRoutes], hooks: HookEndpoint?, authorization: AuthorizationServer?,
-    supervisor: Supervisor, options: DoorOptions
+    mcp: MCPEndpoint, guarded: [any GuardedRoutes], hooks: HookEndpoint?, console: ConsoleEndpoint?,
+    authorization: AuthorizationServer?, supervisor: Supervisor, options: DoorOptions
   ) {
     self.mcp = mcp
     self.guarded = [mcp] + guarded
     self.hooks = hooks
+    self.console = console
     self.supervisor = supervisor
     self.authorization = authorization
     self.options = options
+    crossOrigin = CrossOrigin(options.pages)
   }
+
+  func fields(for head: RequestHead) -> [(name: String, value: String)] { crossOrigin.fields(for: head) }
 
   func admit(_ head: RequestHead, from peer: IPAddress?) -> HTTPAdmission {
     if let refusal = options.access.refusal(of: head) { return .answer(.refusal(refusal)) }
+    if let answer = crossOrigin.preflight(head) { return .answer(answer) }
     if let document = options.metadata?.answer(head) {
       log("document given", head, options.access.client(of: head, peer: peer), document.status)
       return .answer(document)
@@ -56,6 +63,8 @@ final class Door: HTTPApplication, @unchecked Sendable {
     default:
       if let routes = guardedRoutes(of: head) { return admit(head, to: routes, from: peer) }
       if let hooks, let hook = hooks.hook(of: head) { return hooks.admit(hook, head) }
+      // Like the consent page it is for people, from wherever their owner is.
+      if let console, console.serves(head.path) { return console.admit(head) }
       guard let (server, route) = route(of: head) else {
         return .answer(.refusal(HTTPRefusal(404, "notFound", "there is nothing here")))
       }
@@ -86,6 +95,11 @@ final class Door: HTTPApplication, @unchecked Sendable {
     if let hooks, let hook = hooks.hook(of: exchange.head) {
       log("webhook", exchange.head, options.access.client(of: exchange.head, peer: exchange.peer), nil)
       return hooks.handle(hook, exchange)
+    }
+    if let console, console.serves(exchange.head.path) {
+      let client = options.access.client(of: exchange.head, peer: exchange.peer)
+      if exchange.head.method == .post { log("request", exchange.head, client, nil) }
+      return console.handle(exchange, from: client)
     }
     if let (server, route) = route(of: exchange.head) {
       let client = options.access.client(of: exchange.head, peer: exchange.peer)

@@ -39,11 +39,11 @@ package final class DoorMetrics: @unchecked Sendable {
     }
   }
 
-  private var posts = (stored: 0, duplicate: 0, failed: 0)
-  private var durations = Histogram()
-  private var pushes = 0
-  private var gaps = 0
-  private var failures: [Failure: Int] = [:]
+  private(set) var posts = (stored: 0, duplicate: 0, failed: 0)
+  private(set) var durations = Histogram()
+  private(set) var pushes = 0
+  private(set) var gaps = 0
+  private(set) var failures: [Failure: Int] = [:]
 
   package init() {}
 

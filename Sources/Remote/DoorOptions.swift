@@ -1,3 +1,4 @@
+import ParleyCoordination
 import ParleyHTTPServer
 import ParleyMCP
 import ParleyRuntime
@@ -13,9 +14,15 @@ package struct DoorOptions: Sendable {
   /// Where it listens, at least one place.
   package var endpoints: [Endpoint]
   package var access = AccessRules()
+  /// Origins of pages, in lower case, that may call as programs do and read the answers; they are let in by `access` too.
+  package var pages: Set<String> = []
   package var authenticator: any Authenticator
   /// The built-in authorization server and its records; nil where there is none.
   package var authorization: (store: any AuthStore, options: AuthorizationOptions)?
+  /// How the owner's passphrase is asked for.
+  package var owner = OwnerOptions()
+  /// Pages for the owner's browser; nil where there are none.
+  package var console: ConsoleOptions?
   /// The documents by which clients find out how to be let in; nil where they are told a token.
   package var metadata: OAuthMetadata?
   /// What was opened by a token ends so long after that was revoked.
@@ -33,6 +40,10 @@ package struct DoorOptions: Sendable {
   package var livePush: StdioServer.LivePush?
   /// What happens to messages that came before a session.
   package var catchUp = StdioServer.CatchUp()
+  /// How handles are announced while somebody uses them; nil where they are not.
+  package var presence: Presence.Options?
+  /// A handle is there so long after its last request.
+  package var presenceLingering: Duration = .seconds(300)
   /// Marks to take over from another program, once, where the participant has none yet.
   package var importMarks: [Topic: Cursor]?
   /// Sessions in all.

@@ -10,6 +10,8 @@ import ParleyRuntime
 final class Participant: @unchecked Sendable {
   let hub: Hub
   let coordination: Coordination
+  /// Nil where participants do not announce themselves.
+  let presence: HandlePresence?
   private var marks: ReadMarks { coordination.marks }
   /// Where requests without a session stand.
   let inbox: Inbox
@@ -25,12 +27,30 @@ final class Participant: @unchecked Sendable {
   // @unchecked: confined to the loop's thread.
   private final class Listeners: @unchecked Sendable {
     var all: [ObjectIdentifier: ResourceSubscriptions] = [:]
+    var onChange: () -> Void = {}
 
-    func changed(_ topic: Topic) { for listener in all.values { listener.changed(topic) } }
+    func changed(_ topic: Topic) {
+      for listener in all.values { listener.changed(topic) }
+      onChange()
+    }
   }
 
-  init(setup: Hub.Setup, supervisor: Supervisor, options: DoorOptions) throws(HubError) {
+  init(
+    setup: Hub.Setup, supervisor: Supervisor, options: DoorOptions, party: PresenceRecord.Party? = nil
+  ) throws(HubError) {
     hub = try Hub(setup: setup, supervisor: supervisor)
+    presence = options.presence.map { [hub] common in
+      var own = common
+      // A handle of the door is for any number of sessions.
+      own.isExclusive = false
+      own.answers = false
+      if let party {
+        // What the configuration says of itself is the door's own handle.
+        own.party = party
+        own.status = nil
+      }
+      return HandlePresence(hub: hub, options: own, lingering: options.presenceLingering)
+    }
     coordination = Coordination(hub: hub)
     importMarks = options.importMarks
     let listeners = Listeners()
@@ -45,6 +65,9 @@ final class Participant: @unchecked Sendable {
     inbox = Inbox(hub: hub, options: shared)
     inboxes[ObjectIdentifier(inbox)] = inbox
   }
+
+  /// Calls `action` on the loop after every message of its topics, and when a mark of its was moved elsewhere.
+  func onChange(_ action: @escaping () -> Void) { listeners.onChange = action }
 
   // MARK: Life
 
@@ -75,7 +98,12 @@ final class Participant: @unchecked Sendable {
   }
 
   private func moved(_ topic: Topic, _ cursor: Cursor) {
-    for inbox in inboxes.values { hub.loop.spawn { await inbox.markMoved(topic, to: cursor) } }
+    for inbox in inboxes.values {
+      hub.loop.spawn { [listeners] in
+        await inbox.markMoved(topic, to: cursor)
+        listeners.onChange()
+      }
+    }
   }
 
   func stop() -> Task<Void, Never>? {

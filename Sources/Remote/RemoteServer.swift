@@ -9,12 +9,16 @@ package actor RemoteServer: LoopActor {
   /// Calls that are nearly done are still answered after the signal to end.
   private static let settling: Duration = .milliseconds(500)
 
+  /// Goodbyes of the handles that were there have so long.
+  private static let leaving: Duration = .milliseconds(300)
+
   package nonisolated let loop: EventLoop
   private let supervisor: Supervisor
   private let options: DoorOptions
   private let rooms: Rooms
   private let mcp: MCPEndpoint
   private let calls: GuardedCalls
+  private let console: ConsoleEndpoint?
   private let server: HTTPServer
   private let ending: Waiters<Void>
   private let endTicket: UInt64
@@ -43,15 +47,19 @@ package actor RemoteServer: LoopActor {
     let hooks = options.hooks.map {
       HookEndpoint(hub: hub, hooks: $0.list, store: $0.store, options: options, calls: calls)
     }
-    let authorization = options.authorization.map { server in
-      AuthorizationServer(
-        loop: supervisor.loop, store: server.store, options: server.options, metrics: options.metrics)
+    // One count of wrong passphrases for all pages that ask for it.
+    let owner = (options.authorization?.store ?? options.console?.store).map {
+      OwnerCheck(loop: supervisor.loop, store: $0, options: options.owner, metrics: options.metrics)
     }
+    let authorization = Self.authorization(options, owner, supervisor.loop)
+    console = Self.console(options, owner, rooms, calls, supervisor)
     let door = Door(
-      mcp: mcp, guarded: guarded, hooks: hooks, authorization: authorization, supervisor: supervisor, options: options)
+      mcp: mcp, guarded: guarded, hooks: hooks, console: console, authorization: authorization,
+      supervisor: supervisor, options: options)
     server = HTTPServer(loop: supervisor.loop, limits: options.limits, application: door)
     door.callCount = { [mcp, calls] in mcp.callCount + calls.count }
     door.connectionCount = { [weak server] in server?.connectionCount ?? 0 }
+    console?.counts = { [mcp, weak server] in (mcp.sessionCount, server?.connectionCount ?? 0) }
     // Answers are for whoever asked, and nothing that a browser should keep or render.
     server.commonFields =
       [("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff")]
@@ -60,6 +68,22 @@ package actor RemoteServer: LoopActor {
     server.proxies = options.access.proxies
     ending = Waiters(loop: supervisor.loop)
     endTicket = ending.ticket()
+  }
+
+  private static func authorization(
+    _ options: DoorOptions, _ owner: OwnerCheck?, _ loop: EventLoop
+  ) -> AuthorizationServer? {
+    guard let server = options.authorization, let owner else { return nil }
+    return AuthorizationServer(
+      loop: loop, store: server.store, options: server.options, owner: owner, metrics: options.metrics)
+  }
+
+  private static func console(
+    _ options: DoorOptions, _ owner: OwnerCheck?, _ rooms: Rooms, _ calls: GuardedCalls, _ supervisor: Supervisor
+  ) -> ConsoleEndpoint? {
+    guard let console = options.console, let owner else { return nil }
+    return ConsoleEndpoint(
+      rooms: rooms, supervisor: supervisor, options: console, door: options, calls: calls, owner: owner)
   }
 
   /// Serves until `end`, cancellation, SIGINT or SIGTERM; the parent's death changes nothing. On SIGHUP the
@@ -132,7 +156,9 @@ package actor RemoteServer: LoopActor {
     await mcp.settle(until: loop.now.advanced(by: Self.settling))
     mcp.end()
     calls.end()
+    console?.end()
     await server.drain(until: deadline)
+    await rooms.leave(within: Self.leaving)
     let lives = rooms.stop()
     connection.cancel()
     let joined = Waiters<Void>(loop: loop)

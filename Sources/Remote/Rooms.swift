@@ -1,4 +1,5 @@
 import ParleyCoordination
+import ParleyHTTPServer
 import ParleyMCP
 import ParleyRuntime
 
@@ -18,6 +19,7 @@ final class Rooms: @unchecked Sendable {
   private let supervisor: Supervisor
   private let options: DoorOptions
   private var others: [Handle: Room] = [:]
+  private var people: [Participant] = []
   private var isStarted = false
 
   init(
@@ -42,7 +44,7 @@ final class Rooms: @unchecked Sendable {
     setup.author = Author(handle: handle, instance: UUIDv4.make())
     var options = options
     options.importMarks = nil
-    let participant = try Participant(setup: setup, supervisor: supervisor, options: options)
+    let participant = try Participant(setup: setup, supervisor: supervisor, options: options, party: .agent)
     var sessionSetup = own.setup
     sessionSetup.hub = participant.hub
     sessionSetup.inbox = participant.inbox
@@ -53,16 +55,47 @@ final class Rooms: @unchecked Sendable {
     return room
   }
 
-  private var all: [Room] { [own] + others.values }
+  /// Whoever sent a request is there as long as that lasts, and a while longer.
+  func note(_ exchange: HTTPExchange, of principal: Principal, isStream: Bool) {
+    do throws(HubError) {
+      try room(of: principal).participant.presence?.note(exchange, isStream: isStream)
+    } catch {
+      Log.write(.info, "presence was not announced", [("cause", error.description)])
+    }
+  }
+
+  /// Says for all that they leave; waits for that at most so long.
+  func leave(within patience: Duration) async {
+    await withTaskGroup { group in
+      for presence in all.compactMap(\.presence) { group.addTask { await presence.end(within: patience) } }
+    }
+  }
+
+  /// A participant for a person in a browser, apart from agents whose tokens name the same handle: what a person says
+  /// ends a row of messages that answer each other. Calls fail after `patience` where the backend is away.
+  func addPerson(_ handle: Handle, patience: Duration) throws(HubError) -> Participant {
+    var setup = own.participant.hub.setup
+    setup.author = Author(handle: handle, instance: UUIDv4.make())
+    setup.isPerson = true
+    setup.patience = min(patience, setup.patience)
+    var options = options
+    options.importMarks = nil
+    let participant = try Participant(setup: setup, supervisor: supervisor, options: options, party: .person)
+    people.append(participant)
+    if isStarted { participant.start() }
+    return participant
+  }
+
+  private var all: [Participant] { [own.participant] + others.values.map(\.participant) + people }
 
   func start() {
     isStarted = true
-    for room in all { room.participant.start() }
+    for participant in all { participant.start() }
   }
 
   /// Stops them; the tasks that then end.
-  func stop() -> [Task<Void, Never>] { all.compactMap { $0.participant.stop() } }
+  func stop() -> [Task<Void, Never>] { all.compactMap { $0.stop() } }
 
   /// Ends a session's inbox, whosever it is.
-  func end(_ inbox: Inbox) { for room in all { room.participant.end(inbox) } }
+  func end(_ inbox: Inbox) { for participant in all { participant.end(inbox) } }
 }

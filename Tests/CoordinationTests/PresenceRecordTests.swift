@@ -24,6 +24,7 @@ import Testing
     record.listens = .mentions
     record.lifetime = 1000
     record.holds = true
+    record.answers = false
     #expect(PresenceRecord(record.text, storedAt: 5) == record)
     #expect(record.text.hasPrefix(#"{"v":2,"kind":"heartbeat","at":5,"topics":["a","b"],"postTopics":["ctx-.*"],"#))
   }
@@ -45,12 +46,12 @@ import Testing
     let many = (0..<70).map { "\"t\($0)\"" }.joined(separator: ",")
     let text =
       #"{"v":2,"kind":"hello","at":1.9,"topics":["\#(long)",\#(many)],"postTopics":[1],"instanceId":7,"#
-      + #""party":"robot","listens":3,"status":"","ttlMs":-1,"holds":"yes","more":{}}"#
+      + #""party":"robot","listens":3,"status":"","ttlMs":-1,"holds":"yes","answers":0,"more":{}}"#
     let record = try #require(PresenceRecord(text, storedAt: 1))
     #expect(record.topics == (0..<64).map { "t\($0)" })
     #expect(record.postTopics.isEmpty && record.instance.isEmpty && record.at == 1)
     #expect(record.party == nil && record.listens == nil && record.status == nil && record.lifetime == nil)
-    #expect(!record.holds)
+    #expect(!record.holds && record.answers)
     let cut = PresenceRecord(
       #"{"v":2,"kind":"hello","at":1,"topics":[],"instanceId":"\#(long)"}"#, storedAt: 1)
     #expect(cut?.instance.count == 128)

@@ -47,9 +47,10 @@ private struct Attendance: Sendable {
   let presence: Presence
   let task: Task<Void, Never>
 
-  init(_ hub: Hub, heartbeat: Int = 10, lifetime: Int = 30, exclusive: Bool = false) {
+  init(_ hub: Hub, heartbeat: Int = 10, lifetime: Int = 30, exclusive: Bool = false, answers: Bool = true) {
     var options = Presence.Options(heartbeat: .seconds(heartbeat), lifetime: .seconds(lifetime))
     options.isExclusive = exclusive
+    options.answers = answers
     presence = Presence(hub: hub, options: options)
     task = hub.loop.spawn { [presence] in await presence.run() }
   }
@@ -228,6 +229,15 @@ private struct Attendance: Sendable {
         }
       }
       #expect(posted.count == 1)
+      for attendance in attendances { await attendance.leave() }
+    }
+  }
+
+  @Test func whoNeverAnswersTakesNoTurn() throws {
+    try Crowd.play(["ada", "bob"]) { crowd in
+      let attendances = [Attendance(crowd.hubs[0], answers: false), Attendance(crowd.hubs[1])]
+      await crowd.settle(3)
+      #expect(await attendances[1].presence.rank(on: Crowd.general) == 0)
       for attendance in attendances { await attendance.leave() }
     }
   }

@@ -93,12 +93,21 @@ final class RemoteWorld: @unchecked Sendable {  // confined to its loop
   }
 
   /// Stores a message of another participant.
-  func post(_ content: String, on topic: String = "general") async throws {
+  @discardableResult
+  func post(
+    _ content: String, on topic: String = "general", by handle: String = "bob", attributes: [String: String] = [:]
+  ) async throws -> MessageID {
     number += 1
-    _ = try await supervisor.post(
+    return try await supervisor.post(
       Draft(
-        topic: Topic(topic), author: Author(handle: Handle("bob"), instance: "instance-bob"), content: content,
-        key: .generated("k\(number)")), deadline: soon)
+        topic: Topic(topic), author: Author(handle: Handle(handle), instance: "instance-bob"), content: content,
+        key: .generated("k\(number)"), attributes: attributes), deadline: soon
+    ).id
+  }
+
+  /// The newest messages of a topic, the newest last.
+  func messages(on topic: String = "general") async throws -> [Message] {
+    try await supervisor.fetch(FetchRequest(Topic(topic), .latest, limit: 100), deadline: soon).messages
   }
 
   // MARK: Requests

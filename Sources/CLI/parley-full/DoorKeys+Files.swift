@@ -15,7 +15,7 @@ extension DoorKeys {
     },
     setOwner: { path, passphrase in
       let hash = PassphraseHash.make(passphrase)
-      try FileAuthStore(path).changeNow { $0.owner = hash }
+      try FileAuthStore(path).changeNow { $0.setOwner(hash) }
     },
     createToken: { path, new in
       guard let scopes = Scopes(new.scopes) else { return nil }

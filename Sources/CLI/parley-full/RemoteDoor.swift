@@ -14,7 +14,8 @@ extension HTTPDoor {
     let metrics = DoorMetrics()
     let isGuarded = try isGuarded(configuration.http, configuration.access)
     let key = isGuarded ? try FileAuthStore(configuration.access.store).key : nil
-    return Opening(backend: backend.behindDoor(key: key, metrics: metrics)) { await serve($0, metrics) }
+    let behind = backend.behindDoor(key: key, metrics: metrics, presenceTopic: configuration.presence.topic)
+    return Opening(backend: behind) { await serve($0, metrics) }
   }
 
   private static func serve(_ room: Room, _ metrics: DoorMetrics) async -> (any Error)? {
@@ -41,7 +42,7 @@ extension HTTPDoor {
 
   /// Whether whoever enters must show a key.
   private static func isGuarded(_ http: Configuration.HTTP, _ access: Configuration.Access) throws -> Bool {
-    if http.token != nil || access.publicURL != nil { return true }
+    if http.token != nil || access.publicURL != nil || http.consoleHandle != nil { return true }
     return try DoorKeys.files.summary(access.store).tokens > 0
   }
 
@@ -51,6 +52,7 @@ extension HTTPDoor {
     guard try isGuarded(room.http, room.access) else { return }
     let store = try FileAuthStore(room.access.store)
     let configured = room.http.token.map { StaticToken($0) }
+    options.console = room.http.consoleHandle.map { console(room, as: $0, store) }
     guard let publicURL = room.access.publicURL else {
       options.authenticator = StoredTokens(loop: loop, store: store, address: nil, configured: configured)
       return
@@ -76,6 +78,16 @@ extension HTTPDoor {
     server.suggestions = room.handles
     server.handleLimit = room.hub.limits.handleBytes
     options.authorization = (store, server)
+  }
+
+  /// Pages for the owner's browser.
+  private static func console(_ room: Room, as handle: Handle, _ store: any AuthStore) -> ConsoleOptions {
+    let address = room.access.publicURL.flatMap(PublicAddress.init)
+    var options = ConsoleOptions(
+      store: store, handle: handle, isSecure: address?.isSecure ?? (room.http.tls != nil))
+    options.origin = address?.issuer
+    options.approvals = room.session.approvals?.rules
+    return options
   }
 
   /// Who may enter where an identity provider vouches.
@@ -109,6 +121,7 @@ extension HTTPDoor {
     options.name = room.session.name
     options.access.hosts = Set(http.hosts)
     options.access.origins = Set(http.origins)
+    options.pages = Set(http.origins)
     options.access.allowedFrom = http.allowFrom
     options.access.proxies = http.trustedProxies
     options.limits.connections = http.connections
@@ -133,6 +146,7 @@ extension HTTPDoor {
     options.sessionIdleTime = http.sessionIdle
     options.livePush = room.session.livePush
     options.catchUp = room.session.catchUp
+    options.presence = room.session.presence
     options.importMarks = room.session.importMarks
     return options
   }

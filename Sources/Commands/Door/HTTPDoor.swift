@@ -50,6 +50,9 @@ enum DoorRule {
   static func refusal(_ configuration: Configuration, _ keys: DoorKeys.Summary) -> String? {
     let http = configuration.http
     let open = http.listen.filter { !$0.isLocal }
+    if http.consoleHandle != nil, !keys.hasOwner {
+      return "http.console: nobody could log in, since the owner has no passphrase; run 'parley owner set'"
+    }
     if case .oidc = configuration.authentication {
       guard configuration.access.publicURL != nil else {
         return "auth.public_url: mode oidc needs it, since tokens must be for its /mcp"
@@ -59,7 +62,7 @@ enum DoorRule {
         return
           "auth.public_url: nobody could let a client in, since the owner has no passphrase; run 'parley owner set'"
       }
-    } else if http.token == nil, keys.tokens == 0 {
+    } else if http.token == nil, keys.tokens == 0, http.consoleHandle == nil {
       guard http.isInsecure else {
         return "http.token: whoever can connect could read and write; run 'parley token create', let clients log in "
           + "(auth.public_url), set a token (http.token_file names a file), or http.insecure: true where only this "

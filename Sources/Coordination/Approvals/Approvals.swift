@@ -162,22 +162,32 @@ public struct ApprovalDesk: Sendable {
       message, approval, code: request.code, request: request.message.id, rules: rules)
   }
 
-  /// Answers a request with the proof that it needs.
-  public func answer(_ approval: Approval, to code: String) async throws(HubError) -> Open {
+  /// Why the hub's participant cannot answer any request here; nil where it can.
+  public func obstacle() async -> HubError? {
     let me = hub.setup.author.handle
     guard rules.approvers.contains(me) else {
-      throw .refused(code: "notApprover", reason: "\(me.name) is not in approvals.approvers")
+      return .refused(code: "notApprover", reason: "\(me.name) is not in approvals.approvers")
     }
     guard await !hub.supervisor.traits.authenticatesSenders else {
-      throw .refused(
+      return .refused(
         code: "notApprover",
         reason: "on this backend a verdict must come from the approver's own account, in a chat client")
     }
-    guard let secret = rules.secret else {
-      throw .refused(code: "noSecret", reason: "a verdict needs approvals.secret_file")
-    }
+    return rules.secret == nil ? Self.noSecret : nil
+  }
+
+  private static let noSecret = HubError.refused(code: "noSecret", reason: "a verdict needs approvals.secret_file")
+
+  /// Answers a request with the proof that it needs; with `message`, only the request that this message asks: another
+  /// may have come under the same code since it was read.
+  public func answer(
+    _ approval: Approval, to code: String, asking message: MessageID? = nil
+  ) async throws(HubError) -> Open {
+    let me = hub.setup.author.handle
+    if let obstacle = await obstacle() { throw obstacle }
+    guard let secret = rules.secret else { throw Self.noSecret }
     let found = try await open().filter { $0.code == code.lowercased() }
-    guard let request = found.last else {
+    guard let request = found.last, message ?? request.message.id == request.message.id else {
       throw .refused(code: "approvalUnknown", reason: "no request \(code) waits for an answer")
     }
     guard found.count == 1 else {

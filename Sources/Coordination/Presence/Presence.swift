@@ -18,6 +18,8 @@ public actor Presence: LoopActor {
     public var listens: PresenceRecord.Listening = .nothing
     /// No other process of this program may use the handle.
     public var isExclusive = false
+    /// The process answers what people in chat clients ask about tasks (`TaskAnswers`).
+    public var answers = true
 
     /// Makes options; `lifetime` is not below `heartbeat`.
     public init(heartbeat: Duration = .seconds(600), lifetime: Duration = .seconds(1800)) {
@@ -98,6 +100,13 @@ public actor Presence: LoopActor {
     wakes.resumeAll(())
   }
 
+  /// Says what reaches this process at once; others learn it at once.
+  public func setListening(_ listens: PresenceRecord.Listening) {
+    guard options.listens != listens else { return }
+    options.listens = listens
+    wakes.resumeAll(())
+  }
+
   /// A beat waits for the backend until the next one is due; a failure is made good by that.
   private func beat() async {
     do throws(HubError) {
@@ -119,6 +128,7 @@ public actor Presence: LoopActor {
     record.status = options.status.map(Self.clipped)
     record.listens = options.listens
     record.lifetime = options.lifetime.milliseconds
+    record.answers = options.answers
     record.holds = phase == .heartbeat && holdsHandle
     let request = PostRequest(topic: hub.setup.presenceTopic, content: record.text, patience: patience)
     return try await hub.postUnchecked(request, passesGate: true)
@@ -193,11 +203,12 @@ public actor Presence: LoopActor {
     }
   }
 
-  /// Where this process stands among those of this program that hear a topic: 0 is the lowest instance, which answers.
+  /// Where this process stands among those of this program that hear a topic and answer there: 0 is the lowest instance,
+  /// whose turn it is.
   public func rank(on topic: Topic) -> Int {
     let others = Set(
       live.filter { process in
-        process.record.isOurs && process.record.topics.contains { Topic($0) == topic }
+        process.record.isOurs && process.record.answers && process.record.topics.contains { Topic($0) == topic }
       }.map(\.record.instance))
     return others.count { $0 < author.instance }
   }

@@ -48,6 +48,8 @@ public struct PresenceRecord: Hashable, Sendable {
   public var lifetime: Int64?
   /// The process holds its handle, as the log told it (see `PresenceFold.holders`).
   public var holds: Bool
+  /// It answers what people in chat clients ask about tasks, when it is its turn.
+  public var answers = true
 
   /// Makes a record without our additions.
   public init(phase: Phase, at: Int64, topics: [String], postTopics: [String], instance: String) {
@@ -106,6 +108,10 @@ public struct PresenceRecord: Hashable, Sendable {
       writer.key("holds")
       writer.bool(true)
     }
+    if !answers {
+      writer.key("answers")
+      writer.bool(false)
+    }
     writer.endObject()
     return String(decoding: writer.bytes, as: UTF8.self)
   }
@@ -126,6 +132,7 @@ public struct PresenceRecord: Hashable, Sendable {
     status = object.member("status")?.string.flatMap { $0.utf8.count <= Self.statusBytes && !$0.isEmpty ? $0 : nil }
     lifetime = object.member("ttlMs")?.int.flatMap { $0 > 0 && $0 <= Int64(Int32.max) ? $0 : nil }
     holds = object.member("holds")?.bool ?? false
+    answers = object.member("answers")?.bool ?? true
   }
 
   private static func object(_ text: String) -> JSONSlice? {

@@ -7,6 +7,13 @@ package protocol HTTPApplication: AnyObject, Sendable {
 
   /// Takes a request whose head was admitted, with its whole body. The exchange is ended now or later.
   func handle(_ exchange: HTTPExchange)
+
+  /// Lines of every answer to this request, whatever it is.
+  func fields(for head: RequestHead) -> [(name: String, value: String)]
+}
+
+extension HTTPApplication {
+  package func fields(for head: RequestHead) -> [(name: String, value: String)] { [] }
 }
 
 /// What to do with a request whose head was read.

@@ -178,7 +178,7 @@ final class HTTPConnection: @unchecked Sendable {
     isChunked = !head.isOld
     isCongested = false
     stream.write { bytes in
-      server.writeHead(status, fields, into: &bytes)
+      server.writeHead(status, fields, for: head, into: &bytes)
       bytes += (isChunked ? "Transfer-Encoding: chunked\r\n\r\n" : "Connection: close\r\n\r\n").utf8
     }
     watchStall()
@@ -223,7 +223,7 @@ final class HTTPConnection: @unchecked Sendable {
 
   private func write(_ response: HTTPResponse, for head: RequestHead?, keepsAlive: Bool) {
     let isTaken = stream.write { bytes in
-      server.writeHead(response.status, response.fields, into: &bytes)
+      server.writeHead(response.status, response.fields, for: head, into: &bytes)
       if response.status != 204, response.status != 304 {
         bytes += "Content-Length: \(response.body.count)\r\n".utf8
       }

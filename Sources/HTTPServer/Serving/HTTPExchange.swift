@@ -22,6 +22,8 @@ package final class HTTPExchange: @unchecked Sendable {
 
   /// Called once when the client has gone, or was given up, before the exchange was ended.
   package var onGone: (() -> Void)?
+  /// Called once when the exchange is over, however it ended.
+  package var onEnd: (() -> Void)?
   /// Called with true when the client takes a stream more slowly than it is written, with false when all is sent.
   package var onCongestion: ((Bool) -> Void)?
 
@@ -75,5 +77,8 @@ package final class HTTPExchange: @unchecked Sendable {
     phase = .over
     onGone = nil
     onCongestion = nil
+    let tell = onEnd
+    onEnd = nil
+    tell?()
   }
 }

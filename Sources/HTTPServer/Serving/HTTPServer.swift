@@ -78,7 +78,7 @@ package final class HTTPServer: @unchecked Sendable {
     if cipher == nil {
       let response = HTTPResponse.refusal(refusal, fields: [("Retry-After", "10")])
       stream.write { bytes in
-        writeHead(response.status, response.fields, into: &bytes)
+        writeHead(response.status, response.fields, for: nil, into: &bytes)
         bytes += "Content-Length: \(response.body.count)\r\nConnection: close\r\n\r\n".utf8
         bytes += response.body
       }
@@ -119,12 +119,21 @@ package final class HTTPServer: @unchecked Sendable {
 
   // MARK: Heads
 
-  /// Appends the status line, the date and the given lines, without the empty line.
-  func writeHead(_ status: Int, _ fields: [(name: String, value: String)], into bytes: inout [UInt8]) {
+  /// Appends the status line, the date and the given lines, without the empty line; those that the application has for
+  /// the request too.
+  func writeHead(
+    _ status: Int, _ fields: [(name: String, value: String)], for head: RequestHead?, into bytes: inout [UInt8]
+  ) {
     bytes += "HTTP/1.1 \(status) \(StatusPhrase.of(status))\r\n".utf8
     bytes += date()
     let common = commonFields.filter { line in !fields.contains { $0.name == line.name } }
-    for (name, value) in fields + common {
+    write(fields, into: &bytes)
+    write(common, into: &bytes)
+    if let head { write(application.fields(for: head), into: &bytes) }
+  }
+
+  private func write(_ fields: [(name: String, value: String)], into bytes: inout [UInt8]) {
+    for (name, value) in fields {
       bytes += name.utf8
       bytes += ": ".utf8
       // A line break in a value would begin a line of somebody else's making.

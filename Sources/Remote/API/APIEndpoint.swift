@@ -56,6 +56,7 @@ final class APIEndpoint: GuardedRoutes, @unchecked Sendable {
     guard operation.name != .inject || isNear else {
       return exchange.answer(.refusal(HTTPRefusal(403, "addressNotAllowed", "from this machine alone")))
     }
+    rooms.note(exchange, of: principal, isStream: false)
     calls.answer(exchange, rechecks: operation.scope == .read) { [self] in
       do throws(HubError) {
         let room = try rooms.room(of: principal)

@@ -68,6 +68,7 @@ final class MCPEndpoint: GuardedRoutes, @unchecked Sendable {
       return exchange.answer(.refusal(HTTPRefusal(503, "unavailable", "the server ends")))
     }
     guard principal.scopes.covers(.read) else { return refuse(exchange, lacking: .read) }
+    rooms.note(exchange, of: principal, isStream: exchange.head.method == .get)
     switch exchange.head.method {
     case .get: listen(exchange, principal)
     case .delete: delete(exchange, principal)

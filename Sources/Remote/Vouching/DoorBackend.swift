@@ -13,10 +13,13 @@ package actor DoorBackend<Base: Backend>: Backend {
   /// Nil where everybody is let in.
   private nonisolated let seal: DoorSeal?
   private nonisolated let metrics: DoorMetrics
+  /// Where the door itself says who is there: no caller's post.
+  private nonisolated let presenceTopic: Topic?
 
-  package init(_ base: Base, key: ServerKey?, metrics: DoorMetrics) {
+  package init(_ base: Base, key: ServerKey?, metrics: DoorMetrics, presenceTopic: Topic? = nil) {
     loop = base.loop
     self.base = base
+    self.presenceTopic = presenceTopic
     self.metrics = metrics
     seal = key.map(DoorSeal.init)
   }
@@ -50,23 +53,29 @@ package actor DoorBackend<Base: Backend>: Backend {
     let begin = loop.now
     do throws(SeamError) {
       let receipt = try await base.post(seal?.stamp(draft) ?? draft, deadline: deadline)
-      metrics.posted(.success(receipt), after: begin.duration(to: loop.now))
+      count(.success(receipt), of: draft, since: begin)
       return receipt
     } catch {
-      metrics.posted(.failure(error), after: begin.duration(to: loop.now))
+      count(.failure(error), of: draft, since: begin)
       throw error
     }
   }
 
   package func submit(_ draft: Draft, deadline: LoopInstant, reply: @escaping PostReply) {
-    let (begin, loop, metrics) = (loop.now, loop, metrics)
+    let begin = loop.now
     let stamped = seal?.stamp(draft) ?? draft
     base.assumeIsolated { base in
-      base.submit(stamped, deadline: deadline) { outcome in
-        metrics.posted(outcome, after: begin.duration(to: loop.now))
+      base.submit(stamped, deadline: deadline) { [self] outcome in
+        count(outcome, of: draft, since: begin)
         reply(outcome)
       }
     }
+  }
+
+  private nonisolated func count(
+    _ outcome: Result<Receipt, SeamError>, of draft: Draft, since begin: LoopInstant
+  ) {
+    if draft.topic != presenceTopic { metrics.posted(outcome, after: begin.duration(to: loop.now)) }
   }
 
   package func fetch(_ request: FetchRequest, deadline: LoopInstant) async throws(SeamError) -> Page {
@@ -89,8 +98,11 @@ extension DoorBackend: PrivateTopics {
 
 extension Backend {
   /// The same backend through a door, which counts, and vouches for its callers where it has a key.
-  package nonisolated func behindDoor(key: ServerKey?, metrics: DoorMetrics) -> any Backend {
-    DoorBackend(self, key: key, metrics: metrics)
+  /// What is posted to the presence topic is not counted.
+  package nonisolated func behindDoor(
+    key: ServerKey?, metrics: DoorMetrics, presenceTopic: Topic? = nil
+  ) -> any Backend {
+    DoorBackend(self, key: key, metrics: metrics, presenceTopic: presenceTopic)
   }
 }
 

@@ -158,7 +158,7 @@ import Testing
       #expect(text.contains("&lt;b&gt;Test &amp; &quot;co&quot;&lt;/b&gt;") && !text.contains("<b>"))
       #expect(text.contains("Nobody has checked that name") && !text.contains("<script") && !text.contains("style=\""))
       let policy = try #require(page.response.fields["content-security-policy"])
-      #expect(policy.hasPrefix("default-src 'none'; style-src 'nonce-") && policy.contains("frame-ancestors 'none'"))
+      #expect(policy.hasPrefix("default-src 'none'; style-src 'sha256-") && policy.contains("frame-ancestors 'none'"))
       #expect(policy.contains("form-action 'self' http://localhost:4711;"))
       #expect(page.response.fields["x-frame-options"] == "DENY")
       #expect(page.response.fields["strict-transport-security"] == "max-age=31536000")
@@ -185,8 +185,8 @@ import Testing
 
   @Test func passphrasesCannotBeTriedForLong() throws {
     try OAuthWorld.use(
-      { $0.passphraseAttempts = (perAddress: 3, inAll: 4) },
       door: {
+        $0.owner.attempts = (perAddress: 3, inAll: 4)
         $0.access.proxies = [AddressRange("127.0.0.1")].compactMap { $0 }
       }
     ) { oauth async throws in

@@ -34,7 +34,7 @@ final class OAuthWorld: @unchecked Sendable {
     try RemoteWorld.use(adjusting: { options, loop in
       guard let address = PublicAddress(issuer) else { return }
       var server = AuthorizationOptions(address: address, handle: Handle("me"), fetch: { _, _ in nil })
-      server.verify = { "hash of \($0)" == $1 }
+      options.owner.verify = { "hash of \($0)" == $1 }
       adjust(&server)
       options.access.hosts = [address.host]
       options.access.origins = [issuer]

@@ -2,15 +2,21 @@ import ParleyHTTPServer
 import ParleyRuntime
 import ParleyTLS
 
-/// A page of the door's own: no script, nothing from elsewhere, one style sheet in it.
+/// A page of the door's own: nothing from elsewhere, its style sheet in it, and no script but one that it brings itself.
 struct HTMLPage {
   let title: String
+  /// What stands before the main part.
+  var header = ""
   let body: String
   /// Where its form may lead, beside the door itself: browsers judge the redirect that follows it too.
   var formTargets: [String] = []
+  /// Rules beside those of every page.
+  var style = ""
+  /// The one script that may run; it may ask the door, and cannot make code of text.
+  var script: String?
 
   func response(_ status: Int, fields: [(name: String, value: String)] = []) -> HTTPResponse {
-    let nonce = Base64.encodeURL([UInt8](random: 16))
+    let styles = [Self.style] + (style.isEmpty ? [] : [style])
     let html = """
       <!doctype html>
       <html lang="en">
@@ -20,26 +26,40 @@ struct HTMLPage {
       <meta name="color-scheme" content="light dark">
       <meta name="robots" content="noindex">
       <title>\(Self.escape(title))</title>
-      <style nonce="\(nonce)">\(Self.style)</style>
+      \(styles.map { "<style>\($0)</style>" }.joined())
       </head>
       <body>
-      <main>
+      \(header)
+      <main id="main">
       \(body)
       </main>
+      \(script.map { "<script>\($0)</script>" } ?? "")
       </body>
       </html>
 
       """
-    let targets = (["'self'"] + formTargets).joined(separator: " ")
-    let policy =
-      "default-src 'none'; style-src 'nonce-\(nonce)'; form-action \(targets); frame-ancestors 'none'; base-uri 'none'"
+    var policy = [
+      "default-src 'none'", "style-src \(styles.map(Self.source).joined(separator: " "))",
+      "form-action \((["'self'"] + formTargets).joined(separator: " "))", "frame-ancestors 'none'", "base-uri 'none'",
+    ]
+    if let script {
+      policy += [
+        "script-src \(Self.source(script))", "connect-src 'self'", "require-trusted-types-for 'script'",
+        "trusted-types 'none'",
+      ]
+    }
     return HTTPResponse(
       status,
       fields: [
-        ("Content-Type", "text/html; charset=utf-8"), ("Content-Security-Policy", policy),
+        ("Content-Type", "text/html; charset=utf-8"), ("Content-Security-Policy", policy.joined(separator: "; ")),
         // With no-referrer browsers would send the form with the origin "null", which is refused.
         ("Referrer-Policy", "same-origin"),
       ] + fields, body: Array(html.utf8))
+  }
+
+  /// What a policy calls the one text that may stand there (Content Security Policy Level 3, section 2.3.1).
+  private static func source(_ text: String) -> String {
+    "'sha256-\(Base64.encode(Digest.sha256.hash(Array(text.utf8))))'"
   }
 
   /// Text as it stands between tags and in quoted attributes.

@@ -69,7 +69,7 @@ extension AuthorizationServer {
       return page(400, "This page is too old", "Go back to the program and let it connect anew.")
     }
     // Only the browser that the page was shown to may answer it, and only from that page.
-    guard let cookie = Self.cookie(pending.cookie, of: head),
+    guard let cookie = head.cookie(pending.cookie),
       Array(Secret.digest(cookie).utf8).isIdentical(to: Array(pending.cookieDigest.utf8)),
       ["same-origin", nil].contains(head.fields["sec-fetch-site"])
     else {
@@ -105,37 +105,10 @@ extension AuthorizationServer {
     let ticked = Set(form.all("scope").compactMap(Scope.init)).union([.read])
     let scopes = Scopes(ticked).intersection(pending.scopes)
     guard !scopes.isEmpty else { return again(400, "Tick what it may do, or refuse.") }
-    let isTrusted = address.map(ownersAddresses.contains) ?? false
-    guard passphraseLimiter.take(address, now: now, isTrusted: isTrusted) else {
-      metrics.refused(.limit)
-      Audit.note("too many wrong passphrases", address, level: .warning)
-      return again(429, "Too many wrong passphrases. Try again in a quarter of an hour.", [("Retry-After", "900")])
-    }
-    switch await isOwner(form["passphrase"] ?? "") {
-    case nil: return again(503, "Others are being checked right now. Try again.", [("Retry-After", "2")])
-    case false?:
-      metrics.refused(.passphrase)
-      Audit.note("wrong passphrase", address, [("client", OAuthClient.shortID(client.id))], level: .warning)
-      return again(403, "That is not your passphrase.")
-    case true?:
-      passphraseLimiter.giveBack(address, now: now)
-      if let address { ownersAddresses = [address] + ownersAddresses.filter { $0 != address }.prefix(15) }
-    }
+    let outcome = await owner.check(
+      form["passphrase"] ?? "", from: address, [("client", OAuthClient.shortID(client.id))])
+    if let (status, text, fields) = outcome.refusal { return again(status, text, fields) }
     return await grant(pending, client, scopes, handle, address)
-  }
-
-  /// Whether it is the owner's passphrase; nil where too many are being checked.
-  private func isOwner(_ passphrase: String) async -> Bool? {
-    guard verifying < 2 else { return nil }
-    guard let record = store.state().owner else { return false }
-    verifying += 1
-    defer { verifying -= 1 }
-    let verify = options.verify
-    guard
-      case .value(let isRight)? = try? await loop.offload(
-        named: "passphrase", until: nil, { verify(passphrase, record) })
-    else { return nil }
-    return isRight
   }
 
   private func grant(
@@ -165,14 +138,5 @@ extension AuthorizationServer {
       "consent given", address,
       [("grant", id), ("client", record.shortID), ("handle", handle.name), ("scopes", scopes.text)], level: .notice)
     return answer(pending.redirect, state: pending.state, [("code", code)])
-  }
-
-  /// RFC 6265 section 5.4.
-  private static func cookie(_ name: String, of head: RequestHead) -> String? {
-    for pair in head.fields.all("cookie").flatMap({ $0.split(separator: ";") }) {
-      let parts = pair.split(separator: "=", maxSplits: 1)
-      if parts.count == 2, HeaderFields.trimmed(parts[0]) == name { return HeaderFields.trimmed(parts[1]) }
-    }
-    return nil
   }
 }

@@ -16,15 +16,14 @@ final class AuthorizationServer: @unchecked Sendable {
   let metrics: DoorMetrics
   var registrationLimiter: AttemptLimiter
   var pageLimiter: AttemptLimiter
-  var passphraseLimiter: AttemptLimiter
   var tokenLimiter: AttemptLimiter
-  /// Where the owner answered from, the last first: guesses from everywhere else do not shut it out there.
-  var ownersAddresses: [IPAddress] = []
-  /// Passphrases that are being checked: each takes 64 MiB and a thread.
-  var verifying = 0
+  let owner: OwnerCheck
 
-  init(loop: EventLoop, store: any AuthStore, options: AuthorizationOptions, metrics: DoorMetrics) {
+  init(
+    loop: EventLoop, store: any AuthStore, options: AuthorizationOptions, owner: OwnerCheck, metrics: DoorMetrics
+  ) {
     self.loop = loop
+    self.owner = owner
     self.metrics = metrics
     self.store = store
     self.options = options
@@ -37,7 +36,6 @@ final class AuthorizationServer: @unchecked Sendable {
     }
     registrationLimiter = limiter(options.registrations)
     pageLimiter = limiter(options.pages)
-    passphraseLimiter = limiter(options.passphraseAttempts)
     tokenLimiter = limiter(options.refusedTokens)
   }
 

@@ -79,6 +79,7 @@ extension AuthState {
       return members
     }
     add("delivery", deliveries) { ["until": .int($0)] }
+    add("login", logins) { ["until": .int($0)] }
     return all
   }
 
@@ -127,6 +128,9 @@ extension AuthState {
     case "delivery":
       guard let until = record.time("until") else { return false }
       deliveries[record.key] = until
+    case "login":
+      guard let until = record.time("until") else { return false }
+      logins[record.key] = until
     default: return false
     }
     return true

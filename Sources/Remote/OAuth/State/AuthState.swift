@@ -38,6 +38,8 @@ package struct AuthState: Hashable, Sendable {
   package var refresh: [String: RefreshRecord] = [:]
   /// Webhooks that came, by digest, and until when they are known again.
   package var deliveries: [String: WallTime] = [:]
+  /// Browsers in which the owner logged in to the console, by the digests of their cookies, and until when.
+  package var logins: [String: WallTime] = [:]
 
   package init() {}
 
@@ -263,6 +265,7 @@ package struct AuthState: Hashable, Sendable {
     }
     codes = codes.filter { $0.value.expires + lifetimes.access > now }
     tokens = tokens.filter { $0.value.expires ?? .max > now }
+    logins = logins.filter { $0.value > now }
     let alive = Set(access.values.map(\.grant)).union(refresh.values.map(\.grant))
       .union(codes.values.lazy.filter { $0.expires > now && !$0.isUsed }.map(\.grant))
     grants = grants.filter { alive.contains($0.key) }
@@ -285,6 +288,26 @@ package struct AuthState: Hashable, Sendable {
       deliveries[first.key] = nil
     }
     deliveries[digest] = until
+  }
+
+  // MARK: The console
+
+  /// Browsers that are logged in at most; the one that ends first gives way.
+  static let loginLimit = 16
+
+  /// Notes a browser in which the owner logged in.
+  package mutating func logIn(_ digest: String, until: WallTime, now: WallTime) {
+    logins = logins.filter { $0.value > now }
+    while logins.count >= Self.loginLimit, let first = logins.min(by: { $0.value < $1.value }) {
+      logins[first.key] = nil
+    }
+    logins[digest] = until
+  }
+
+  /// Another passphrase: whoever came by the old one is out.
+  package mutating func setOwner(_ hash: String) {
+    owner = hash
+    logins = [:]
   }
 
   /// Compared to their ends, whatever differs.

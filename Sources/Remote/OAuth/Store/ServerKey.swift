@@ -10,7 +10,7 @@ package struct ServerKey: Sendable {
 
   /// What a code is for, so that none can stand for another.
   package enum Purpose: String, Sendable {
-    case record, registration, consent, clientSecret, refresh, message
+    case record, registration, consent, clientSecret, refresh, message, console
   }
 
   /// The code of some bytes.
@@ -63,6 +63,7 @@ package enum Secret: String, Sendable {
   case refresh = "parley_rt_"
   case code = "parley_ac_"
   case token = "parley_st_"
+  case login = "parley_lg_"
 
   /// 256 bits of randomness behind a beginning by which scanners of leaked secrets know it.
   package func make() -> String { rawValue + Base64.encodeURL([UInt8](random: 32)) }
