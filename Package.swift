@@ -155,7 +155,7 @@ let package = Package(
     .executableTarget(
       name: "parley-bench",
       dependencies: [
-        "ParleyRuntime", "ParleyConformance", "ParleyTestKit", "CFloors", "CLinux",
+        "ParleyRuntime", "ParleyConformance", "ParleyHTTPServer", "ParleyTestKit", "CFloors", "CLinux",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Sources/Bench",

@@ -81,15 +81,23 @@ package final class CallContext: Sendable {
   package let coordination: Coordination
   /// Reports progress of this call to a client that asked for it: done so far, total if known, and a line of text.
   package let progress: @Sendable (Double, Double?, String?) -> Void
+  /// The trace that the call belongs to, kept with what it posts.
+  package let trace: TraceContext?
 
   package init(
-    hub: Hub, inbox: Inbox, coordination: Coordination,
+    hub: Hub, inbox: Inbox, coordination: Coordination, trace: TraceContext? = nil,
     progress: @escaping @Sendable (Double, Double?, String?) -> Void
   ) {
     self.hub = hub
     self.inbox = inbox
     self.coordination = coordination
+    self.trace = trace
     self.progress = progress
+  }
+
+  /// The same for a call of a trace.
+  func tracing(_ trace: TraceContext) -> CallContext {
+    CallContext(hub: hub, inbox: inbox, coordination: coordination, trace: trace, progress: progress)
   }
 
   package var marks: ReadMarks { coordination.marks }

@@ -152,8 +152,8 @@ final class MCPEndpoint: GuardedRoutes, @unchecked Sendable {
     let room: Room
     do throws(HubError) { room = try rooms.room(of: principal) } catch { return cannotServe(exchange) }
     let participant = room.participant
-    let call = StatelessCall(reply: ReplyStream(exchange, loop: loop, keepAlive: options.keepAlive)) {
-      [weak self] call in
+    let stream = ReplyStream(exchange, loop: loop, keepAlive: options.keepAlive)
+    let call = StatelessCall(reply: stream, trace: TraceContext(exchange.head)) { [weak self] call in
       guard let self else { return }
       calls[ObjectIdentifier(call)] = nil
       if let subscriptions = call.listening { participant.unlisten(subscriptions) }
