@@ -40,6 +40,7 @@ let package = Package(
     .library(name: "ParleyNATS", targets: ["ParleyNATS"]),
     .library(name: "ParleyXMPP", targets: ["ParleyXMPP"]),
     .library(name: "ParleyRelay", targets: ["ParleyRelay"]),
+    .library(name: "ParleyRemote", targets: ["ParleyRemote"]),
     .library(name: "ParleyConformance", targets: ["ParleyConformance"]),
   ],
   dependencies: [

@@ -202,7 +202,8 @@ extension Configuration {
     access = Access(
       publicURL: auth.stringIfSet("public_url").map { $0.hasSuffix("/") ? String($0.dropLast()) : $0 },
       store: auth.string("store"), storePassword: auth.stringIfSet("store_password"),
-      storeKey: auth.stringIfSet("store_key"), storeAuthorities: auth.stringIfSet("store_ca_file"), redirects: auth.strings("redirects"))
+      storeKey: auth.stringIfSet("store_key"), storeAuthorities: auth.stringIfSet("store_ca_file"),
+      redirects: auth.strings("redirects"))
     http = HTTP(settings.block("http"))
     self.backend = backend.name
     backendSettings = settings.block("backend_config")

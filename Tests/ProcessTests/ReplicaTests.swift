@@ -110,8 +110,9 @@ import Testing
     try await onSite(ground) { site in
       let (writer, reader) = (try await site.token("writer"), try await site.token("reader"))
       let begin = try #require(
-        try JSONValue(parsing: try #require(try await site.doors[1].run(["post", "--json", "general", "begin"]).first))[
-          "cursor"]?.string)
+        try JSONValue(
+          parsing: try #require(try await site.doors[1].run(["post", "--json", "general", "begin"]).first))[
+            "cursor"]?.string)
       let victim = try #require(site.doors[0].processID)
       #expect(
         try await site.client("load", writer, "\(victim)", reader, begin) == ["nothing acknowledged is lost"])

@@ -72,12 +72,21 @@ struct HTTP {
     guard let port = Int(child.text(try child.waitLine())) else { throw BenchError("the constant has no port") }
     let posts = HTTPPosts("c")
     let peer = try HTTPPeer(port: port)
-    _ = try peer.exchange(count: 200) { posts.append($0, to: &$1) } answer: { _, _ in }
-    let one = try peer.exchange(count: rig.messages) { posts.append($0, to: &$1) } answer: { _, _ in }
+    _ = try peer.exchange(count: 200) {
+      posts.append($0, to: &$1)
+    } answer: { _, _ in
+    }
+    let one = try peer.exchange(count: rig.messages) {
+      posts.append($0, to: &$1)
+    } answer: { _, _ in
+    }
     let peers = try (0..<Self.connections).map { (_) throws(BenchError) -> HTTPPeer in
       try HTTPPeer(port: port)
     }
-    let many = try HTTPPeer.contest(peers, count: rig.messages * 4) { posts.append($0, to: &$1) } answer: { _, _ in }
+    let many = try HTTPPeer.contest(peers, count: rig.messages * 4) {
+      posts.append($0, to: &$1)
+    } answer: { _, _ in
+    }
     child.process.stop()
     return (one, many)
   }
@@ -107,7 +116,11 @@ struct HTTP {
   ) throws(BenchError) -> Exchange {
     var answers: [[UInt8]] = []
     answers.reserveCapacity(count)
-    let exchange = try peer.exchange(count: count) { posts.append($0, to: &$1) } answer: { answers.append($1) }
+    let exchange = try peer.exchange(count: count) {
+      posts.append($0, to: &$1)
+    } answer: {
+      answers.append($1)
+    }
     for index in 0..<count {
       history.sent(posts.posts, index)
       note(answers[index], posts, index, &history)

@@ -28,7 +28,10 @@ struct HTTPStreams {
       let writer = try HTTPPeer(port: door.port)
       let posts = HTTPPosts("w")
       // What the first posts and a first stream need is not theirs alone.
-      _ = try writer.exchange(count: 200) { posts.append($0, to: &$1) } answer: { _, _ in }
+      _ = try writer.exchange(count: 200) {
+        posts.append($0, to: &$1)
+      } answer: { _, _ in
+      }
       let first = try open(kind, door.port)
       usleep(500_000)
       let before = door.usage

@@ -15,7 +15,16 @@ package final class HTTPServer: @unchecked Sendable {
   /// Addresses that stand for many clients, whose connections are counted together with nobody's.
   package var proxies: [AddressRange] = []
   /// Lines of every response that does not have a line of that name itself.
-  package var commonFields: [(name: String, value: String)] = []
+  package var commonFields: [(name: String, value: String)] = [] {
+    didSet {
+      commonLines = commonFields.map { line in
+        var bytes: [UInt8] = []
+        Self.write(line.name, line.value, into: &bytes)
+        return bytes
+      }
+    }
+  }
+  private var commonLines: [[UInt8]] = []
   private var listeners: [Listener] = []
   private var connections: [ObjectIdentifier: HTTPConnection] = [:]
   private var perClient: [IPAddress: Int] = [:]
@@ -121,16 +130,24 @@ package final class HTTPServer: @unchecked Sendable {
 
   /// Appends the status line, the date and the given lines, without the empty line.
   func writeHead(_ status: Int, _ fields: [(name: String, value: String)], into bytes: inout [UInt8]) {
-    bytes += "HTTP/1.1 \(status) \(StatusPhrase.of(status))\r\n".utf8
+    bytes += status == 200 ? Self.ok : Array("HTTP/1.1 \(status) \(StatusPhrase.of(status))\r\n".utf8)
     bytes += date()
-    let common = commonFields.filter { line in !fields.contains { $0.name == line.name } }
-    for (name, value) in fields + common {
-      bytes += name.utf8
-      bytes += ": ".utf8
-      // A line break in a value would begin a line of somebody else's making.
-      bytes += value.utf8.map { HTTPBytes.isFieldValue($0) ? $0 : HTTPBytes.space }
-      bytes += [HTTPBytes.cr, HTTPBytes.lf]
+    for (name, value) in fields { Self.write(name, value, into: &bytes) }
+    for (line, encoded) in zip(commonFields, commonLines) where !fields.contains(where: { $0.name == line.name }) {
+      bytes += encoded
     }
+  }
+
+  private static let ok = Array("HTTP/1.1 200 OK\r\n".utf8)
+
+  private static func write(_ name: String, _ value: String, into bytes: inout [UInt8]) {
+    bytes += name.utf8
+    bytes.append(UInt8(ascii: ":"))
+    bytes.append(HTTPBytes.space)
+    // A line break in a value would begin a line of somebody else's making.
+    for byte in value.utf8 { bytes.append(HTTPBytes.isFieldValue(byte) ? byte : HTTPBytes.space) }
+    bytes.append(HTTPBytes.cr)
+    bytes.append(HTTPBytes.lf)
   }
 
   /// RFC 9110 section 5.6.7, made once a second.

@@ -58,7 +58,8 @@ final class HookEndpoint: @unchecked Sendable {
     let limits = hub.setup.limits
     let author = Author(handle: hook.handle, instance: instance, stableInstance: "hook")
     let request = PostRequest(
-      topic: hook.topic, content: hook.template.text(
+      topic: hook.topic,
+      content: hook.template.text(
         exchange.body, event: exchange.head.fields["x-github-event"], limit: limits.contentBytes),
       key: "hook-\(digest)", attributes: attributes, author: author)
     do throws(HubError) {

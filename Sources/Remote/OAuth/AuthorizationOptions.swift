@@ -25,6 +25,8 @@ package struct AuthorizationOptions: Sendable {
   package var verify: @Sendable (_ passphrase: String, _ record: String) -> Bool = {
     PassphraseHash.verify($0, against: $1)
   }
+  /// Decides instead of the store's record, where a program knows its owner by itself; blocks.
+  package var isOwner: (@Sendable (_ passphrase: String) -> Bool)?
 
   package init(address: PublicAddress, handle: Handle, fetch: @escaping MetadataDocuments.Fetch) {
     self.address = address

@@ -46,7 +46,8 @@ package struct TraceContext: Hashable, Sendable {
       [parts[1], parts[2]].allSatisfy({ !$0.allSatisfy { $0 == UInt8(ascii: "0") } })
     else { return false }
     let isFirst = parts[0].elementsEqual("00".utf8)
-    return bytes.count == 55 || (!isFirst && bytes[55] == dash && bytes.count <= 256 && bytes[55...].allSatisfy { (0x21...0x7e).contains($0) })
+    return bytes.count == 55
+      || (!isFirst && bytes[55] == dash && bytes.count <= 256 && bytes[55...].allSatisfy { (0x21...0x7e).contains($0) })
   }
 
   private static func isState(_ text: String) -> Bool {

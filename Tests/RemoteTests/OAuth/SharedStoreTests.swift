@@ -190,7 +190,9 @@ import Testing
       #expect(store.state().tokens.keys.sorted() == ["e"])
       // All of another key, or of another version: nothing is written over them.
       let other = ServerKey([UInt8](repeating: 8, count: 32))
-      for foreign in [String(decoding: SealedRecords.bytes(of: store.state(), key: other), as: UTF8.self), "parley auth 2\n"] {
+      for foreign in [
+        String(decoding: SealedRecords.bytes(of: store.state(), key: other), as: UTF8.self), "parley auth 2\n",
+      ] {
         replicas.shelf.put(foreign)
         _ = try? await store.refresh()
         #expect(store.state().tokens.isEmpty)

@@ -127,14 +127,19 @@ extension AuthorizationServer {
   /// Whether it is the owner's passphrase; nil where too many are being checked.
   private func isOwner(_ passphrase: String) async -> Bool? {
     guard verifying < 2 else { return nil }
-    guard let record = store.state().owner else { return false }
+    let check: @Sendable () -> Bool
+    if let isOwner = options.isOwner {
+      check = { isOwner(passphrase) }
+    } else {
+      guard let record = store.state().owner else { return false }
+      let verify = options.verify
+      check = { verify(passphrase, record) }
+    }
     verifying += 1
     defer { verifying -= 1 }
-    let verify = options.verify
-    guard
-      case .value(let isRight)? = try? await loop.offload(
-        named: "passphrase", until: nil, { verify(passphrase, record) })
-    else { return nil }
+    guard case .value(let isRight)? = try? await loop.offload(named: "passphrase", until: nil, check) else {
+      return nil
+    }
     return isRight
   }
 
