@@ -33,9 +33,9 @@ import Testing
       #expect(try await other.replace(0, with: "late") == false)
       #expect(try await other.replace(1, with: "second"))
       #expect(try await one.replace(1, with: "late") == false)
-      #expect(try await one.newer(than: 1, waits: false) == (2, "second"))
+      #expect(try await one.newer(than: 1, waits: false)?.text == "second")
       // Of the old ones nothing is left.
-      #expect(try await one.newer(than: 0, waits: false) == (2, "second"))
+      #expect(try await one.newer(than: 0, waits: false)?.number == 2)
       await one.disconnect()
       await #expect(throws: SeamError.self) { try await one.read() }
       try await one.connect()

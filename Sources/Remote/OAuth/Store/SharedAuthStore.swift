@@ -62,7 +62,7 @@ package final class SharedAuthStore: AuthStore, @unchecked Sendable {
         if !isConnected {
           try await cell.connect()
           isConnected = true
-          try take(await cell.read())
+          try await read()
           Log.write(.notice, "the auth store is there again", [("store", cell.location)])
         }
         awaySince = nil
@@ -97,11 +97,23 @@ package final class SharedAuthStore: AuthStore, @unchecked Sendable {
     } catch { throw AuthStoreError("auth.store: \(error)") }
   }
 
-  /// What was read is what is known. Throws where it cannot be used: then nobody is known.
-  private func take(_ content: RecordCell.Content) throws(SeamError) {
-    if content.number < number {
+  /// What is there now, whatever was known.
+  private func read() async throws(SeamError) {
+    let before = number
+    let content = try await cell.read()
+    // Numbers only grow: what is lower than what was there before the question is not what was there.
+    if content.number < before {
       Log.write(.error, "the auth store went back: changes are lost", [("store", cell.location)])
+      number = -1
     }
+    try take(content)
+  }
+
+  /// What was read is what is known, unless something newer came while it was on its way. Throws where it cannot be used:
+  /// then nobody is known.
+  private func take(_ content: RecordCell.Content) throws(SeamError) {
+    guard content.number > number || problem != nil else { return }
+    let earlier = problem
     (number, known, problem) = (content.number, AuthState(), nil)
     do throws(AuthStoreError) {
       let records = try SealedRecords(Array(content.text.utf8), at: cell.location, key: key)
@@ -112,7 +124,7 @@ package final class SharedAuthStore: AuthStore, @unchecked Sendable {
       known = records.state
     } catch {
       let failure = SeamError(.forbidden, operation: "read \(cell.location)", cause: error.description)
-      Log.write(.error, "the auth store cannot be used", [("cause", failure.description)])
+      if failure != earlier { Log.write(.error, "the auth store cannot be used", [("cause", failure.description)]) }
       problem = failure
       throw failure
     }
@@ -120,17 +132,21 @@ package final class SharedAuthStore: AuthStore, @unchecked Sendable {
 
   // MARK: Changing
 
-  /// Each attempt is computed from what was read last, and counts only where that is still there.
+  /// Each attempt is computed from what is known, and counts only where that is still there: a change by what was there
+  /// when it is made, no change by what was read for it.
   package func change<Value: Sendable>(
     on loop: EventLoop, _ change: @escaping @Sendable (inout AuthState) -> Value
   ) async throws(AuthStoreError) -> Value {
     do throws(SeamError) {
       for attempt in 0..<Self.attempts {
-        if attempt > 0 || problem != nil { try take(await cell.read()) }
+        if attempt > 0 || problem != nil { try await read() }
         let (base, before) = (number, known)
         var state = before
         let value = change(&state)
-        if state == before { return value }
+        if state == before {
+          if attempt > 0 { return value }
+          continue
+        }
         let text = String(decoding: SealedRecords.bytes(of: state, key: key), as: UTF8.self)
         guard try await cell.replace(base, with: text) else { continue }
         // Word of it, or of what came after it, may have been here first.
