@@ -29,6 +29,10 @@ package final class HTTPServer: @unchecked Sendable {
   private var connections: [ObjectIdentifier: HTTPConnection] = [:]
   private var perClient: [IPAddress: Int] = [:]
   private let emptied: Waiters<Void>
+  /// The most connections since memory was last given back.
+  private var crowd = 0
+  /// So many are a crowd, whose memory is given back when an eighth of it is left.
+  private static let manyConnections = 512
   private(set) var isDraining = false
   private var dateSecond: Int64 = -1
   private var dateLine: [UInt8] = []
@@ -74,6 +78,7 @@ package final class HTTPServer: @unchecked Sendable {
     }
     let connection = HTTPConnection(server: self, stream: stream, peer: peer)
     connections[ObjectIdentifier(connection)] = connection
+    crowd = max(crowd, connections.count)
     if let peer, isCounted(peer) { perClient[peer, default: 0] += 1 }
     connection.start()
   }
@@ -109,6 +114,9 @@ package final class HTTPServer: @unchecked Sendable {
       perClient[peer] = count > 1 ? count - 1 : nil
     }
     if connections.isEmpty { emptied.resumeAll(()) }
+    guard crowd >= Self.manyConnections, connections.count <= crowd / 8 else { return }
+    crowd = connections.count
+    loop.schedule(after: .milliseconds(500)) { FreeMemory.giveBack() }
   }
 
   // MARK: Ending
