@@ -5,7 +5,17 @@ import ParleyRuntime
 //
 // @unchecked: confined to the loop's thread.
 package final class PushedLines: @unchecked Sendable {
-  private var last: (message: Message, line: [UInt8])?
+  private final class Pushed: Sendable {
+    let message: Message
+    let line: [UInt8]
+
+    init(_ message: Message) {
+      self.message = message
+      line = ChannelEvent(message).line
+    }
+  }
+
+  private var last: Pushed?
 
   package init() {}
 
@@ -16,8 +26,8 @@ package final class PushedLines: @unchecked Sendable {
     {
       return last.line
     }
-    let line = ChannelEvent(message).line
-    last = (message, line)
-    return line
+    let pushed = Pushed(message)
+    last = pushed
+    return pushed.line
   }
 }
