@@ -40,6 +40,7 @@ let package = Package(
     .library(name: "ParleyNATS", targets: ["ParleyNATS"]),
     .library(name: "ParleyXMPP", targets: ["ParleyXMPP"]),
     .library(name: "ParleyRelay", targets: ["ParleyRelay"]),
+    .library(name: "ParleyRemote", targets: ["ParleyRemote"]),
     .library(name: "ParleyConformance", targets: ["ParleyConformance"]),
   ],
   dependencies: [
@@ -155,7 +156,7 @@ let package = Package(
     .executableTarget(
       name: "parley-bench",
       dependencies: [
-        "ParleyRuntime", "ParleyConformance", "ParleyTestKit", "CFloors", "CLinux",
+        "ParleyRuntime", "ParleyConformance", "ParleyHTTPServer", "ParleyTestKit", "CFloors", "CLinux",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       path: "Sources/Bench",

@@ -3,12 +3,16 @@ import CFloors
 import CLinux
 import Glibc
 
-/// The way in: `floor …` runs a C floor as our child; all else is the measuring command.
+/// The way in: `floor …` runs a C floor as our child, `constant …` the HTTP server's; all else is the measuring
+/// command.
 @main
 enum Entry {
   static func main() {
-    guard CommandLine.arguments.dropFirst().first == "floor" else { return ParleyBench.main() }
-    exit(unsafe parley_floor(CommandLine.argc - 2, CommandLine.unsafeArgv + 2))
+    switch CommandLine.arguments.dropFirst().first {
+    case "floor": exit(unsafe parley_floor(CommandLine.argc - 2, CommandLine.unsafeArgv + 2))
+    case "constant": ConstantServer.serve(CommandLine.arguments.dropFirst(2))
+    default: ParleyBench.main()
+    }
   }
 }
 
@@ -22,7 +26,7 @@ struct ParleyBench: ParsableCommand {
       when it is named or with --full. With --backend redis or nats: start, seam, post, push, fetch and topics; with \
       --backend matrix or xmpp: start, push, fetch and topics; over a server that is started for it, or the one that \
       --url names (with PARLEY_BENCH_ACCOUNT and PARLEY_BENCH_PASSWORD where it has accounts). Tasks (--tasks) run on \
-      every backend, and only when they are named. Every run ends with the \
+      every backend, and only when they are named; so is http, which measures the HTTP door over SQLite. Every run ends with the \
       history checker's verdict.
       """)
 
@@ -31,7 +35,7 @@ struct ParleyBench: ParsableCommand {
 
   /// A scenario, or all of the usual ones.
   enum Choice: String, CaseIterable, ExpressibleByArgument {
-    case start, stdio, post, push, fetch, idle, writers, scale, seam, topics, tasks, all
+    case start, stdio, post, push, fetch, idle, writers, scale, seam, topics, tasks, http, all
   }
 
   @Argument(help: "What to measure.") var scenarios: [Choice] = [.all]

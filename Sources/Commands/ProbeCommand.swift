@@ -20,6 +20,9 @@ struct ProbeCommand: ParsableCommand {
   @Option(help: "How many posts are unanswered at a time; with 1, each is awaited at another connection's sink.")
   var window = 1
 
+  @Flag(help: "Await the answer alone with --window 1 too.")
+  var answers = false
+
   func validate() throws {
     guard count > 0, window > 0 else { throw ValidationError("--count and --window must be positive.") }
   }
@@ -31,8 +34,8 @@ struct ProbeCommand: ParsableCommand {
       loop: loop, writer: try Launch.makeBackend(configuration, on: loop),
       reader: try Launch.makeBackend(configuration, on: loop), topic: Topic(topic),
       author: try Launch.author(of: configuration))
-    let (count, window) = (count, window)
-    let figures = try loop.run { await course.run(count, window: window) }.get()
+    let (count, window, follows) = (count, window, window == 1 && !answers)
+    let figures = try loop.run { await course.run(count, window: window, follows: follows) }.get()
     var text = figures.nanoseconds.map { "\($0)\n" }.joined()
     text += "seconds \(Double(figures.whole) / 1e9)\n"
     Output.write(text, to: STDOUT_FILENO)
@@ -82,15 +85,15 @@ actor ProbeCourse: LoopActor {
     outcome = Waiters(loop: loop)
   }
 
-  func run(_ count: Int, window: Int) async -> Result<Figures, SeamError> {
+  func run(_ count: Int, window: Int, follows: Bool) async -> Result<Figures, SeamError> {
     (self.count, self.window) = (count, window)
     do throws(SeamError) {
       try await writer.connect { _ in }
       _ = try await writer.post(draft(), deadline: deadline)
-      if window == 1 { try await follow() }
+      if follows { try await follow() }
       outcomeTicket = outcome.ticket()
       begun = loop.now
-      if window == 1 { post() } else { refill() }
+      if follows { post() } else { refill() }
       // A probe that hangs is its caller's to end.
       if case .value(let error?) = await outcome.wait(outcomeTicket, until: nil) { throw error }
       figures.whole = begun.duration(to: loop.now).nanoseconds

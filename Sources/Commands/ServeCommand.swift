@@ -71,7 +71,7 @@ struct ServeCommand: ParsableCommand {
     guard let door = Launch.carried.door else {
       throw CommandFailure(.failed, code: "missing", "this program does not carry the HTTP door")
     }
-    if let refusal = DoorRule.refusal(configuration, try door.keys.summary(configuration.access.store)) {
+    if let refusal = DoorRule.refusal(configuration, try door.keys.summary(configuration)) {
       throw CommandFailure(.configuration, code: "configuration", refusal)
     }
     let opening = try door.open(backend, configuration)

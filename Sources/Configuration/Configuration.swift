@@ -59,8 +59,14 @@ package struct Configuration: Sendable {
   package struct Access: Hashable, Sendable {
     /// The origin that clients and browsers know, without a slash at its end; nil where no authority gives out tokens.
     package var publicURL: String?
-    /// The file of tokens, clients and the owner's passphrase.
+    /// Where tokens, clients and the owner's passphrase are: a file's path, or the URL of a Redis.
     package var store: String
+    /// The password of the store's user, where it is a Redis.
+    package var storePassword: String?
+    /// The file of the key that codes its records, where it is a Redis.
+    package var storeKey: String?
+    /// The authorities that may have signed its certificate, PEM.
+    package var storeAuthorities: String?
     /// Further addresses that clients may be redirected to.
     package var redirects: [String]
   }
@@ -197,7 +203,9 @@ extension Configuration {
       if auth.string("mode") == "oidc", let oidc = auth.blockIfSet("oidc") { .oidc(OIDC(oidc)) } else { .builtin }
     access = Access(
       publicURL: auth.stringIfSet("public_url").map { $0.hasSuffix("/") ? String($0.dropLast()) : $0 },
-      store: auth.string("store"), redirects: auth.strings("redirects"))
+      store: auth.string("store"), storePassword: auth.stringIfSet("store_password"),
+      storeKey: auth.stringIfSet("store_key"), storeAuthorities: auth.stringIfSet("store_ca_file"),
+      redirects: auth.strings("redirects"))
     http = HTTP(settings.block("http"))
     self.backend = backend.name
     backendSettings = settings.block("backend_config")

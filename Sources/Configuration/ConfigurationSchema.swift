@@ -128,7 +128,10 @@ package enum ConfigurationSchema {
   private static let auth = SettingsSchema([
     Setting("mode", .choice(["builtin", "oidc"]), default: .string("builtin"), "Who vouches for whoever enters."),
     Setting("public_url", .string(minimumBytes: 1), "The origin by which clients reach the door; with it they log in."),
-    Setting("store", .path, "The file of tokens, clients and the owner's passphrase."),
+    Setting("store", .path, "The file of tokens, clients and the owner's passphrase; or redis://user@host:port/1."),
+    Setting("store_password", .secret, "The password of the store's user on Redis."),
+    Setting("store_key", .path, "The file of the key that codes records on Redis; the same for all processes."),
+    Setting("store_ca_file", .path, "PEM file of the authorities that may have signed the store's certificate."),
     Setting(
       "redirects", .strings(minimumCount: 0), default: .strings([]), "Further addresses that answers may go to."),
     Setting("oidc", .block(oidc), optional: true, "The outside authority of mode oidc."),

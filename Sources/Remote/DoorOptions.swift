@@ -51,7 +51,7 @@ package struct DoorOptions: Sendable {
   /// A session without a request and without an open stream ends after so long.
   package var sessionIdleTime: Duration = .seconds(1_800)
   /// A stream that has nothing to say says so this often, so that nobody between takes it for dead.
-  package var keepAlive: Duration = .seconds(15)
+  package var keepAlive: Duration = .seconds(30)
   /// After the signal to end, what is under way has so long.
   package var drainTime: Duration = .milliseconds(4_500)
 

@@ -47,13 +47,19 @@ final class GuardedCalls: @unchecked Sendable {
     let task = loop.spawn { [self] in
       let response = await work()
       tasks[id] = nil
-      if rechecks, case .refused(let refusal) = authenticator.authenticate(exchange.head) {
-        return exchange.answer(refusal)
-      }
-      exchange.answer(response)
+      guard rechecks else { return exchange.answer(response) }
+      Self.recheck(exchange, response, authenticator.authenticate(exchange.head))
     }
     tasks[id] = task
     exchange.onGone = { task.cancel() }
+  }
+
+  private static func recheck(_ exchange: HTTPExchange, _ response: HTTPResponse, _ found: Authentication) {
+    switch found {
+    case .known: exchange.answer(response)
+    case .refused(let refusal): exchange.answer(refusal)
+    case .pending(let find): find { recheck(exchange, response, $0) }
+    }
   }
 
   /// Refuses for a scope that is lacking.

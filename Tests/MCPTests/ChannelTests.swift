@@ -34,6 +34,14 @@ import Testing
       try await world.post("plain")
       let plain = try await world.client.notification(Self.method)["params"]?["meta"]?.object?.members.map(\.name)
       #expect(plain == ["topic", "sender", "cursor", "msg_id", "provenance"])
+      // A trace is passed on, and nothing that only claims to be one.
+      let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+      try await world.post("traced", attributes: ["traceparent": parent, "tracestate": "rojo=1"])
+      let traced = try await world.client.notification(Self.method)["params"]?["meta"]
+      #expect(traced?["traceparent"] == .string(parent) && traced?["tracestate"] == "rojo=1")
+      try await world.post("not traced", attributes: ["traceparent": parent + "\" x=\"1", "tracestate": "rojo=1"])
+      let untraced = try await world.client.notification(Self.method)["params"]?["meta"]
+      #expect(untraced?["traceparent"] == nil && untraced?["tracestate"] == nil)
     }
   }
 

@@ -7,14 +7,19 @@ import Testing
 @Suite struct AbuseTests {
   private static let token = "0123456789abcdef0123456789abcdef"
 
+  /// Half-open and slow connections at a time.
+  private static var slowOnes: Int { Environment.value("PARLEY_SOAK") == "1" ? 10_000 : 1_000 }
+
   @Test func isRefusedAndLeavesNothingBehind() async throws {
     try await onLoop { loop in
       let door = try await DoorServer(
         loop: loop,
-        http: "token: \(Self.token), head_timeout_ms: 3000, body_timeout_ms: 3000, idle_timeout_ms: 3000")
+        http: "token: \(Self.token), connections: \(Self.slowOnes + 1_000), head_timeout_ms: 3000, "
+          + "body_timeout_ms: 3000, idle_timeout_ms: 3000")
       let abuser = try ChildProcess(
         loop: loop, path: try TestPrograms.path("python3"),
-        arguments: ["-u", "-c", Self.script, "\(door.port.number)", "\(door.processID ?? 0)", Self.token],
+        arguments: ["-u", "-c", Self.script, "\(door.port.number)", "\(door.processID ?? 0)", Self.token]
+          + ["\(Self.slowOnes)"],
         environment: door.environment)
       let exit = await abuser.waitForExit(until: loop.now.advanced(by: .seconds(120)))
       #expect(exit == .status(0), "\(abuser.errorLines.suffix(20).joined(separator: "\n"))")
@@ -28,8 +33,8 @@ import Testing
 
   private static let script = #"""
     import json, resource, socket, statistics, sys, time
-    port, process, token = int(sys.argv[1]), sys.argv[2], sys.argv[3]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1]),) * 2)
+    port, process, token, crowd = int(sys.argv[1]), sys.argv[2], sys.argv[3], int(sys.argv[4])
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(crowd + 4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1]),) * 2)
 
     def connect():
         s = socket.create_connection(("127.0.0.1", port))
@@ -101,7 +106,7 @@ import Testing
             s.close()
 
     # What a first round of the same size leaves is the allocator's.
-    gone(slow(1000)); quiet = posts(200)
+    gone(slow(crowd)); quiet = posts(200)
     base = rss()
 
     get = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
@@ -140,7 +145,7 @@ import Testing
         expect(b"GET " + path + b" HTTP/1.1\r\nHost: localhost\r\n" + auth + b"\r\n", 404, 400)
     print("paths")
 
-    held = slow(1000)
+    held = slow(crowd)
     busy = posts(200)
     assert busy < max(5 * quiet, 0.02), (quiet, busy)
     print("served meanwhile")

@@ -5,7 +5,9 @@ import Testing
 /// What an OpenAPI-driven fuzzer makes of `/v1`: it reads the served document and finds no answer that contradicts it.
 @Suite struct SchemathesisTests {
   /// Seconds.
-  private static var time: String { Environment.value("PARLEY_SOAK") == "1" ? "300" : "20" }
+  private static var time: String {
+    Environment.value("PARLEY_FUZZ_SECONDS") ?? (Environment.value("PARLEY_SOAK") == "1" ? "300" : "20")
+  }
   private static let checks = [
     "not_a_server_error", "status_code_conformance", "content_type_conformance", "response_schema_conformance",
     "allow_header_conformance", "ignored_auth",
@@ -23,7 +25,7 @@ import Testing
           "--checks", Self.checks.joined(separator: ","), "--max-time", Self.time, "--seed", "7", "--no-color",
         ], environment: door.environment, directory: door.folder.path)
       fuzzer.closeInput()
-      let exit = await fuzzer.waitForExit(until: loop.now.advanced(by: .seconds(300)))
+      let exit = await fuzzer.waitForExit(until: loop.now.advanced(by: .seconds((Int(Self.time) ?? 300) + 280)))
       #expect(exit == .status(0), "\(fuzzer.outputLines.suffix(60).joined(separator: "\n")) \(fuzzer.errorLines)")
       await door.stop()
     }

@@ -12,6 +12,14 @@ let package = Package(
         .product(name: "ParleyRuntime", package: "parley"),
         .product(name: "ParleySQLite", package: "parley"),
       ],
-      swiftSettings: [.swiftLanguageMode(.v6)])
+      swiftSettings: [.swiftLanguageMode(.v6)]),
+    .executableTarget(
+      name: "door",
+      dependencies: [
+        .product(name: "ParleyRemote", package: "parley"),
+        .product(name: "ParleyRuntime", package: "parley"),
+        .product(name: "ParleySQLite", package: "parley"),
+      ],
+      swiftSettings: [.swiftLanguageMode(.v6)]),
   ]
 )

@@ -5,14 +5,14 @@ struct Posts {
   private let head: [[UInt8]]
   private let tail: [UInt8]
 
-  /// `size`: about as many bytes of content in each post.
-  init(_ tag: String, topics: [String] = ["general"], size: Int = 200) {
+  /// `size`: about as many bytes of content in each post; `meta`: further members of the params, with a comma behind.
+  init(_ tag: String, topics: [String] = ["general"], size: Int = 200, meta: String = "") {
     self.tag = tag
     self.topics = topics
     head = topics.map {
       Array(
         """
-        ,"method":"tools/call","params":{"name":"parley_post","arguments":{"topic":"\($0)","content":"\(tag).
+        ,"method":"tools/call","params":{"name":"parley_post",\(meta)"arguments":{"topic":"\($0)","content":"\(tag).
         """.utf8)
     }
     tail = Array((" " + String(repeating: "x", count: max(0, size - tag.utf8.count - 6)) + "\"}}}\n").utf8)

@@ -1,15 +1,17 @@
 import CLinux
 import Glibc
 
-/// Waits until any of several children has output.
+/// Waits until any of several children or connections has output.
 struct Readiness {
   private var descriptors: [pollfd]
 
-  init(_ peers: [Peer]) {
-    descriptors = peers.map { pollfd(fd: $0.process.output, events: Int16(POLLIN), revents: 0) }
+  init(_ peers: [Peer]) { self.init(descriptors: peers.map(\.process.output)) }
+
+  init(descriptors: [CInt]) {
+    self.descriptors = descriptors.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
   }
 
-  /// The places of the peers that have output or have ended; none when `milliseconds` have passed.
+  /// The places of those that have output or have ended; none when `milliseconds` have passed.
   mutating func wait(milliseconds: Int) -> [Int] {
     let count = unsafe poll(&descriptors, nfds_t(descriptors.count), CInt(milliseconds))
     return count > 0 ? descriptors.indices.filter { descriptors[$0].revents != 0 } : []

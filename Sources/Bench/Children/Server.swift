@@ -13,12 +13,14 @@ final class Server {
     /// The SQLite file, where there is no `target`.
     var database = ""
     var target: ServerTarget?
+    /// Lines of a configuration that name another backend.
+    var backend: String?
     var isWide = false
   }
 
   /// Starts it; nothing is said yet.
   init(_ settings: Settings, parley: String, workspace: Workspace) throws(BenchError) {
-    isRemote = settings.target != nil
+    isRemote = settings.target != nil || settings.backend != nil
     let configuration = workspace.file("\(settings.handle).config.yaml")
     try Files.write(
       """
@@ -31,7 +33,7 @@ final class Server {
         enabled: \(settings.livePush)
       limits:
         topics_subscribed: \(max(settings.topics.count, 100))
-      \(settings.target?.configuration ?? "backend: sqlite\nbackend_config: { db_path: \(settings.database), durability: full }")
+      \(settings.backend ?? settings.target?.configuration ?? "backend: sqlite\nbackend_config: { db_path: \(settings.database), durability: full }")
 
       """, to: configuration)
     peer = Peer(

@@ -40,7 +40,8 @@ struct Transcript {
     }
   }
 
-  private static func messageID(in line: String) -> String? {
+  /// The id in the answer to a post; nil where it was refused.
+  static func messageID(in line: String) -> String? {
     line.firstRange(of: "\"backendMsgId\":\"").flatMap { found in
       let rest = line[found.upperBound...]
       return rest.firstIndex(of: "\"").map { String(rest[..<$0]) }

@@ -2,7 +2,7 @@ import ArgumentParser
 
 /// What can be measured.
 enum Scenario: String, CaseIterable, ExpressibleByArgument {
-  case start, stdio, post, push, fetch, idle, writers, scale, seam, topics, tasks
+  case start, stdio, post, push, fetch, idle, writers, scale, seam, topics, tasks, http
 
   /// What runs when nothing is named: all but `scale`, which fills 1.5 GB.
   static let usual: [Scenario] = [.start, .stdio, .post, .push, .fetch, .idle, .writers]
@@ -14,7 +14,7 @@ enum Scenario: String, CaseIterable, ExpressibleByArgument {
   static let usualOfRooms: [Scenario] = [.start, .push, .fetch, .topics]
 
   func run(_ rig: Rig) throws(BenchError) -> Outcome {
-    if let target = rig.target, self != .tasks {
+    if let target = rig.target, self != .tasks, self != .http {
       if target.kind.hasPeople, self != .start { return try RoomScenarios(rig: rig, target: target).run(self) }
       return try ServerScenarios(rig: rig, target: target).run(self)
     }
@@ -29,6 +29,7 @@ enum Scenario: String, CaseIterable, ExpressibleByArgument {
     case .scale: try Scale.run(rig)
     case .seam, .topics: throw BenchError("this is measured with --backend redis or nats")
     case .tasks: try Tasks(rig: rig).run()
+    case .http: try HTTP(rig: rig).run()
     }
   }
 }

@@ -10,18 +10,24 @@ import ParleyTLS
 
 extension HTTPDoor {
   /// MCP over HTTP, as the blocks `http` and `auth` of the configuration say.
-  static let remote = HTTPDoor(keys: .files) { backend, configuration in
+  static let remote = HTTPDoor(keys: .stored) { backend, configuration in
     let metrics = DoorMetrics()
-    let isGuarded = try isGuarded(configuration.http, configuration.access)
-    let key = isGuarded ? try FileAuthStore(configuration.access.store).key : nil
+    try DoorStore.check(configuration)
+    let isGuarded = try isGuarded(configuration)
+    let key = isGuarded ? try DoorStore.key(configuration.access) : nil
     let behind = backend.behindDoor(key: key, metrics: metrics, presenceTopic: configuration.presence.topic)
-    return Opening(backend: behind) { await serve($0, metrics) }
+    return Opening(backend: behind) { await serve($0, isGuarded, metrics) }
   }
 
-  private static func serve(_ room: Room, _ metrics: DoorMetrics) async -> (any Error)? {
+  private static func serve(_ room: Room, _ isGuarded: Bool, _ metrics: DoorMetrics) async -> (any Error)? {
     allowManyDescriptors(room.http.connections)
     do {
       var options = try options(of: room)
+      if isGuarded || !room.http.hooks.isEmpty {
+        let store = try await DoorStore.open(room.access, on: room.supervisor.loop)
+        if isGuarded { try admit(room, by: store, into: &options) }
+        if !room.http.hooks.isEmpty { options.hooks = (room.http.hooks.compactMap(Hook.init), store) }
+      }
       options.metrics = metrics
       let server = try RemoteServer(
         hub: room.hub, supervisor: room.supervisor, offer: room.offer, options: options
@@ -41,16 +47,15 @@ extension HTTPDoor {
   }
 
   /// Whether whoever enters must show a key.
-  private static func isGuarded(_ http: Configuration.HTTP, _ access: Configuration.Access) throws -> Bool {
+  private static func isGuarded(_ configuration: Configuration) throws -> Bool {
+    let (http, access) = (configuration.http, configuration.access)
     if http.token != nil || access.publicURL != nil || http.consoleHandle != nil { return true }
-    return try DoorKeys.files.summary(access.store).tokens > 0
+    return try DoorKeys.stored.summary(configuration).tokens > 0
   }
 
   /// Who may enter: without any key, whoever can connect, which only `http.insecure` allows.
-  private static func admit(_ room: Room, into options: inout DoorOptions) throws {
+  private static func admit(_ room: Room, by store: any AuthStore, into options: inout DoorOptions) throws {
     let loop = room.supervisor.loop
-    guard try isGuarded(room.http, room.access) else { return }
-    let store = try FileAuthStore(room.access.store)
     let configured = room.http.token.map { StaticToken($0) }
     options.console = room.http.consoleHandle.map { console(room, as: $0, store) }
     guard let publicURL = room.access.publicURL else {
@@ -140,8 +145,6 @@ extension HTTPDoor {
       options.makeCipher = try load().get()
       options.loadCipher = load
     }
-    try admit(room, into: &options)
-    if !http.hooks.isEmpty { options.hooks = (http.hooks.compactMap(Hook.init), try FileAuthStore(room.access.store)) }
     options.sessions = http.sessions
     options.sessionIdleTime = http.sessionIdle
     options.livePush = room.session.livePush

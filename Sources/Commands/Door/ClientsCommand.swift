@@ -17,7 +17,7 @@ struct ClientsCommand: ParsableCommand {
 
     func run() throws {
       let (keys, configuration, output) = try door.open()
-      for client in try keys.clients(configuration.access.store) {
+      for client in try keys.clients(configuration) {
         let consents = client.consents.map { consent in
           "\(consent.scopes) as \(VisibleText.visible(consent.handle.name, keepsLines: false))"
         }
@@ -57,7 +57,7 @@ struct ClientsCommand: ParsableCommand {
 
     func run() throws {
       let (keys, configuration, output) = try door.open()
-      guard try keys.revokeClient(configuration.access.store, id) else {
+      guard try keys.revokeClient(configuration, id) else {
         throw CommandFailure(.usage, code: "usage", "there is no client '\(id)'; see 'parley clients list'")
       }
       output.line("client \(id) is revoked")

@@ -1,7 +1,8 @@
+import ParleyConfiguration
 import ParleyRuntime
 
-/// Who may enter by the HTTP door, as the executable that carries it keeps it; each call names the store's file, and
-/// blocks.
+/// Who may enter by the HTTP door, as the executable that carries it keeps it; each call names the
+/// configuration whose store is meant, and blocks.
 package struct DoorKeys: Sendable {
   /// What decides whether a door may be opened.
   package struct Summary: Hashable, Sendable {
@@ -66,24 +67,24 @@ package struct DoorKeys: Sendable {
     }
   }
 
-  package let summary: @Sendable (_ store: String) throws -> Summary
-  package let setOwner: @Sendable (_ store: String, _ passphrase: String) throws -> Void
+  package let summary: @Sendable (_ configuration: Configuration) throws -> Summary
+  package let setOwner: @Sendable (_ configuration: Configuration, _ passphrase: String) throws -> Void
   /// The token itself, which is kept nowhere, and what is shown of it from then on; nil where a scope is unknown.
-  package let createToken: @Sendable (_ store: String, NewToken) throws -> (secret: String, Token)?
-  package let tokens: @Sendable (_ store: String) throws -> [Token]
+  package let createToken: @Sendable (_ configuration: Configuration, NewToken) throws -> (secret: String, Token)?
+  package let tokens: @Sendable (_ configuration: Configuration) throws -> [Token]
   /// False where there is none of this id.
-  package let revokeToken: @Sendable (_ store: String, _ id: String) throws -> Bool
-  package let clients: @Sendable (_ store: String) throws -> [Client]
-  package let revokeClient: @Sendable (_ store: String, _ id: String) throws -> Bool
+  package let revokeToken: @Sendable (_ configuration: Configuration, _ id: String) throws -> Bool
+  package let clients: @Sendable (_ configuration: Configuration) throws -> [Client]
+  package let revokeClient: @Sendable (_ configuration: Configuration, _ id: String) throws -> Bool
 
   package init(
-    summary: @escaping @Sendable (String) throws -> Summary,
-    setOwner: @escaping @Sendable (String, String) throws -> Void,
-    createToken: @escaping @Sendable (String, NewToken) throws -> (secret: String, Token)?,
-    tokens: @escaping @Sendable (String) throws -> [Token],
-    revokeToken: @escaping @Sendable (String, String) throws -> Bool,
-    clients: @escaping @Sendable (String) throws -> [Client],
-    revokeClient: @escaping @Sendable (String, String) throws -> Bool
+    summary: @escaping @Sendable (Configuration) throws -> Summary,
+    setOwner: @escaping @Sendable (Configuration, String) throws -> Void,
+    createToken: @escaping @Sendable (Configuration, NewToken) throws -> (secret: String, Token)?,
+    tokens: @escaping @Sendable (Configuration) throws -> [Token],
+    revokeToken: @escaping @Sendable (Configuration, String) throws -> Bool,
+    clients: @escaping @Sendable (Configuration) throws -> [Client],
+    revokeClient: @escaping @Sendable (Configuration, String) throws -> Bool
   ) {
     self.summary = summary
     self.setOwner = setOwner

@@ -29,7 +29,7 @@ struct OwnerCommand: ParsableCommand {
           .usage, code: "usage",
           "a passphrase has at least \(Self.shortest) characters and at most \(Self.longest) bytes")
       }
-      try keys.setOwner(configuration.access.store, passphrase)
+      try keys.setOwner(configuration, passphrase)
       output.line("the owner's passphrase is set in \(configuration.access.store)")
       output.object { $0.member("store", configuration.access.store) }
     }

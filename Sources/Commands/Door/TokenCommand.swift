@@ -40,7 +40,7 @@ struct TokenCommand: ParsableCommand {
         throw ValidationError("--name must be at most 128 bytes without control characters.")
       }
       let new = DoorKeys.NewToken(name: name, scopes: scope, handle: handle, lifetime: ttl.duration)
-      guard let (secret, token) = try keys.createToken(configuration.access.store, new) else {
+      guard let (secret, token) = try keys.createToken(configuration, new) else {
         throw ValidationError("--scope must be parley:read, parley:post, parley:admin or parley:relay, not '\(scope)'.")
       }
       output.line(secret)
@@ -61,7 +61,7 @@ struct TokenCommand: ParsableCommand {
 
     func run() throws {
       let (keys, configuration, output) = try door.open()
-      for token in try keys.tokens(configuration.access.store) {
+      for token in try keys.tokens(configuration) {
         output.line("\(token.id)  \(token.line)")
         output.object { token.write(into: &$0) }
       }
@@ -80,7 +80,7 @@ struct TokenCommand: ParsableCommand {
 
     func run() throws {
       let (keys, configuration, output) = try door.open()
-      guard try keys.revokeToken(configuration.access.store, id) else {
+      guard try keys.revokeToken(configuration, id) else {
         throw CommandFailure(.usage, code: "usage", "there is no token '\(id)'; see 'parley token list'")
       }
       output.line("token \(id) is revoked")

@@ -88,7 +88,7 @@ struct ConfigurationLoader {
     if root.entry("auth.store")?.value == nil, case .string(let id) = root["instance_id"]?.value {
       let path = ReadState.folder(instanceID: id, in: surroundings) + "/auth.store"
       root.derive("auth.store", .string(path), from: "instance_id")
-    } else if case .string(let path) = root.entry("auth.store")?.value {
+    } else if case .string(let path) = root.entry("auth.store")?.value, !path.contains("://") {
       root.set("auth.store", .string(surroundings.absolute(path)))
     }
     if root["state_path"]?.value == nil, case .string(let id) = root["instance_id"]?.value {

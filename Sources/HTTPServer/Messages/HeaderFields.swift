@@ -22,7 +22,33 @@ package struct HeaderFields: Sendable {
 
   /// The values of all lines with this name, in order.
   package func all(_ name: String) -> [String] {
-    entries.filter { isNamed($0, name) }.map { text($0.value) }
+    var values: [String] = []
+    for entry in entries where isNamed(entry, name) { values.append(text(entry.value)) }
+    return values
+  }
+
+  /// The value of the one line with this name, as it came; nil where there is none, or more than one.
+  package func only(_ name: String) -> ArraySlice<UInt8>? {
+    var found: ArraySlice<UInt8>?
+    for entry in entries where isNamed(entry, name) {
+      guard found == nil else { return nil }
+      found = bytes[entry.value]
+    }
+    return found
+  }
+
+  /// Calls `body` with each member of a comma-separated list, over all its lines, without the white space around it;
+  /// stops where it returns false.
+  func forEachMember(of name: String, _ body: (ArraySlice<UInt8>) -> Bool) {
+    for entry in entries where isNamed(entry, name) {
+      var rest = bytes[entry.value]
+      while !rest.isEmpty {
+        let end = rest.firstIndex(of: UInt8(ascii: ",")) ?? rest.endIndex
+        let member = Self.trimmed(rest[..<end])
+        if !member.isEmpty, !body(member) { return }
+        rest = end < rest.endIndex ? rest[(end + 1)...] : []
+      }
+    }
   }
 
   /// The members of a comma-separated list, over all its lines, in lower case.
@@ -32,11 +58,21 @@ package struct HeaderFields: Sendable {
 
   /// Text without spaces and tabs at its ends.
   package static func trimmed(_ text: some StringProtocol) -> String {
+    String(decoding: trimmed(Array(text.utf8)[...]), as: UTF8.self)
+  }
+
+  /// Bytes without spaces and tabs at their ends.
+  package static func trimmed(_ bytes: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
     let isSpace = { (byte: UInt8) in byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") }
-    var bytes = Array(text.utf8)[...]
-    while let first = bytes.first, isSpace(first) { bytes.removeFirst() }
-    while let last = bytes.last, isSpace(last) { bytes.removeLast() }
-    return String(decoding: bytes, as: UTF8.self)
+    var rest = bytes
+    while let first = rest.first, isSpace(first) { rest = rest.dropFirst() }
+    while let last = rest.last, isSpace(last) { rest = rest.dropLast() }
+    return rest
+  }
+
+  /// Whether bytes are this text, in any case.
+  package static func isSame(_ bytes: ArraySlice<UInt8>, _ text: String) -> Bool {
+    bytes.count == text.utf8.count && bytes.elementsEqual(text.utf8) { lower($0) == lower($1) }
   }
 
   private func text(_ range: Range<Int>) -> String { String(decoding: bytes[range], as: UTF8.self) }

@@ -27,24 +27,42 @@ package struct RequestHead: Sendable {
 
   /// The host without its port, an IPv6 address without its brackets.
   package var host: String {
-    if authority.hasPrefix("[") { return String(authority.dropFirst().prefix { $0 != "]" }) }
-    return String(authority.prefix { $0 != ":" })
+    let bytes = authority.utf8
+    if bytes.first == UInt8(ascii: "[") {
+      return String(Substring(bytes.dropFirst().prefix { $0 != UInt8(ascii: "]") }))
+    }
+    return String(Substring(bytes.prefix { $0 != UInt8(ascii: ":") }))
   }
 
   /// The media type of the body without its parameters, in lower case.
   package var contentType: String? {
-    fields["content-type"].map { HeaderFields.trimmed($0.prefix { $0 != ";" }).lowercased() }
+    guard let value = fields["content-type"] else { return nil }
+    let bytes = Array(value.utf8)
+    return String(decoding: HeaderFields.trimmed(bytes.prefix { $0 != UInt8(ascii: ";") }), as: UTF8.self).lowercased()
   }
 
   /// Whether the client takes a media type: it says so, by name or by range, or it says nothing (RFC 9110 12.5.1).
   package func accepts(_ type: String) -> Bool {
-    let wanted = fields.list("accept")
-    guard !wanted.isEmpty else { return true }
-    let family = type.prefix { $0 != "/" } + "/*"
-    return wanted.contains { range in
-      let parts = range.split(separator: ";").map { HeaderFields.trimmed($0) }
-      guard let name = parts.first, name == type || name == family || name == "*/*" else { return false }
-      return !parts.dropFirst().contains { ["q=0", "q=0.0", "q=0.00", "q=0.000"].contains($0) }
+    let slash = type.utf8.firstIndex(of: UInt8(ascii: "/")) ?? type.endIndex
+    let family = String(type[..<slash]) + "/*"
+    var isStated = false
+    var isTaken = false
+    fields.forEachMember(of: "accept") { range in
+      isStated = true
+      let end = range.firstIndex(of: UInt8(ascii: ";")) ?? range.endIndex
+      let name = HeaderFields.trimmed(range[..<end])
+      isTaken =
+        [type, family, "*/*"].contains { HeaderFields.isSame(name, $0) } && !Self.isRefused(range[end...])
+      return !isTaken
+    }
+    return isTaken || !isStated
+  }
+
+  /// A weight of zero among the parameters of a media range.
+  private static func isRefused(_ parameters: ArraySlice<UInt8>) -> Bool {
+    parameters.split(separator: UInt8(ascii: ";")).contains { parameter in
+      let parameter = HeaderFields.trimmed(parameter)
+      return ["q=0", "q=0.0", "q=0.00", "q=0.000"].contains { HeaderFields.isSame(parameter, $0) }
     }
   }
 }

@@ -5,13 +5,17 @@ enum HTTPBytes {
   static let space = UInt8(ascii: " ")
   static let tab = UInt8(ascii: "\t")
 
-  private static let tokens: [Bool] = {
+  private static let tokens = table("!#$%&'*+-.^_`|~")
+  private static let authorities = table("-._~:[]")
+
+  /// Letters, digits and these.
+  private static func table(_ others: String) -> [Bool] {
     var table = [Bool](repeating: false, count: 256)
-    for byte in "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ".utf8 {
+    for byte in (others + "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ").utf8 {
       table[Int(byte)] = true
     }
     return table
-  }()
+  }
 
   /// `tchar`.
   static func isToken(_ byte: UInt8) -> Bool { tokens[Int(byte)] }
@@ -31,7 +35,5 @@ enum HTTPBytes {
   }
 
   /// What may stand in a host and port: `reg-name`, IPv4, bracketed IPv6 (RFC 3986 section 3.2.2), without escapes.
-  static func isAuthority(_ byte: UInt8) -> Bool {
-    isDigit(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte) || "-._~:[]".utf8.contains(byte)
-  }
+  static func isAuthority(_ byte: UInt8) -> Bool { authorities[Int(byte)] }
 }

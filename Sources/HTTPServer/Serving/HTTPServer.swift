@@ -15,11 +15,24 @@ package final class HTTPServer: @unchecked Sendable {
   /// Addresses that stand for many clients, whose connections are counted together with nobody's.
   package var proxies: [AddressRange] = []
   /// Lines of every response that does not have a line of that name itself.
-  package var commonFields: [(name: String, value: String)] = []
+  package var commonFields: [(name: String, value: String)] = [] {
+    didSet {
+      commonLines = commonFields.map { line in
+        var bytes: [UInt8] = []
+        Self.write(line.name, line.value, into: &bytes)
+        return bytes
+      }
+    }
+  }
+  private var commonLines: [[UInt8]] = []
   private var listeners: [Listener] = []
   private var connections: [ObjectIdentifier: HTTPConnection] = [:]
   private var perClient: [IPAddress: Int] = [:]
   private let emptied: Waiters<Void>
+  /// The most connections since memory was last given back.
+  private var crowd = 0
+  /// So many are a crowd, whose memory is given back when an eighth of it is left.
+  private static let manyConnections = 512
   private(set) var isDraining = false
   private var dateSecond: Int64 = -1
   private var dateLine: [UInt8] = []
@@ -65,6 +78,7 @@ package final class HTTPServer: @unchecked Sendable {
     }
     let connection = HTTPConnection(server: self, stream: stream, peer: peer)
     connections[ObjectIdentifier(connection)] = connection
+    crowd = max(crowd, connections.count)
     if let peer, isCounted(peer) { perClient[peer, default: 0] += 1 }
     connection.start()
   }
@@ -100,6 +114,9 @@ package final class HTTPServer: @unchecked Sendable {
       perClient[peer] = count > 1 ? count - 1 : nil
     }
     if connections.isEmpty { emptied.resumeAll(()) }
+    guard crowd >= Self.manyConnections, connections.count <= crowd / 8 else { return }
+    crowd = connections.count
+    loop.schedule(after: .milliseconds(500)) { FreeMemory.giveBack() }
   }
 
   // MARK: Ending
@@ -124,22 +141,26 @@ package final class HTTPServer: @unchecked Sendable {
   func writeHead(
     _ status: Int, _ fields: [(name: String, value: String)], for head: RequestHead?, into bytes: inout [UInt8]
   ) {
-    bytes += "HTTP/1.1 \(status) \(StatusPhrase.of(status))\r\n".utf8
+    bytes += status == 200 ? Self.ok : Array("HTTP/1.1 \(status) \(StatusPhrase.of(status))\r\n".utf8)
     bytes += date()
-    let common = commonFields.filter { line in !fields.contains { $0.name == line.name } }
-    write(fields, into: &bytes)
-    write(common, into: &bytes)
-    if let head { write(application.fields(for: head), into: &bytes) }
+    for (name, value) in fields { Self.write(name, value, into: &bytes) }
+    for (line, encoded) in zip(commonFields, commonLines) where !fields.contains(where: { $0.name == line.name }) {
+      bytes += encoded
+    }
+    guard let head else { return }
+    for (name, value) in application.fields(for: head) { Self.write(name, value, into: &bytes) }
   }
 
-  private func write(_ fields: [(name: String, value: String)], into bytes: inout [UInt8]) {
-    for (name, value) in fields {
-      bytes += name.utf8
-      bytes += ": ".utf8
-      // A line break in a value would begin a line of somebody else's making.
-      bytes += value.utf8.map { HTTPBytes.isFieldValue($0) ? $0 : HTTPBytes.space }
-      bytes += [HTTPBytes.cr, HTTPBytes.lf]
-    }
+  private static let ok = Array("HTTP/1.1 200 OK\r\n".utf8)
+
+  private static func write(_ name: String, _ value: String, into bytes: inout [UInt8]) {
+    bytes += name.utf8
+    bytes.append(UInt8(ascii: ":"))
+    bytes.append(HTTPBytes.space)
+    // A line break in a value would begin a line of somebody else's making.
+    for byte in value.utf8 { bytes.append(HTTPBytes.isFieldValue(byte) ? byte : HTTPBytes.space) }
+    bytes.append(HTTPBytes.cr)
+    bytes.append(HTTPBytes.lf)
   }
 
   /// RFC 9110 section 5.6.7, made once a second.

@@ -41,6 +41,10 @@ struct ChannelEvent {
         if let value = message.attributes[name] { meta.append((name, value)) }
       }
     }
+    if let trace = TraceContext(message.attributes) {
+      meta.append((TraceContext.parentName, trace.parent))
+      if let state = trace.state { meta.append((TraceContext.stateName, state)) }
+    }
     meta.append(("provenance", message.provenance.rawValue))
   }
 

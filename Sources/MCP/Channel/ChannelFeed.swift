@@ -8,6 +8,7 @@ import ParleyRuntime
 // @unchecked: confined to the loop's thread.
 package final class ChannelFeed: @unchecked Sendable {
   private let heldLimit: Int
+  private let lines: PushedLines
   private let output: ([UInt8]) -> Void
   /// Told of each message that was written.
   private let written: (Message) -> Void
@@ -19,11 +20,14 @@ package final class ChannelFeed: @unchecked Sendable {
   private var skipped: [Topic: Unread] = [:]
   private var skippedGaps: [Topic: Gap] = [:]
 
-  /// Makes a feed that holds everything, up to `heldLimit` bytes, until `open`; `output` takes each notification.
+  /// Makes a feed that holds everything, up to `heldLimit` bytes, until `open`; `output` takes each notification. Feeds
+  /// that are given the same messages may share `lines`.
   package init(
-    heldLimit: Int = 1 << 20, written: @escaping (Message) -> Void = { _ in }, output: @escaping ([UInt8]) -> Void
+    heldLimit: Int = 1 << 20, lines: PushedLines = PushedLines(), written: @escaping (Message) -> Void = { _ in },
+    output: @escaping ([UInt8]) -> Void
   ) {
     self.heldLimit = heldLimit
+    self.lines = lines
     self.written = written
     self.output = output
   }
@@ -33,7 +37,7 @@ package final class ChannelFeed: @unchecked Sendable {
     guard !isCongested, heldBytes < heldLimit else { return skip(event) }
     switch event {
     case .message(let message):
-      send(ChannelEvent(message))
+      send(lines.line(of: message))
       if held == nil { written(message) } else { heldMessages.append(message) }
     case .gap(let gap): send(ChannelEvent(gap))
     case .backlog(let counts): send(ChannelEvent(backlog: counts, because: "messages are unread"))
@@ -69,8 +73,9 @@ package final class ChannelFeed: @unchecked Sendable {
     if held == nil { tellSkipped() }
   }
 
-  private func send(_ event: ChannelEvent) {
-    let line = event.line
+  private func send(_ event: ChannelEvent) { send(event.line) }
+
+  private func send(_ line: [UInt8]) {
     guard held != nil else { return output(line) }
     held?.append(line)
     heldBytes += line.count

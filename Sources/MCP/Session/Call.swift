@@ -36,6 +36,12 @@ final class Call: Sendable {
   /// The token for progress notifications: a string or an integer.
   var progressToken: RequestID? { givenProgressToken.flatMap(RequestID.init) }
 
+  /// The trace that it belongs to: what its own `_meta` says, else what carried it.
+  var trace: TraceContext? {
+    guard let meta = params.meta, let parent = meta.member(TraceContext.parentName)?.string else { return path?.trace }
+    return TraceContext(parent: parent, state: meta.member(TraceContext.stateName)?.string) ?? path?.trace
+  }
+
   /// A request's params, whose common members are found in one walk.
   struct Params: Sendable {
     let object: JSONSlice?

@@ -1,3 +1,5 @@
+import ParleyRuntime
+
 /// The way back for one incoming message, where a session's messages do not all leave by one output: an HTTP request.
 ///
 /// Called on the session's loop. Whatever comes after `answer` or `cancelled` is dropped by the path.
@@ -8,4 +10,10 @@ package protocol ReplyPath: AnyObject, Sendable {
   func tell(_ message: [UInt8])
   /// There will be no answer.
   func cancelled()
+  /// The trace that the request belongs to, as what carried it says; nil unless a path says so.
+  var trace: TraceContext? { get }
+}
+
+extension ReplyPath {
+  package var trace: TraceContext? { nil }
 }

@@ -41,8 +41,11 @@ extension Session {
 
   /// What every call may use.
   func context(for call: Call, _ serial: UInt64, reportsProgress: Bool) -> CallContext {
-    guard reportsProgress, let token = call.progressToken else { return quietContext }
-    return CallContext(hub: setup.hub, inbox: setup.inbox, coordination: setup.coordination) {
+    let trace = call.trace
+    guard reportsProgress, let token = call.progressToken else {
+      return trace.map { quietContext.tracing($0) } ?? quietContext
+    }
+    return CallContext(hub: setup.hub, inbox: setup.inbox, coordination: setup.coordination, trace: trace) {
       [weak self, loop] done, total, text in
       let report: @Sendable () -> Void = { [weak self] in
         self?.assumeIsolated { $0.progress(call, serial, token, done, total, text) }

@@ -40,7 +40,7 @@ package struct PostTool: ReplyingTool {
       guard let stage = ReceiptStage(name: word), stage > .stored else {
         throw .badArgument(name: "wait_for", reason: "must be pushed, seen or acted")
       }
-      let request = try Posting.checkedRequest(json, in: context.hub)
+      let request = try Posting.checkedRequest(json, in: context)
       try Receipts.check(stage, for: request)
       let longest = context.hub.setup.limits.wait
       let timeout = min(try arguments.duration("timeout_ms") ?? longest, longest)
@@ -91,14 +91,14 @@ enum Posting {
     _ json: JSONSlice, in context: CallContext, reply: @escaping @Sendable (ToolOutcome) -> Void
   ) {
     do throws(HubError) {
-      let request = try checkedRequest(json, in: context.hub)
+      let request = try checkedRequest(json, in: context)
       context.inbox.assumeIsolated { inbox in inbox.submit(request) { reply($0.toolOutcome) } }
     } catch {
       reply(.failure(error))
     }
   }
 
-  static func checkedRequest(_ json: JSONSlice, in hub: Hub) throws(HubError) -> PostRequest {
+  static func checkedRequest(_ json: JSONSlice, in context: CallContext) throws(HubError) -> PostRequest {
     // Half of a surrogate pair is no Unicode text: it could not be stored as it came.
     guard !json.hasLoneSurrogate else {
       throw .badArgument(name: "arguments", reason: "must not contain half of a surrogate pair (\\ud800 to \\udfff)")
@@ -110,11 +110,12 @@ enum Posting {
     guard let content = try ToolArguments.text(found[1], "content") else {
       throw .badArgument(name: "content", reason: "is required")
     }
+    let attributes = try ToolArguments.textMap(found[5], "attributes") ?? [:]
     return PostRequest(
-      topic: try TopicSpelling.topic(meantBy: topic, in: hub), content: content,
+      topic: try TopicSpelling.topic(meantBy: topic, in: context.hub), content: content,
       inReplyTo: try ToolArguments.text(found[2], "in_reply_to").map(MessageID.init),
       to: try ToolArguments.text(found[3], "to").map(Handle.init), key: try ToolArguments.text(found[4], "key"),
-      attributes: try ToolArguments.textMap(found[5], "attributes") ?? [:])
+      attributes: context.trace?.adding(to: attributes) ?? attributes)
   }
 }
 

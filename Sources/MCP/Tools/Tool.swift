@@ -83,16 +83,26 @@ package final class CallContext: Sendable {
   package let progress: @Sendable (Double, Double?, String?) -> Void
   /// The client asked for progress: where it did not, nobody need be told that a call still waits.
   let isReporting: Bool
+  /// The trace that the call belongs to, kept with what it posts.
+  package let trace: TraceContext?
 
   package init(
-    hub: Hub, inbox: Inbox, coordination: Coordination, isReporting: Bool = true,
+    hub: Hub, inbox: Inbox, coordination: Coordination, isReporting: Bool = true, trace: TraceContext? = nil,
     progress: @escaping @Sendable (Double, Double?, String?) -> Void
   ) {
     self.hub = hub
     self.inbox = inbox
     self.coordination = coordination
+    self.trace = trace
     self.progress = progress
     self.isReporting = isReporting
+  }
+
+  /// The same for a call of a trace.
+  func tracing(_ trace: TraceContext) -> CallContext {
+    CallContext(
+      hub: hub, inbox: inbox, coordination: coordination, isReporting: isReporting, trace: trace,
+      progress: progress)
   }
 
   package var marks: ReadMarks { coordination.marks }

@@ -71,15 +71,15 @@ final class APIEndpoint: GuardedRoutes, @unchecked Sendable {
     _ operation: APIOperation, _ exchange: HTTPExchange, _ room: Room
   ) async throws(HubError) -> [UInt8] {
     let query = try APIQuery(exchange.head.query, operation.parameters)
-    if let tool = operation.tool { return try await call(tool, try body(of: exchange), in: room) }
+    if let tool = operation.tool { return try await call(tool, try body(of: exchange), exchange.head, in: room) }
     let hub = room.participant.hub
     switch operation.name {
     case .document: return APIDocument.text(operations, version: options.version, for: hub.setup)
     case .listTopics: return topics(room)
     case .readMessages: return try await messages(query, hub)
     case .listTasks: return try await tasks(query, room)
-    case .listUsers: return try await call(ListUsersTool(), users(query), in: room)
-    case .inject: return try await inject(exchange.body, query, room)
+    case .listUsers: return try await call(ListUsersTool(), users(query), exchange.head, in: room)
+    case .inject: return try await inject(exchange, query, room)
     case .postMessage, .postTask, .claimTask, .updateTask:
       throw .badArgument(name: "path", reason: "there is nothing here")
     }
@@ -97,11 +97,13 @@ final class APIEndpoint: GuardedRoutes, @unchecked Sendable {
     throw .badArgument(name: "body", reason: "it must be a JSON object of Unicode text")
   }
 
-  private func call(_ tool: any Tool, _ arguments: JSONSlice, in room: Room) async throws(HubError) -> [UInt8] {
+  private func call(
+    _ tool: any Tool, _ arguments: JSONSlice, _ head: RequestHead, in room: Room
+  ) async throws(HubError) -> [UInt8] {
     let participant = room.participant
     let context = CallContext(
       hub: participant.hub, inbox: participant.inbox, coordination: participant.coordination,
-      progress: { _, _, _ in })
+      trace: TraceContext(head), progress: { _, _, _ in })
     switch await tool.call(arguments, in: context) {
     case .success(let members): return [UInt8(ascii: "{")] + members + [UInt8(ascii: "}")]
     case .failure(let error): throw error
@@ -172,18 +174,18 @@ final class APIEndpoint: GuardedRoutes, @unchecked Sendable {
 
   /// What a program of this machine says, as it says it. It is marked as an event, so that nothing reads a command in
   /// it.
-  private func inject(_ body: [UInt8], _ query: APIQuery, _ room: Room) async throws(HubError) -> [UInt8] {
-    guard let text = String(validating: body, as: UTF8.self), !text.isEmpty else {
+  private func inject(_ exchange: HTTPExchange, _ query: APIQuery, _ room: Room) async throws(HubError) -> [UInt8] {
+    guard let text = String(validating: exchange.body, as: UTF8.self), !text.isEmpty else {
       throw .badArgument(name: "body", reason: "it must be UTF-8, and not empty")
     }
     let hub = room.participant.hub
     guard let topic = query.text("topic").map(Topic.init) ?? hub.setup.topics.first else {
       throw .badArgument(name: "topic", reason: "is required")
     }
+    let event = try EventAttributes.event(source: query.text("source"), severity: query.text("severity"))
     let receipt = try await hub.post(
       PostRequest(
-        topic: topic, content: text,
-        attributes: try EventAttributes.event(source: query.text("source"), severity: query.text("severity")),
+        topic: topic, content: text, attributes: TraceContext(exchange.head)?.adding(to: event) ?? event,
         author: Author(handle: hub.setup.author.handle, instance: instance)))
     var writer = JSONWriter(capacity: 160)
     writer.beginObject()

@@ -1,5 +1,6 @@
 import ParleyHTTPServer
 import ParleyRuntime
+import ParleyTLS
 
 /// Who a request comes from, and what it may do, as far as the door could find out.
 package struct Principal: Hashable, Sendable {
@@ -57,7 +58,7 @@ package struct StaticToken: Authenticator {
   private let digest: [UInt8]
 
   /// The token itself is not kept.
-  package init(_ token: String) { digest = SHA256.hash(token.utf8) }
+  package init(_ token: String) { digest = Digest.sha256.hash(Array(token.utf8)) }
 
   package func authenticate(_ head: RequestHead) -> Authentication {
     guard let given = Bearer.token(of: head) else { return .refused(Bearer.challenge()) }
@@ -68,7 +69,7 @@ package struct StaticToken: Authenticator {
 
   /// Digests of equal length, compared to their ends: the time tells nothing about the token.
   func accepts(_ given: String) -> Bool {
-    zip(SHA256.hash(given.utf8), digest).reduce(UInt8(0)) { $0 | ($1.0 ^ $1.1) } == 0
+    Digest.sha256.hash(Array(given.utf8)).isIdentical(to: digest)
   }
 }
 
@@ -76,12 +77,11 @@ package struct StaticToken: Authenticator {
 package enum Bearer {
   /// The token of the one Authorization line; nil where there is none, or another scheme.
   package static func token(of head: RequestHead) -> String? {
-    let lines = head.fields.all("authorization")
-    guard lines.count == 1, let line = lines.first, line.utf8.count <= 16 << 10 else { return nil }
-    let parts = line.split(separator: " ", maxSplits: 1)
-    guard parts.count == 2, parts[0].lowercased() == "bearer" else { return nil }
-    let token = HeaderFields.trimmed(parts[1])
-    return token.isEmpty || token.contains(" ") ? nil : token
+    guard let line = head.fields.only("authorization"), line.count <= 16 << 10,
+      let space = line.firstIndex(of: UInt8(ascii: " ")), HeaderFields.isSame(line[..<space], "bearer")
+    else { return nil }
+    let token = HeaderFields.trimmed(line[space...])
+    return token.isEmpty || token.contains(UInt8(ascii: " ")) ? nil : String(decoding: token, as: UTF8.self)
   }
 
   /// 401 with the challenge; an error is named only where a token was given (RFC 6750 section 3.1).

@@ -21,10 +21,23 @@ package struct StoredTokens: Authenticator {
     guard let token = Bearer.token(of: head) else {
       return .refused(Bearer.challenge(parameters: parameters(scopes: Scopes.usual)))
     }
-    guard let principal = principal(token) else {
-      return .refused(Bearer.challenge(error: "invalid_token", parameters: parameters(scopes: Scopes.usual)))
+    if let principal = principal(token) { return .known(principal) }
+    guard store.canBeBehind else { return unknown }
+    // Given out by another process a moment ago, perhaps.
+    return .pending { [self] reply in loop.spawn { reply(await lookAgain(token)) } }
+  }
+
+  private func lookAgain(_ token: String) async -> Authentication {
+    do throws(AuthStoreError) { try await store.refresh() } catch {
+      Log.write(.error, "nobody can be let in", [("cause", error.description)])
+      let refusal = HTTPRefusal(503, "unavailable", "who may enter cannot be looked up now")
+      return .refused(.refusal(refusal, fields: [("Retry-After", "2")]))
     }
-    return .known(principal)
+    return principal(token).map(Authentication.known) ?? unknown
+  }
+
+  private var unknown: Authentication {
+    .refused(Bearer.challenge(error: "invalid_token", parameters: parameters(scopes: Scopes.usual)))
   }
 
   private func principal(_ token: String) -> Principal? {

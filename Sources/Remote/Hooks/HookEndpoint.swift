@@ -44,21 +44,23 @@ final class HookEndpoint: @unchecked Sendable {
       return exchange.answer(refusal(problem))
     }
     let digest = Base64.encodeURL(Digest.sha256.hash(Array(hook.name.utf8) + [0] + exchange.body))
-    let event = exchange.head.fields["x-github-event"]
-    calls.answer(exchange, rechecks: false) { [self] in await post(hook, exchange.body, event, digest, now) }
+    calls.answer(exchange, rechecks: false) { [self] in await post(hook, exchange, digest, now) }
   }
 
   /// Stored first and noted then: what could not be stored may come again. Two at once are one by the key.
   private func post(
-    _ hook: Hook, _ body: [UInt8], _ event: String?, _ digest: String, _ now: WallTime
+    _ hook: Hook, _ exchange: HTTPExchange, _ digest: String, _ now: WallTime
   ) async -> HTTPResponse {
     guard store.state().deliveries[digest] ?? 0 <= now else { return replayed }
     var attributes = ["kind": MachineEvent.hook, "source": hook.source]
     attributes["severity"] = hook.severity
+    attributes = TraceContext(exchange.head)?.adding(to: attributes) ?? attributes
     let limits = hub.setup.limits
     let author = Author(handle: hook.handle, instance: instance, stableInstance: "hook")
     let request = PostRequest(
-      topic: hook.topic, content: hook.template.text(body, event: event, limit: limits.contentBytes),
+      topic: hook.topic,
+      content: hook.template.text(
+        exchange.body, event: exchange.head.fields["x-github-event"], limit: limits.contentBytes),
       key: "hook-\(digest)", attributes: attributes, author: author)
     do throws(HubError) {
       let receipt = try await hub.post(request)

@@ -71,7 +71,8 @@ final class LegacySession: @unchecked Sendable {
     let opening = { primes ? EventText.priming(id: EventID(stream: number, number: 0).text) : EventText.keepAlive }
     let stream = ReplyStream(
       exchange, loop: loop, keepAlive: keepAlive, fields: [("Mcp-Session-Id", id)], opening: opening)
-    let reply = LegacyReply(session: self, number: number, stream: stream)
+    let reply = LegacyReply(
+      session: self, number: number, stream: stream, trace: TraceContext(exchange.head))
     replies[number] = reply
     exchange.onGone = { [weak reply] in reply?.detach() }
     session?.assumeIsolated { $0.receive(message, over: reply) }
@@ -186,13 +187,15 @@ final class LegacySession: @unchecked Sendable {
 // @unchecked: confined to the loop's thread.
 final class LegacyReply: ReplyPath, @unchecked Sendable {
   let number: Int
+  let trace: TraceContext?
   private weak var session: LegacySession?
   private var stream: ReplyStream?
   private var lastEvent = 0
   private var isDone = false
 
-  init(session: LegacySession, number: Int, stream: ReplyStream) {
+  init(session: LegacySession, number: Int, stream: ReplyStream, trace: TraceContext?) {
     self.session = session
+    self.trace = trace
     self.number = number
     self.stream = stream
   }

@@ -16,6 +16,7 @@ final class MCPEndpoint: GuardedRoutes, @unchecked Sendable {
   private let options: DoorOptions
   private let sessions: SessionTable
   private var calls: [ObjectIdentifier: (call: StatelessCall, principal: Principal)] = [:]
+  private let lines = PushedLines()
   private var isEnding = false
   private var revocationTimer: LoopTimer?
 
@@ -153,8 +154,8 @@ final class MCPEndpoint: GuardedRoutes, @unchecked Sendable {
     let room: Room
     do throws(HubError) { room = try rooms.room(of: principal) } catch { return cannotServe(exchange) }
     let participant = room.participant
-    let call = StatelessCall(reply: ReplyStream(exchange, loop: loop, keepAlive: options.keepAlive)) {
-      [weak self] call in
+    let stream = ReplyStream(exchange, loop: loop, keepAlive: options.keepAlive)
+    let call = StatelessCall(reply: stream, trace: TraceContext(exchange.head)) { [weak self] call in
       guard let self else { return }
       calls[ObjectIdentifier(call)] = nil
       if let subscriptions = call.listening { participant.unlisten(subscriptions) }
@@ -204,7 +205,7 @@ final class MCPEndpoint: GuardedRoutes, @unchecked Sendable {
       handle: own.author.handle, instance: UUIDv4.make(), stableInstance: own.author.stableInstance)
     let hub = try Hub(setup: own, supervisor: supervisor)
     let output: @Sendable ([UInt8]) -> Void = { [weak session] in session?.tellStanding($0) }
-    let feed = ChannelFeed(heldLimit: 64 << 10, output: output)
+    let feed = ChannelFeed(heldLimit: 64 << 10, lines: lines, output: output)
     let subscriptions = ResourceSubscriptions(loop: loop, output: output)
     var inboxOptions = Inbox.Options(filter: filter(own.author))
     inboxOptions.catchesUp = options.catchUp.onStart

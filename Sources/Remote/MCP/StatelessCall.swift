@@ -7,12 +7,14 @@ import ParleyRuntime
 // @unchecked: confined to the loop's thread.
 final class StatelessCall: ReplyPath, @unchecked Sendable {
   private let reply: ReplyStream
+  let trace: TraceContext?
   private var session: Session?
   private var subscriptions: ResourceSubscriptions?
   private let ended: (StatelessCall) -> Void
 
-  init(reply: ReplyStream, ended: @escaping (StatelessCall) -> Void) {
+  init(reply: ReplyStream, trace: TraceContext?, ended: @escaping (StatelessCall) -> Void) {
     self.reply = reply
+    self.trace = trace
     self.ended = ended
   }
 

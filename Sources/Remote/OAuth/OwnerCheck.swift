@@ -9,6 +9,8 @@ package struct OwnerOptions: Sendable {
   package var verify: @Sendable (_ passphrase: String, _ record: String) -> Bool = {
     PassphraseHash.verify($0, against: $1)
   }
+  /// Decides instead of the store's record, where a program knows its owner by itself; blocks.
+  package var isOwner: (@Sendable (_ passphrase: String) -> Bool)?
 
   package init() {}
 }
@@ -70,14 +72,19 @@ final class OwnerCheck: @unchecked Sendable {
   /// Nil where it cannot be said now.
   private func isRight(_ passphrase: String) async -> Bool? {
     guard verifying < 2 else { return nil }
-    guard let record = store.state().owner else { return false }
+    let check: @Sendable () -> Bool
+    if let isOwner = options.isOwner {
+      check = { isOwner(passphrase) }
+    } else {
+      guard let record = store.state().owner else { return false }
+      let verify = options.verify
+      check = { verify(passphrase, record) }
+    }
     verifying += 1
     defer { verifying -= 1 }
-    let verify = options.verify
-    guard
-      case .value(let isRight)? = try? await loop.offload(
-        named: "passphrase", until: nil, { verify(passphrase, record) })
-    else { return nil }
+    guard case .value(let isRight)? = try? await loop.offload(named: "passphrase", until: nil, check) else {
+      return nil
+    }
     return isRight
   }
 }

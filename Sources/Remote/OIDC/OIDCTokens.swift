@@ -19,8 +19,12 @@ package struct OIDCTokens: Authenticator {
 
   package func authenticate(_ head: RequestHead) -> Authentication {
     guard let text = Bearer.token(of: head) else { return .refused(Bearer.challenge(parameters: parameters)) }
-    if case .known(let principal) = own.authenticate(head) { return .known(principal) }
-    guard let token = SignedToken(text) else { return refused("malformed") }
+    let ours = own.authenticate(head)
+    if case .known = ours { return ours }
+    guard let token = SignedToken(text) else {
+      if case .pending = ours { return ours }
+      return refused("malformed")
+    }
     if let known = keys.known(for: token) { return judge(token, known) }
     return .pending { [self] reply in
       loop.spawn { reply(judge(token, await keys.keys(for: token))) }

@@ -1,7 +1,7 @@
 import Glibc
 import ParleyRuntime
 
-/// A real `parley serve --http` over a SQLite file, in a directory and on a port of its own; killed with its value.
+/// A real `parley serve --http`, in a directory and on a port of its own; killed with its value.
 /// Confined to the loop.
 //
 // @unchecked: confined to the loop.
@@ -13,24 +13,28 @@ public final class DoorServer: @unchecked Sendable {
   private let loop: EventLoop
   private var process: ChildProcess?
 
-  /// Starts a door. `configuration` is YAML beside identity, topics, backend and the place where it listens; `http` are
-  /// further keys of the block `http`, in YAML's flow style. Throws `ServerFailure` where it does not open.
-  public init(
+  /// Starts a door over a SQLite file. `configuration` is YAML beside identity, backend and the place where it listens;
+  /// `http` are further keys of the block `http`, in YAML's flow style. Throws `ServerFailure` where it does not open.
+  public convenience init(
     loop: EventLoop, http: String = "insecure: true", configuration: String = "topics: [general]"
   ) async throws {
+    try self.init(loop: loop, port: try FreePort(), backend: nil, http: http, configuration: configuration)
+    try await start()
+  }
+
+  /// Makes a door that `start` starts; `backend` is the YAML of another backend than a SQLite file of its own.
+  public init(loop: EventLoop, port: FreePort, backend: String?, http: String, configuration: String) throws {
     self.loop = loop
-    port = try FreePort()
+    self.port = port
     folder = try TemporaryDirectory()
     let text = """
-      backend: sqlite
+      \(backend ?? "backend: sqlite\nbackend_config: { db_path: \(folder.path("parley.db")) }")
       identity: { handle: door }
-      backend_config: { db_path: \(folder.path("parley.db")) }
       http: { listen: "127.0.0.1:\(port.number)", \(http) }
       \(configuration)
 
       """
     try TextFile.write(text, to: folder.path("parley.config.yaml"))
-    try await start()
   }
 
   deinit { process?.kill() }
@@ -46,12 +50,16 @@ public final class DoorServer: @unchecked Sendable {
     ["HOME": folder.path, "XDG_STATE_HOME": folder.path("state"), "PATH": "/usr/bin:/bin"]
   }
 
-  /// Runs another command with the same configuration; its output, line by line.
-  public func run(_ arguments: [String]) async throws -> [String] {
+  /// What it has said on standard error.
+  public var errorLines: [String] { process?.errorLines ?? [] }
+
+  /// Runs another command with the same configuration, with this on its standard input; its output, line by line.
+  public func run(_ arguments: [String], input: String = "") async throws -> [String] {
     let child = try ChildProcess(
       loop: loop, path: try ChildProcess.parleyPath(),
       arguments: arguments + ["--config", folder.path("parley.config.yaml")], environment: environment,
       directory: folder.path)
+    if !input.isEmpty { child.send(input) }
     child.closeInput()
     guard case .status(0)? = await child.waitForExit(until: soon) else {
       throw ServerFailure("\(arguments): \(child.errorLines)")

@@ -11,6 +11,12 @@ package protocol AuthStore: Sendable {
     on loop: EventLoop, _ change: @escaping @Sendable (inout AuthState) -> Value
   ) async throws(AuthStoreError) -> Value
 
+  /// Whether another process may have changed what `state` does not tell yet.
+  var canBeBehind: Bool { get }
+
+  /// Brings `state` up to date. Throws where it cannot be known.
+  func refresh() async throws(AuthStoreError)
+
   /// Codes everything that the server vouches for.
   var key: ServerKey { get }
 }

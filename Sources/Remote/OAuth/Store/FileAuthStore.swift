@@ -25,7 +25,6 @@ package final class FileAuthStore: AuthStore {
   }
 
   private static let limit = 32 << 20
-  private static let header = "parley auth 1"
 
   package let path: String
   package let key: ServerKey
@@ -34,15 +33,14 @@ package final class FileAuthStore: AuthStore {
   /// Opens the store, and makes it where there is none; the folder must be there, or its parent.
   package init(_ path: String) throws(AuthStoreError) {
     self.path = path
-    do throws(SystemError) {
-      key = ServerKey(try Self.loadKey(path))
-    } catch {
-      throw AuthStoreError("\(path).key cannot be used: \(error)")
-    }
+    key = try ServerKey(file: path + ".key")
     try seen.withLock { seen throws(AuthStoreError) in try Self.refresh(&seen, path, key) }
   }
 
   // MARK: Reading
+
+  package var canBeBehind: Bool { false }
+  package func refresh() {}
 
   package func state() -> AuthState {
     seen.withLock { seen in
@@ -66,7 +64,7 @@ package final class FileAuthStore: AuthStore {
     // Told once for each version of the file.
     seen.stamp = now
     seen.state = AuthState()
-    seen.state = try parse(bytes, path, key)
+    seen.state = try SealedRecords(bytes, at: path, key: key).state
   }
 
   private static func stamp(_ path: String) -> Stamp? {
@@ -75,37 +73,6 @@ package final class FileAuthStore: AuthStore {
     return Stamp(
       device: UInt64(found.st_dev), inode: UInt64(found.st_ino), size: Int64(found.st_size),
       seconds: found.st_mtim.tv_sec, nanoseconds: found.st_mtim.tv_nsec)
-  }
-
-  private static func parse(
-    _ bytes: [UInt8], _ path: String, _ key: ServerKey
-  ) throws(AuthStoreError) -> AuthState {
-    var state = AuthState()
-    let lines = bytes.split(separator: UInt8(ascii: "\n"))
-    guard let first = lines.first else { return state }
-    // Nothing is written over what cannot be read.
-    guard first.elementsEqual(header.utf8) else {
-      throw AuthStoreError("\(path): it is of another version, or damaged")
-    }
-    var refused = 0
-    for line in lines.dropFirst() {
-      guard let space = line.firstIndex(of: UInt8(ascii: " ")),
-        let code = Base64.decodeURL(String(decoding: line[..<space], as: UTF8.self))
-      else {
-        refused += 1
-        continue
-      }
-      let text = Array(line[(space + 1)...])
-      guard code.isIdentical(to: key.code(text, for: .record)), let record = StoredRecord(text), state.take(record)
-      else {
-        refused += 1
-        continue
-      }
-    }
-    if refused > 0 {
-      Log.write(.error, "records of the auth store are not this server's", [("path", path), ("count", "\(refused)")])
-    }
-    return state
   }
 
   // MARK: Changing
@@ -133,7 +100,7 @@ package final class FileAuthStore: AuthStore {
       while flock(lock, LOCK_EX) != 0 {
         guard errno == EINTR else { throw SystemError.last("flock") }
       }
-      var state = try Self.parse(Self.stamp(path) == nil ? [] : try Self.read(path), path, key)
+      var state = try SealedRecords(Self.stamp(path) == nil ? [] : try Self.read(path), at: path, key: key).state
       let before = state
       let value = change(&state)
       if state != before { try write(state) }
@@ -146,45 +113,10 @@ package final class FileAuthStore: AuthStore {
   }
 
   private func write(_ state: AuthState) throws(SystemError) {
-    var bytes = Array((Self.header + "\n").utf8)
-    for record in state.records {
-      let text = Array(record.text.utf8)
-      bytes += Base64.encodeURL(key.code(text, for: .record)).utf8
-      bytes.append(UInt8(ascii: " "))
-      bytes += text
-      bytes.append(UInt8(ascii: "\n"))
-    }
-    try Self.replace(path, with: bytes)
+    try Self.replace(path, with: SealedRecords.bytes(of: state, key: key))
   }
 
   // MARK: Files
-
-  /// The key beside the store, made where there is none; never overwritten.
-  private static func loadKey(_ path: String) throws(SystemError) -> [UInt8] {
-    let file = path + ".key"
-    try makeFolder(of: path)
-    if unsafe access(file, F_OK) != 0 {
-      let temporary = "\(file).\(getpid())"
-      try writeNew(temporary, [UInt8](random: ServerKey.bytes))
-      // Whoever is first wins: a link does not replace what is there.
-      let result = unsafe link(temporary, file)
-      let error = SystemError.last("link")
-      unsafe unlink(temporary)
-      guard result == 0 || error.code == EEXIST else { throw error }
-    }
-    let bytes = try read(file)
-    guard bytes.count == ServerKey.bytes else { throw SystemError(operation: "read \(file)", code: EINVAL) }
-    return bytes
-  }
-
-  private static func makeFolder(of path: String) throws(SystemError) {
-    guard let slash = path.lastIndex(of: "/"), slash != path.startIndex else { return }
-    let folder = String(path[..<slash])
-    if unsafe mkdir(folder, 0o700) == 0 || errno == EEXIST { return }
-    guard errno == ENOENT else { throw .last("mkdir \(folder)") }
-    try makeFolder(of: folder)
-    guard unsafe mkdir(folder, 0o700) == 0 || errno == EEXIST else { throw .last("mkdir \(folder)") }
-  }
 
   private static func replace(_ path: String, with bytes: [UInt8]) throws(SystemError) {
     let temporary = "\(path).\(getpid()).new"
@@ -198,7 +130,7 @@ package final class FileAuthStore: AuthStore {
     close(descriptor)
   }
 
-  private static func writeNew(_ path: String, _ bytes: [UInt8]) throws(SystemError) {
+  static func writeNew(_ path: String, _ bytes: [UInt8]) throws(SystemError) {
     let flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW
     let descriptor = try SystemError.check("open \(path)", unsafe parley_open(path, flags, 0o600))
     defer { close(descriptor) }
@@ -218,7 +150,7 @@ package final class FileAuthStore: AuthStore {
     try SystemError.check("fsync \(path)", fsync(descriptor))
   }
 
-  private static func read(_ path: String) throws(SystemError) -> [UInt8] {
+  static func read(_ path: String) throws(SystemError) -> [UInt8] {
     let descriptor = try SystemError.check("open \(path)", unsafe parley_open(path, O_RDONLY | O_CLOEXEC, 0))
     defer { close(descriptor) }
     var bytes: [UInt8] = []

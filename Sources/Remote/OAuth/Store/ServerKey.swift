@@ -4,18 +4,24 @@ import ParleyTLS
 /// The secret from which everything that the server vouches for gets its code (HMAC-SHA256).
 package struct ServerKey: Sendable {
   static let bytes = 32
-  private let secret: [UInt8]
+  private let keys: [Purpose: AuthenticationKey]
 
-  package init(_ secret: [UInt8]) { self.secret = secret }
+  package init(_ secret: [UInt8]) {
+    let pairs = Purpose.allCases.map { purpose in
+      (purpose, AuthenticationKey(Digest.sha256.authenticate(Array(purpose.rawValue.utf8), key: secret)))
+    }
+    keys = Dictionary(uniqueKeysWithValues: pairs)
+  }
 
   /// What a code is for, so that none can stand for another.
-  package enum Purpose: String, Sendable {
+  package enum Purpose: String, Sendable, CaseIterable {
     case record, registration, consent, clientSecret, refresh, message, console
   }
 
   /// The code of some bytes.
   package func code(_ bytes: [UInt8], for purpose: Purpose) -> [UInt8] {
-    Digest.sha256.authenticate(bytes, key: Digest.sha256.authenticate(Array(purpose.rawValue.utf8), key: secret))
+    guard let key = keys[purpose] else { preconditionFailure("every purpose has a key") }
+    return key.code(bytes)
   }
 
   /// A text that comes back only as it was: base 64 of it, a dot, base 64 of its code.
