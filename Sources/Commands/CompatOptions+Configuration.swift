@@ -3,6 +3,17 @@ import ParleyMCP
 import ParleyRuntime
 
 extension CompatOptions {
+  /// The tool sets that a configuration names, as the HTTP door offers them: nobody there has a folder, and no handle of
+  /// the configuration is free for whoever enters.
+  static func overHTTP(_ loaded: LoadedConfiguration) -> CompatOptions {
+    var options = CompatOptions(loaded)
+    let identity = loaded.configuration.identity
+    options.guarded.formUnion([identity.handle] + identity.mayPostAs)
+    options.duo?.folder = "none, over HTTP"
+    options.duo?.noticeFolder = nil
+    return options
+  }
+
   /// The tool sets that a configuration names.
   init(_ loaded: LoadedConfiguration) {
     self.init()

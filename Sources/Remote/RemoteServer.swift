@@ -32,7 +32,10 @@ package actor RemoteServer: LoopActor {
     self.options = options
     self.listening = listening
     rooms = try Rooms(setup: setup, supervisor: supervisor, offer: offer, options: options)
-    mcp = MCPEndpoint(rooms: rooms, supervisor: supervisor, options: options)
+    var compat = offer.compat
+    let authenticator = options.authenticator
+    compat.isKnown = { authenticator.knows($0) }
+    mcp = MCPEndpoint(rooms: rooms, supervisor: supervisor, compat: compat, options: options)
     let calls = GuardedCalls(loop: supervisor.loop, options: options)
     self.calls = calls
     let hub = rooms.own.participant.hub
@@ -130,16 +133,21 @@ package actor RemoteServer: LoopActor {
   private func finish(_ connection: Task<Void, Never>) async {
     let deadline = loop.now.advanced(by: options.drainTime)
     await mcp.settle(until: loop.now.advanced(by: Self.settling))
-    mcp.end()
+    let farewells = mcp.end()
     calls.end()
     await server.drain(until: deadline)
+    await join(farewells)
     let lives = rooms.stop()
     connection.cancel()
+    await join(lives + [connection])
+  }
+
+  /// Waits for tasks that end, but not for long: a backend that hangs does not keep the process.
+  private func join(_ tasks: [Task<Void, Never>]) async {
     let joined = Waiters<Void>(loop: loop)
     let ticket = joined.ticket()
     let waiting = loop.spawn {
-      for life in lives { await life.value }
-      await connection.value
+      for task in tasks { await task.value }
       joined.resume(ticket, ())
     }
     _ = await joined.wait(ticket, until: loop.now.advanced(by: .milliseconds(400)))

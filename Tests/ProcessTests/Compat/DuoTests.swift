@@ -7,21 +7,19 @@ import Testing
 @Suite struct DuoTests {
   /// A partner whose id comes from the folder that it works in.
   private static func partner(
-    _ place: Workplace, _ folder: String, extra: String = ""
+    _ place: CompatPlace, _ folder: String, extra: String = ""
   ) async throws -> CompatCaller {
     let path = place.folder.path(folder)
     if access(path, F_OK) != 0 { try SystemError.check("mkdir", mkdir(path, 0o700)) }
-    let name = "\(folder)-\(place.loop.random()).yaml"
-    try place.write(
-      name,
-      Workplace.compat("p\(place.loop.random())", "duo", extra: extra).replacing(
-        "db_path: parley.db", with: "db_path: \(place.folder.path("parley.db"))"))
-    let process = try place.start(["serve", "--config", place.folder.path(name)], directory: path)
-    let client = Client(process, place)
-    try await client.initialize()
-    let caller = CompatCaller(client)
+    // Over HTTP nobody has a folder: the partner is whom the token names.
+    let handle = place.ground == .http ? id(ofFolder: folder) : "p\(place.loop.random())"
+    let caller = try await place.client(handle, "duo", extra: extra, directory: path)
     #expect(!(await caller.call("list_partners")).isError)
     return caller
+  }
+
+  private static func id(ofFolder name: String) -> String {
+    String(name.lowercased().map { $0.isLetter || $0.isNumber ? $0 : "_" })
   }
 
   private static func conversation(_ result: CompatResult) -> JSONValue {
@@ -29,7 +27,7 @@ import Testing
     return id.map { .string(String($0)) } ?? nil
   }
 
-  private static func waitUntilListening(_ caller: CompatCaller, _ count: Int, _ place: Workplace) async {
+  private static func waitUntilListening(_ caller: CompatCaller, _ count: Int, _ place: CompatPlace) async {
     for _ in 0..<400 {
       let partners = await caller.call("list_partners").text
       if partners.count(where: { $0 == "👂" }) == count { return }
@@ -38,8 +36,8 @@ import Testing
     Issue.record("nobody listens")
   }
 
-  @Test func twoPartnersTalk() throws {
-    try Workplace.use { place in
+  @Test(arguments: CompatGround.all) func twoPartnersTalk(_ ground: CompatGround) throws {
+    try CompatPlace.use(ground) { place in
       let ada = try await Self.partner(place, "My App")
       let bob = try await Self.partner(place, "tool_b")
       #expect(
@@ -82,8 +80,8 @@ import Testing
     }
   }
 
-  @Test func aSecondListenTakesOver() throws {
-    try Workplace.use { place in
+  @Test(arguments: CompatGround.all) func aSecondListenTakesOver(_ ground: CompatGround) throws {
+    try CompatPlace.use(ground) { place in
       let ada = try await Self.partner(place, "ada")
       let bob = try await Self.partner(place, "bob")
       let first = ada.start("listen")
@@ -94,9 +92,9 @@ import Testing
       #expect(await ada.answer(second).text.hasSuffix("bob: for the second"))
       let third = ada.start("listen")
       await Self.waitUntilListening(bob, 1, place)
-      let run = try await place.run(
-        "unregister", "ada", "--json",
-        environment: ["PARLEY_CONFIG": place.folder.path("parley.config.yaml")])
+      try place.write("hook.yaml", place.configuration("hook", "duo"))
+      let run = try await place.place.run(
+        "unregister", "ada", "--json", environment: ["PARLEY_CONFIG": place.folder.path("hook.yaml")])
       #expect(run.status == 0 && run.json?["unregistered"]?.bool == true)
       #expect(await ada.answer(third).text.hasPrefix("Unregistered"))
       #expect(await bob.call("list_partners").text.contains("⚪ **ada**"))
@@ -106,8 +104,8 @@ import Testing
     }
   }
 
-  @Test func groupsAndFilters() throws {
-    try Workplace.use { place in
+  @Test(arguments: CompatGround.all) func groupsAndFilters(_ ground: CompatGround) throws {
+    try CompatPlace.use(ground) { place in
       let ada = try await Self.partner(place, "ada")
       let bob = try await Self.partner(place, "bob")
       let carol = try await Self.partner(place, "carol")
@@ -137,8 +135,8 @@ import Testing
     }
   }
 
-  @Test func whatIsWrongIsAnError() throws {
-    try Workplace.use { place in
+  @Test(arguments: CompatGround.all) func whatIsWrongIsAnError(_ ground: CompatGround) throws {
+    try CompatPlace.use(ground) { place in
       let ada = try await Self.partner(place, "ada")
       for (tool, arguments, text) in [
         ("talk", ["message": "x"], "no other partner is registered"),
@@ -172,7 +170,7 @@ import Testing
   }
 
   private static func text(
-    _ path: String, _ place: Workplace, until isRight: (String) -> Bool
+    _ path: String, _ place: CompatPlace, until isRight: (String) -> Bool
   ) async throws -> String {
     var text = try read(path)
     for _ in 0..<600 where !isRight(text) {
@@ -183,7 +181,7 @@ import Testing
   }
 
   @Test func theProjectsFileTellsWhatIsUnread() throws {
-    try Workplace.use { place in
+    try CompatPlace.use { place in
       let notify = "compat_options: { duo: { notify_file: true } }"
       try SystemError.check("mkdir", mkdir(place.folder.path("ada"), 0o700))
       try place.write("ada/CLAUDE.md", "# Mine\n\nKeep this.\n")

@@ -98,7 +98,8 @@ package actor Chatroom: LoopActor {
           PostRequest(
             topic: options.topic, content: event.text.content, to: event.to.map { Handle($0) },
             key: "chatroom-import:\(SHA256.hexadecimal(event.key, digits: 32))", attributes: event.text.attributes,
-            author: Author(handle: Handle(event.from), instance: session, stableInstance: "chatroom-import")))
+            author: Author(
+              handle: Handle(event.from), instance: session, stableInstance: "chatroom-import", isSelfNamed: true)))
       }
       if let last { _ = await log.outcome(of: last.id, until: deadline) }
       return .success(())
@@ -115,7 +116,7 @@ package actor Chatroom: LoopActor {
     let (content, attributes) = text ?? event.message
     let request = PostRequest(
       topic: options.topic, content: content, to: to.map { Handle($0) }, attributes: attributes,
-      author: name.map { Author(handle: Handle($0), instance: session) })
+      author: name.map { hub.setup.author.calling(itself: $0) })
     try await refusing { () throws(HubError) in try await log.load() }
     let receipt = try await refusing { () throws(HubError) in try await hub.postUnchecked(request) }
     await log.note(receipt)

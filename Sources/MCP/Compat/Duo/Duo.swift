@@ -197,7 +197,7 @@ package actor Duo: LoopActor {
     for follow in follows.values { await hub.supervisor.unfollow(follow) }
     follows = [:]
     var setup = hub.setup
-    setup.author = Author(handle: Handle(id), instance: session)
+    setup.author = setup.author.calling(itself: id)
     let supervisor = hub.supervisor
     let seat = try await refusing { () throws(HubError) in
       let hub = try Hub(setup: setup, supervisor: supervisor)
