@@ -11,7 +11,16 @@ extension CompatOptions {
     options.guarded.formUnion([identity.handle] + identity.mayPostAs)
     options.duo?.folder = "none, over HTTP"
     options.duo?.noticeFolder = nil
+    options.duo?.noticeRegistry = nil
     return options
+  }
+
+  /// Where the broker of the set duo listens; nil where it does not.
+  static func broker(_ configuration: Configuration) -> Endpoint? {
+    let duo = configuration.compat.options.block("duo")
+    guard configuration.compat.sets.contains("duo"), duo.boolean("broker") else { return nil }
+    let port = duo.integerIfSet("port") ?? Surroundings.process["BROKER_PORT"].flatMap { Int($0) } ?? 3_210
+    return Endpoint(listening: "127.0.0.1:\(port)")
   }
 
   /// The tool sets that a configuration names.
@@ -41,6 +50,7 @@ extension CompatOptions {
         folder: Surroundings.process.workingDirectory)
       partners.topic = Topic(options.block("duo").string("topic"))
       if options.block("duo").boolean("notify_file") { partners.noticeFolder = partners.folder }
+      partners.noticeRegistry = Surroundings.process.stateDirectory + "/duo"
       partners.heartbeat = configuration.presence.heartbeat
       partners.lifetime = configuration.presence.lifetime
       duo = partners

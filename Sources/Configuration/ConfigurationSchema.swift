@@ -60,6 +60,9 @@ package enum ConfigurationSchema {
       "topic", .string(minimumBytes: 1), default: .string("duo"), "The topic that says which partners there are."),
     Setting(
       "notify_file", .boolean, default: .boolean(false), "Tell in the project's CLAUDE.md what is unread."),
+    Setting(
+      "broker", .boolean, default: .boolean(false), "Let `serve --http` answer as that system's broker, on loopback."),
+    Setting("port", .integer(1...65_535), "The broker's port; $BROKER_PORT, then 3210, unless set."),
   ])
 
   private static let channels = SettingsSchema([

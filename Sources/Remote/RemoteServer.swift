@@ -16,6 +16,7 @@ package actor RemoteServer: LoopActor {
   private let mcp: MCPEndpoint
   private let calls: GuardedCalls
   private let server: HTTPServer
+  private let broker: (server: HTTPServer, listener: BrokerListener, partners: DuoPartners)?
   private let ending: Waiters<Void>
   private let endTicket: UInt64
   private var hasEnded = false
@@ -43,6 +44,19 @@ package actor RemoteServer: LoopActor {
       APIEndpoint(rooms: rooms, options: options, calls: calls),
       RelayEndpoint(hub: hub, supervisor: supervisor, options: options, calls: calls),
     ]
+    broker = try options.broker.map { broker throws(HubError) in
+      // Nobody's own: a partner is whom it says that it is, and no handle of the configuration.
+      var own = setup
+      own.author = Author(handle: Handle("duo-broker"), instance: "duo-broker \(broker.endpoint)", isSelfNamed: true)
+      let partners = DuoPartners(
+        hub: try Hub(setup: own, supervisor: supervisor), options: broker.partner, guarded: compat.guarded,
+        isKnown: compat.isKnown)
+      let listener = BrokerListener(
+        DuoBroker(partners), loop: supervisor.loop, bodyLimit: setup.limits.contentBytes + (16 << 10))
+      let server = HTTPServer(loop: supervisor.loop, limits: options.limits, application: listener)
+      server.commonFields = [("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff")]
+      return (server, listener, partners)
+    }
     let hooks = options.hooks.map {
       HookEndpoint(hub: hub, hooks: $0.list, store: $0.store, options: options, calls: calls)
     }
@@ -80,6 +94,7 @@ package actor RemoteServer: LoopActor {
     } catch {
       process?.stop()
       await server.drain(until: loop.now)
+      await broker?.server.drain(until: loop.now)
       throw error
     }
     listening(places)
@@ -93,6 +108,7 @@ package actor RemoteServer: LoopActor {
   private func listen() throws(SystemError) -> [Endpoint] {
     var places: [Endpoint] = []
     for endpoint in options.endpoints { places.append(try server.listen(on: endpoint)) }
+    if let broker, let endpoint = options.broker?.endpoint { try broker.server.listen(on: endpoint) }
     return places
   }
 
@@ -133,8 +149,13 @@ package actor RemoteServer: LoopActor {
   private func finish(_ connection: Task<Void, Never>) async {
     let deadline = loop.now.advanced(by: options.drainTime)
     await mcp.settle(until: loop.now.advanced(by: Self.settling))
-    let farewells = mcp.end()
+    var farewells = mcp.end()
     calls.end()
+    if let broker {
+      broker.listener.end()
+      await broker.server.drain(until: loop.now.advanced(by: Self.settling))
+      farewells.append(loop.spawn { await broker.partners.stop() })
+    }
     await server.drain(until: deadline)
     await join(farewells)
     let lives = rooms.stop()

@@ -134,6 +134,7 @@ extension HTTPDoor {
     options.livePush = room.session.livePush
     options.catchUp = room.session.catchUp
     options.importMarks = room.session.importMarks
+    if let endpoint = room.broker, let partner = room.offer.compat.duo { options.broker = (endpoint, partner) }
     return options
   }
 

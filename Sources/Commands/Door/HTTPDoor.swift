@@ -16,6 +16,8 @@ public struct HTTPDoor: Sendable {
     package let access: Configuration.Access
     /// Handles that the owner may choose for a client, beside its own.
     package let handles: [Handle]
+    /// Where the Duo broker listens, on this machine alone; nil where it does not.
+    package let broker: Endpoint?
   }
 
   /// Who may enter, for the commands that decide it.

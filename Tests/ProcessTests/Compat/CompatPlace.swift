@@ -70,7 +70,7 @@ final class CompatPlace: Sendable {
       case .sqlite, .http:
         "backend: sqlite\nbackend_config: { db_path: \"\(folder.path("parley.db"))\", durability: normal }"
       case .redis: "backend: redis\nbackend_config: { url: \"redis://127.0.0.1:\(redis?.port ?? 0)\" }"
-      case .nats: "backend: nats\nbackend_config: { url: \"nats://127.0.0.1:\(nats?.port ?? 0)\" }"
+      case .nats: "backend: nats\nbackend_config: { servers: [\"nats://127.0.0.1:\(nats?.port ?? 0)\"] }"
       }
     return """
       \(backend)
@@ -85,20 +85,21 @@ final class CompatPlace: Sendable {
 
   /// A participant after its handshake: a process in `directory`, or a session that has a token with the handle.
   func client(
-    _ handle: String, _ sets: String, extra: String = "", directory: String? = nil
+    _ handle: String, _ sets: String, extra: String = "", directory: String? = nil,
+    environment: [String: String] = [:]
   ) async throws -> CompatCaller {
-    let client = Client(try await start(handle, sets, extra, directory), place)
+    let client = Client(try await start(handle, sets, extra, directory, environment), place)
     try await client.initialize()
     return CompatCaller(client, self)
   }
 
   private func start(
-    _ handle: String, _ sets: String, _ extra: String, _ directory: String?
+    _ handle: String, _ sets: String, _ extra: String, _ directory: String?, _ environment: [String: String]
   ) async throws -> ChildProcess {
     guard ground == .http else {
       let name = "\(handle)-\(loop.random()).yaml"
       try write(name, configuration(handle, sets, extra: extra))
-      return try place.start(["serve", "--config", folder.path(name)], directory: directory)
+      return try place.start(["serve", "--config", folder.path(name)], environment: environment, directory: directory)
     }
     try await openDoor(sets, extra)
     let made = try await place.run(

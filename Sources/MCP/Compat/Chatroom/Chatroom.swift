@@ -47,7 +47,9 @@ package actor Chatroom: LoopActor {
   /// Goes on holding the session's names until the task is cancelled.
   func run() async {
     while await loop.sleep(for: options.heartbeat) {
-      for (name, role) in joined {
+      for name in joined.keys.sorted() {
+        // It may have been left, or joined with another role, meanwhile.
+        guard let role = joined[name] else { continue }
         do throws(Refusal) {
           _ = try await say(join(name, role), as: name)
         } catch {
@@ -171,8 +173,14 @@ package actor Chatroom: LoopActor {
     let holder = fold.names.holder(of: name, at: now)
     if let holder, holder.session != session { throw Refusal.active(name) }
     if holder == nil { try await rules.checkNobodyElse(name) }
-    try await say(join(name, role), as: name)
+    let before = joined[name]
     joined[name] = role
+    do throws(Refusal) {
+      try await say(join(name, role), as: name)
+    } catch {
+      joined[name] = before
+      throw error
+    }
     return await participants(log.state, at: log.now)
   }
 
