@@ -28,6 +28,7 @@ package enum ConfigurationSchema {
       Setting("permissions", .block(permissions), "What the user waives."),
       Setting("approvals", .block(approvals), optional: true, "Whom a session asks for leave, and where."),
       Setting("auth", .block(auth), "Who may enter by HTTP."),
+      Setting("keys", .block(keys), "Keys that agents get for themselves."),
       Setting("http", .block(http), "Where and how `serve --http` listens, and to whom."),
       Setting(
         "backend", .string(minimumBytes: 1), default: defaultBackend.map { .string($0) },
@@ -135,6 +136,12 @@ package enum ConfigurationSchema {
     Setting(
       "redirects", .strings(minimumCount: 0), default: .strings([]), "Further addresses that answers may go to."),
     Setting("oidc", .block(oidc), optional: true, "The outside authority of mode oidc."),
+  ])
+
+  private static let keys = SettingsSchema([
+    Setting(
+      "self_service", .boolean, default: .boolean(false),
+      "Whoever reaches the door gets a token of its own for a handle that nobody has.")
   ])
 
   private static let oidc = SettingsSchema([

@@ -11,6 +11,9 @@ final class Door: HTTPApplication, @unchecked Sendable {
   private let authorization: AuthorizationServer?
   private let supervisor: Supervisor
   private let options: DoorOptions
+  private let calls: GuardedCalls
+  /// Likewise; nil where nobody gets a key for itself.
+  var keys: KeyDesk?
   /// Set by whoever makes the server.
   var connectionCount: () -> Int = { 0 }
   /// Likewise.
@@ -18,8 +21,9 @@ final class Door: HTTPApplication, @unchecked Sendable {
 
   init(
     mcp: MCPEndpoint, guarded: [any GuardedRoutes], hooks: HookEndpoint?, authorization: AuthorizationServer?,
-    supervisor: Supervisor, options: DoorOptions
+    supervisor: Supervisor, calls: GuardedCalls, options: DoorOptions
   ) {
+    self.calls = calls
     self.mcp = mcp
     self.guarded = [mcp] + guarded
     self.hooks = hooks
@@ -54,6 +58,12 @@ final class Door: HTTPApplication, @unchecked Sendable {
       }
       return .body(limit: 0)
     default:
+      if let keys, head.path == KeyDesk.path {
+        guard options.access.allows(options.access.client(of: head, peer: peer)) else {
+          return .answer(.refusal(Self.notFromHere))
+        }
+        return keys.admit(head)
+      }
       if let routes = guardedRoutes(of: head) { return admit(head, to: routes, from: peer) }
       if let hooks, let hook = hooks.hook(of: head) { return hooks.admit(hook, head) }
       guard let (server, route) = route(of: head) else {
@@ -86,6 +96,10 @@ final class Door: HTTPApplication, @unchecked Sendable {
     if let hooks, let hook = hooks.hook(of: exchange.head) {
       log("webhook", exchange.head, options.access.client(of: exchange.head, peer: exchange.peer), nil)
       return hooks.handle(hook, exchange)
+    }
+    if let keys, exchange.head.path == KeyDesk.path {
+      let client = options.access.client(of: exchange.head, peer: exchange.peer)
+      return calls.answer(exchange, rechecks: false) { await keys.answer(exchange.body, from: client) }
     }
     if let (server, route) = route(of: exchange.head) {
       let client = options.access.client(of: exchange.head, peer: exchange.peer)

@@ -36,13 +36,15 @@ package actor RemoteServer: LoopActor {
     var compat = offer.compat
     let authenticator = options.authenticator
     compat.isKnown = { authenticator.knows($0) }
+    let keys = options.keys.map { KeyDesk($0, compat: compat, loop: supervisor.loop) }
+    if let keys { compat.backchannel?.issueKey = { await keys.issue($0) } }
     mcp = MCPEndpoint(rooms: rooms, supervisor: supervisor, compat: compat, options: options)
     let calls = GuardedCalls(loop: supervisor.loop, options: options)
     self.calls = calls
     let hub = rooms.own.participant.hub
     let guarded: [any GuardedRoutes] = [
       APIEndpoint(rooms: rooms, options: options, calls: calls),
-      RelayEndpoint(hub: hub, supervisor: supervisor, options: options, calls: calls),
+      RelayEndpoint(hub: hub, supervisor: supervisor, compat: compat, options: options, calls: calls),
     ]
     broker = try options.broker.map { broker throws(HubError) in
       // Nobody's own: a partner is whom it says that it is, and no handle of the configuration.
@@ -65,7 +67,9 @@ package actor RemoteServer: LoopActor {
         loop: supervisor.loop, store: server.store, options: server.options, metrics: options.metrics)
     }
     let door = Door(
-      mcp: mcp, guarded: guarded, hooks: hooks, authorization: authorization, supervisor: supervisor, options: options)
+      mcp: mcp, guarded: guarded, hooks: hooks, authorization: authorization, supervisor: supervisor, calls: calls,
+      options: options)
+    door.keys = keys
     server = HTTPServer(loop: supervisor.loop, limits: options.limits, application: door)
     door.callCount = { [mcp, calls] in mcp.callCount + calls.count }
     door.connectionCount = { [weak server] in server?.connectionCount ?? 0 }

@@ -41,7 +41,7 @@ extension HTTPDoor {
 
   /// Whether whoever enters must show a key.
   private static func isGuarded(_ http: Configuration.HTTP, _ access: Configuration.Access) throws -> Bool {
-    if http.token != nil || access.publicURL != nil { return true }
+    if http.token != nil || access.publicURL != nil || access.isSelfService { return true }
     return try DoorKeys.files.summary(access.store).tokens > 0
   }
 
@@ -129,6 +129,7 @@ extension HTTPDoor {
     }
     try admit(room, into: &options)
     if !http.hooks.isEmpty { options.hooks = (http.hooks.compactMap(Hook.init), try FileAuthStore(room.access.store)) }
+    if room.access.isSelfService { options.keys = try FileAuthStore(room.access.store) }
     options.sessions = http.sessions
     options.sessionIdleTime = http.sessionIdle
     options.livePush = room.session.livePush

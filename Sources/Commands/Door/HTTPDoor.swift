@@ -61,7 +61,7 @@ enum DoorRule {
         return
           "auth.public_url: nobody could let a client in, since the owner has no passphrase; run 'parley owner set'"
       }
-    } else if http.token == nil, keys.tokens == 0 {
+    } else if http.token == nil, keys.tokens == 0, !configuration.access.isSelfService {
       guard http.isInsecure else {
         return "http.token: whoever can connect could read and write; run 'parley token create', let clients log in "
           + "(auth.public_url), set a token (http.token_file names a file), or http.insecure: true where only this "

@@ -20,6 +20,17 @@ package struct CompatOptions: Sendable {
   /// None is offered.
   package var isEmpty: Bool { backchannel == nil && chatroom == nil && channels == nil && duo == nil }
 
+  /// Whether one of the sets keeps what it knows in a topic.
+  package func keeps(_ topic: Topic) -> Bool {
+    if let backchannel, topic.name.hasPrefix(backchannel.prefix) { return true }
+    return [duo?.topic, chatroom?.topic, channels?.topic].contains(topic)
+  }
+
+  /// Whether somebody who does not have a handle may call itself so.
+  package func isFree(_ handle: Handle) -> Bool {
+    !NameRules.isReserved(handle.name) && !guarded.contains(handle) && !isKnown(handle)
+  }
+
   /// Those in which a participant is the same in all its sessions.
   package var shared: CompatOptions {
     var options = self

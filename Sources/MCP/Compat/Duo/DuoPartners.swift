@@ -43,13 +43,19 @@ package actor DuoPartners: LoopActor {
       throw Refusal(400, "invalid_argument", "projectPath has at most \(PartnerEvent.projectBytes) bytes")
     }
     let duo = try seat(id, name: name ?? id)
-    try await duo.register(name: name, project: project)
+    do throws(Refusal) {
+      try await duo.register(name: name, project: project)
+    } catch {
+      if await duo.seat == nil { seats[id] = nil }
+      throw error
+    }
     return try await record(of: id)
   }
 
   /// Takes a partner as gone, whoever it is; a listening call of it ends.
   func unregister(_ id: String) async throws(Refusal) {
     try await refusing { () throws(HubError) in _ = try await Duo.unregister(id, hub: hub, log) }
+    await seats.removeValue(forKey: id)?.stop()
   }
 
   /// A partner that registered, here or at an earlier time.
@@ -86,7 +92,7 @@ package actor DuoPartners: LoopActor {
       do throws(Refusal) {
         return try await seat.history(id, limit: limit)
       } catch {
-        guard error.code == "conversation_not_found" else { throw error }
+        guard ["conversation_not_found", "name_in_use"].contains(error.code) else { throw error }
       }
     }
     throw Refusal(404, "conversation_not_found", "Conversation not found, or no partner here is in it")

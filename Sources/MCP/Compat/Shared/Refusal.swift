@@ -9,7 +9,7 @@ package struct Refusal: Error, Hashable, Sendable {
   /// For people.
   package var reason: String
 
-  init(_ status: Int, _ code: String, _ reason: String) {
+  package init(_ status: Int, _ code: String, _ reason: String) {
     self.status = status
     self.code = code
     self.reason = reason
