@@ -1,6 +1,7 @@
 import ParleyRuntime
 
 extension ParleyBackend {
+  /// Asks the door for a token (`POST /v1/keys`); throws where it did not answer.
   public func issueKey(
     _ label: String, deadline: LoopInstant
   ) async throws(SeamError) -> (status: Int, body: JSONValue) {

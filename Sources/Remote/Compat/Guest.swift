@@ -1,6 +1,9 @@
 import ParleyMCP
 import ParleyRuntime
 
+/// The goodbye that somebody still says after its end.
+typealias Farewell = Task<Void, Never>
+
 /// One principal as the tool sets of other systems know it: the names that it takes are its own, in every session and
 /// request of it, and nobody else's. Confined to the loop.
 //
@@ -46,7 +49,7 @@ final class Guest: @unchecked Sendable {
 
   /// Says goodbye; the task that ends with it.
   @discardableResult
-  func stop() -> Task<Void, Never> {
+  func stop() -> Farewell {
     let life = life
     self.life = nil
     return loop.spawn { [shared, unreachable] in

@@ -57,7 +57,7 @@ final class SessionAgent: @unchecked Sendable {
   }
 
   /// The session is over; the task that ends with its goodbye.
-  func end() -> Task<Void, Never> {
+  func end() -> Farewell {
     if let timer { loop.cancel(timer) }
     timer = nil
     let before = life

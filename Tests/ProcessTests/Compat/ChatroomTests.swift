@@ -239,6 +239,35 @@ import Testing
     }
   }
 
+  /// Over HTTP a name is its token's, in every session, and what is said under it is a claim.
+  @Test func aNameIsItsTokens() throws {
+    try CompatPlace.use(.http) { place in
+      let extra = "post_topics: [chatroom]"
+      let ada = try await Self.caller(place, "ada", extra: extra)
+      let again = try await place.client("ada", "chatroom", extra: extra, sharesToken: true)
+      let bob = try await Self.caller(place, "bob", extra: extra)
+      #expect(!(await ada.call("join", ["name": "planner"])).isError)
+      #expect(await again.call("send_message", ["name": "planner", "content": "as both"]).structured == ["id": 1])
+      #expect(await bob.call("send_message", ["name": "planner", "content": "x"]).code == "participant_active")
+      #expect(await bob.call("join", ["name": "planner"]).code == "participant_active")
+      // The handles of the door and of other tokens are nobody else's.
+      for name in ["door", "ada", "nobody"] {
+        #expect(await bob.call("join", ["name": .string(name)]).code == "name_reserved", "\(name)")
+      }
+      #expect(!(await ada.call("send_message", ["name": "ada", "content": "as myself"])).isError)
+      let log = await bob.call("parley_fetch_recent", ["topic": "chatroom"])
+      let provenances = (log.structured?["messages"]?.array ?? []).reduce(into: [String: String]()) { found, message in
+        guard let content = message["content"]?.string, content.hasPrefix("as ") else { return }
+        found[content] = message["provenance"]?.string
+      }
+      #expect(provenances == ["as both": "claimed", "as myself": "verified"], "\(log.text)")
+      // The session that joined ends; the token has another.
+      ada.client.process.closeInput()
+      _ = await ada.client.process.waitForExit(until: place.soon)
+      #expect(!(await again.call("send_message", ["name": "planner", "content": "still here"])).isError)
+    }
+  }
+
   /// A process that was killed does not keep its name for ever.
   @Test(arguments: CompatGround.processes) func aDeadOnesNameIsFree(_ ground: CompatGround) throws {
     try CompatPlace.use(ground) { place in

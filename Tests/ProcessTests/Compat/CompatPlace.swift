@@ -30,6 +30,8 @@ final class CompatPlace: Sendable {
   private let redis: RedisServer?
   private let nats: NATSServer?
   private let port: FreePort?
+  /// By handle: a second session of a handle has the token of the first, where that is asked for.
+  private let tokens = Mutex<[String: String]>([:])
   /// Kept as long as the place.
   private let door = Mutex<ChildProcess?>(nil)
 
@@ -86,8 +88,9 @@ final class CompatPlace: Sendable {
   /// A participant after its handshake: a process in `directory`, or a session that has a token with the handle.
   func client(
     _ handle: String, _ sets: String, extra: String = "", directory: String? = nil,
-    environment: [String: String] = [:]
+    environment: [String: String] = [:], sharesToken: Bool = false
   ) async throws -> CompatCaller {
+    if !sharesToken { tokens.withLock { $0[handle] = nil } }
     let client = Client(try await start(handle, sets, extra, directory, environment), place)
     try await client.initialize()
     return CompatCaller(client, self)
@@ -102,13 +105,20 @@ final class CompatPlace: Sendable {
       return try place.start(["serve", "--config", folder.path(name)], environment: environment, directory: directory)
     }
     try await openDoor(sets, extra)
-    let made = try await place.run(
-      "token", "create", "--handle", handle, "--config", folder.path("door.yaml"))
-    let token = try #require(made.output.first, "\(made.errors)")
+    let token = try await token(handle)
     return try ChildProcess(
       loop: loop, path: "/usr/bin/python3",
       arguments: ["-c", HTTPBridge.script, String(port?.number ?? 0), token], environment: place.environment,
       directory: folder.path)
+  }
+
+  private func token(_ handle: String) async throws -> String {
+    if let token = tokens.withLock({ $0[handle] }) { return token }
+    let made = try await place.run(
+      "token", "create", "--handle", handle, "--config", folder.path("door.yaml"))
+    let token = try #require(made.output.first, "\(made.errors)")
+    tokens.withLock { $0[handle] = token }
+    return token
   }
 
   /// Opens the door for the first participant; its sets are everybody's.
