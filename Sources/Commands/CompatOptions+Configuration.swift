@@ -16,11 +16,14 @@ extension CompatOptions {
   }
 
   /// Where the broker of the set duo listens; nil where it does not.
-  static func broker(_ configuration: Configuration) -> Endpoint? {
+  static func broker(_ configuration: Configuration) throws(CommandFailure) -> Endpoint? {
     let duo = configuration.compat.options.block("duo")
     guard configuration.compat.sets.contains("duo"), duo.boolean("broker") else { return nil }
-    let port = duo.integerIfSet("port") ?? Surroundings.process["BROKER_PORT"].flatMap { Int($0) } ?? 3_210
-    return Endpoint(listening: "127.0.0.1:\(port)")
+    let port = duo.integerIfSet("port").map(String.init) ?? Surroundings.process["BROKER_PORT"] ?? "3210"
+    guard let endpoint = Endpoint(listening: "127.0.0.1:\(port)") else {
+      throw CommandFailure(.configuration, code: "configuration", "BROKER_PORT: '\(port)' is no port")
+    }
+    return endpoint
   }
 
   /// The tool sets that a configuration names.

@@ -78,7 +78,7 @@ struct ServeCommand: ParsableCommand {
       offer: .standard(configuration.tools, compat: .overHTTP(loaded)), session: Self.options(of: loaded),
       http: configuration.http,
       authentication: configuration.authentication, access: configuration.access,
-      handles: configuration.identity.mayPostAs, broker: CompatOptions.broker(configuration))
+      handles: configuration.identity.mayPostAs, broker: try CompatOptions.broker(configuration))
     let failure = try supervisor.loop.run { () async -> (any Error)? in
       await Log.follow(supervisor)
       return await opening.serve(room)

@@ -15,22 +15,25 @@ import Testing
     let port: FreePort
     private var door: ChildProcess
 
-    init(_ place: CompatPlace) async throws {
+    /// The port is told by the configuration, or by that system's variable.
+    init(_ place: CompatPlace, byVariable: Bool = false) async throws {
       self.place = place
       let (http, broker) = (try FreePort(), try FreePort())
       port = broker
       let extra = """
-        compat_options: { duo: { broker: true, port: \(broker.number) } }
+        compat_options: { duo: { broker: true\(byVariable ? "" : ", port: \(broker.number)") } }
         http: { listen: "127.0.0.1:\(http.number)", token: 0123456789abcdef0123456789abcdef }
         """
       try place.write("broker.yaml", place.configuration("door", "duo", extra: extra))
       // What is sent to the usual port goes to this one, so that lines can be run as they stand.
       try place.write(".curlrc", "connect-to = \"localhost:3210:127.0.0.1:\(broker.number)\"\n")
-      door = try await Self.open(place)
+      door = try await Self.open(place, port)
     }
 
-    private static func open(_ place: CompatPlace) async throws -> ChildProcess {
-      let door = try place.place.start(["serve", "--http", "--config", place.folder.path("broker.yaml")])
+    private static func open(_ place: CompatPlace, _ port: FreePort) async throws -> ChildProcess {
+      let door = try place.place.start(
+        ["serve", "--http", "--config", place.folder.path("broker.yaml")],
+        environment: ["BROKER_PORT": String(port.number)])
       door.closeInput()
       let isOpen = await door.wait(until: place.soon) { door in
         door.exit != nil || door.errorLines.contains { $0.contains("door open") }
@@ -43,7 +46,7 @@ import Testing
     func restart() async throws {
       door.kill(SIGKILL)
       _ = await door.waitForExit(until: place.soon)
-      door = try await Self.open(place)
+      door = try await Self.open(place, port)
     }
 
     func start(_ arguments: [String]) throws -> ChildProcess {
@@ -144,7 +147,7 @@ import Testing
 
   @Test func groupsSettingsAndSessions() throws {
     try CompatPlace.use { place in
-      let broker = try await Broker(place)
+      let broker = try await Broker(place, byVariable: true)
       for id in ["ada", "bob", "carol"] { _ = try await broker.post("/register", ["partnerId": .string(id)]) }
       let made = try await broker.post(
         "/conversations", ["creatorId": "ada", "name": "team", "participants": ["bob", "bob", "carol"]])
