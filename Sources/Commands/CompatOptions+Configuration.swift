@@ -3,6 +3,29 @@ import ParleyMCP
 import ParleyRuntime
 
 extension CompatOptions {
+  /// The tool sets that a configuration names, as the HTTP door offers them: nobody there has a folder, and no handle of
+  /// the configuration is free for whoever enters.
+  static func overHTTP(_ loaded: LoadedConfiguration) -> CompatOptions {
+    var options = CompatOptions(loaded)
+    let identity = loaded.configuration.identity
+    options.guarded.formUnion([identity.handle] + identity.mayPostAs)
+    options.duo?.folder = "none, over HTTP"
+    options.duo?.noticeFolder = nil
+    options.duo?.noticeRegistry = nil
+    return options
+  }
+
+  /// Where the broker of the set duo listens; nil where it does not.
+  static func broker(_ configuration: Configuration) throws(CommandFailure) -> Endpoint? {
+    let duo = configuration.compat.options.block("duo")
+    guard configuration.compat.sets.contains("duo"), duo.boolean("broker") else { return nil }
+    let port = duo.integerIfSet("port").map(String.init) ?? Surroundings.process["BROKER_PORT"] ?? "3210"
+    guard let endpoint = Endpoint(listening: "127.0.0.1:\(port)") else {
+      throw CommandFailure(.configuration, code: "configuration", "BROKER_PORT: '\(port)' is no port")
+    }
+    return endpoint
+  }
+
   /// The tool sets that a configuration names.
   init(_ loaded: LoadedConfiguration) {
     self.init()
@@ -30,6 +53,7 @@ extension CompatOptions {
         folder: Surroundings.process.workingDirectory)
       partners.topic = Topic(options.block("duo").string("topic"))
       if options.block("duo").boolean("notify_file") { partners.noticeFolder = partners.folder }
+      partners.noticeRegistry = Surroundings.process.stateDirectory + "/duo"
       partners.heartbeat = configuration.presence.heartbeat
       partners.lifetime = configuration.presence.lifetime
       duo = partners

@@ -72,7 +72,8 @@ enum Launch {
     let chosen = handle.map(Handle.init) ?? own
     guard chosen == own || configuration.identity.mayPostAs.contains(chosen) else { throw .handleNotAllowed(chosen) }
     return Author(
-      handle: chosen, instance: UUIDv4.make(), stableInstance: chosen == own ? configuration.instanceID : nil)
+      handle: chosen, instance: UUIDv4.make(), stableInstance: chosen == own ? configuration.instanceID : nil,
+      isSelfNamed: chosen == own && configuration.identity.isSelfNamed)
   }
 
   static func setup(_ configuration: Configuration, author: Author, patience: Duration = .seconds(10)) -> Hub.Setup {

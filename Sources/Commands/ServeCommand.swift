@@ -65,9 +65,6 @@ struct ServeCommand: ParsableCommand {
 
   private func serveHTTP(_ loaded: LoadedConfiguration, _ backend: any Backend) throws {
     let configuration = loaded.configuration
-    if !configuration.compat.sets.isEmpty {
-      Log.write(.warning, "the tool sets of compat are offered over standard input and output alone")
-    }
     guard let door = Launch.carried.door else {
       throw CommandFailure(.failed, code: "missing", "this program does not carry the HTTP door")
     }
@@ -78,9 +75,10 @@ struct ServeCommand: ParsableCommand {
     let supervisor = Supervisor(loop: backend.loop, backend: opening.backend)
     let room = HTTPDoor.Room(
       hub: Launch.setup(configuration, author: try Launch.author(of: configuration)), supervisor: supervisor,
-      offer: .standard(configuration.tools), session: Self.options(of: loaded), http: configuration.http,
+      offer: .standard(configuration.tools, compat: .overHTTP(loaded)), session: Self.options(of: loaded),
+      http: configuration.http,
       authentication: configuration.authentication, access: configuration.access,
-      handles: configuration.identity.mayPostAs)
+      handles: configuration.identity.mayPostAs, broker: try CompatOptions.broker(configuration))
     let failure = try supervisor.loop.run { () async -> (any Error)? in
       await Log.follow(supervisor)
       return await opening.serve(room)

@@ -17,10 +17,17 @@ struct SharedOptions: ParsableArguments {
 
   var output: Output { Output(isJSON: json) }
 
+  /// What the variable of that system's server says, where it is a level of ours.
+  private static var backchannelLevel: String? {
+    Surroundings.process["BACKCHANNEL_MCP_LOG"].map { $0.lowercased() }.flatMap { Log.parse($0) == nil ? nil : $0 }
+  }
+
   /// Sets the log from the option, else from the environment, else from the configuration; an unknown one is told.
   func configureLog(configured: String?, default level: Log.Level) throws {
     Log.configure(level: level, json: false)
-    guard let setting = logLevel ?? Surroundings.process["PARLEY_LOG"] ?? configured else { return }
+    guard let setting = logLevel ?? Surroundings.process["PARLEY_LOG"] ?? configured ?? Self.backchannelLevel else {
+      return
+    }
     guard let parsed = Log.parse(setting) else {
       throw ValidationError("'\(setting)' is no log level: trace, debug, info, notice, warning or error, then ',json'.")
     }

@@ -5,6 +5,8 @@ package struct Configuration: Sendable {
   /// Who this participant is.
   package struct Identity: Hashable, Sendable {
     package var handle: Handle
+    /// The handle is a claim of this process alone: nobody configured it, and it may be none of the token's.
+    package var isSelfNamed = false
     /// The other handles that a command may post as (`--as`).
     package var mayPostAs: [Handle]
     /// No other process may use the handle at the same time.
@@ -69,6 +71,8 @@ package struct Configuration: Sendable {
     package var storeAuthorities: String?
     /// Further addresses that clients may be redirected to.
     package var redirects: [String]
+    /// Whoever reaches the door gets a token for a handle that nobody has.
+    package var isSelfService: Bool
   }
 
   /// An outside authority that vouches for whoever enters.
@@ -205,7 +209,7 @@ extension Configuration {
       publicURL: auth.stringIfSet("public_url").map { $0.hasSuffix("/") ? String($0.dropLast()) : $0 },
       store: auth.string("store"), storePassword: auth.stringIfSet("store_password"),
       storeKey: auth.stringIfSet("store_key"), storeAuthorities: auth.stringIfSet("store_ca_file"),
-      redirects: auth.strings("redirects"))
+      redirects: auth.strings("redirects"), isSelfService: settings.block("keys").boolean("self_service"))
     http = HTTP(settings.block("http"))
     self.backend = backend.name
     backendSettings = settings.block("backend_config")

@@ -28,6 +28,7 @@ package enum ConfigurationSchema {
       Setting("permissions", .block(permissions), "What the user waives."),
       Setting("approvals", .block(approvals), optional: true, "Whom a session asks for leave, and where."),
       Setting("auth", .block(auth), "Who may enter by HTTP."),
+      Setting("keys", .block(keys), "Keys that agents get for themselves."),
       Setting("http", .block(http), "Where and how `serve --http` listens, and to whom."),
       Setting(
         "backend", .string(minimumBytes: 1), default: defaultBackend.map { .string($0) },
@@ -60,6 +61,9 @@ package enum ConfigurationSchema {
       "topic", .string(minimumBytes: 1), default: .string("duo"), "The topic that says which partners there are."),
     Setting(
       "notify_file", .boolean, default: .boolean(false), "Tell in the project's CLAUDE.md what is unread."),
+    Setting(
+      "broker", .boolean, default: .boolean(false), "Let `serve --http` answer as that system's broker, on loopback."),
+    Setting("port", .integer(1...65_535), "The broker's port; $BROKER_PORT, then 3210, unless set."),
   ])
 
   private static let channels = SettingsSchema([
@@ -135,6 +139,12 @@ package enum ConfigurationSchema {
     Setting(
       "redirects", .strings(minimumCount: 0), default: .strings([]), "Further addresses that answers may go to."),
     Setting("oidc", .block(oidc), optional: true, "The outside authority of mode oidc."),
+  ])
+
+  private static let keys = SettingsSchema([
+    Setting(
+      "self_service", .boolean, default: .boolean(false),
+      "Whoever reaches the door gets a token of its own for a handle that nobody has.")
   ])
 
   private static let oidc = SettingsSchema([

@@ -12,6 +12,9 @@ final class Door: HTTPApplication, @unchecked Sendable {
   private let authorization: AuthorizationServer?
   private let supervisor: Supervisor
   private let options: DoorOptions
+  private let calls: GuardedCalls
+  /// Nil where nobody gets a key for itself.
+  private let keys: KeyDesk?
   private let crossOrigin: CrossOrigin
   /// Set by whoever makes the server.
   var connectionCount: () -> Int = { 0 }
@@ -19,13 +22,15 @@ final class Door: HTTPApplication, @unchecked Sendable {
   var callCount: () -> Int = { 0 }
 
   init(
-    mcp: MCPEndpoint, guarded: [any GuardedRoutes], hooks: HookEndpoint?, console: ConsoleEndpoint?,
-    authorization: AuthorizationServer?, supervisor: Supervisor, options: DoorOptions
+    mcp: MCPEndpoint, guarded: [any GuardedRoutes], hooks: HookEndpoint?, console: ConsoleEndpoint?, keys: KeyDesk?,
+    authorization: AuthorizationServer?, supervisor: Supervisor, calls: GuardedCalls, options: DoorOptions
   ) {
     self.mcp = mcp
     self.guarded = [mcp] + guarded
     self.hooks = hooks
     self.console = console
+    self.keys = keys
+    self.calls = calls
     self.supervisor = supervisor
     self.authorization = authorization
     self.options = options
@@ -61,6 +66,12 @@ final class Door: HTTPApplication, @unchecked Sendable {
       }
       return .body(limit: 0)
     default:
+      if let keys, head.path == KeyDesk.path {
+        guard options.access.allows(options.access.client(of: head, peer: peer)) else {
+          return .answer(.refusal(Self.notFromHere))
+        }
+        return keys.admit(head)
+      }
       if let routes = guardedRoutes(of: head) { return admit(head, to: routes, from: peer) }
       if let hooks, let hook = hooks.hook(of: head) { return hooks.admit(hook, head) }
       // Like the consent page it is for people, from wherever their owner is.
@@ -100,6 +111,10 @@ final class Door: HTTPApplication, @unchecked Sendable {
       let client = options.access.client(of: exchange.head, peer: exchange.peer)
       if exchange.head.method == .post { log("request", exchange.head, client, nil) }
       return console.handle(exchange, from: client)
+    }
+    if let keys, exchange.head.path == KeyDesk.path {
+      let client = options.access.client(of: exchange.head, peer: exchange.peer)
+      return calls.answer(exchange, rechecks: false) { await keys.answer(exchange.body, from: client) }
     }
     if let (server, route) = route(of: exchange.head) {
       let client = options.access.client(of: exchange.head, peer: exchange.peer)

@@ -29,6 +29,10 @@ package struct DoorOptions: Sendable {
   package var revocationInterval: Duration = .seconds(5)
   /// Incoming webhooks, and where what came is remembered.
   package var hooks: (list: [Hook], store: any AuthStore)?
+  /// Where the Duo broker listens, and what the partners behind it are like; nil where there is none.
+  package var broker: (endpoint: Endpoint, partner: Duo.Options)?
+  /// Where keys go that agents get for themselves; nil where nobody does.
+  package var keys: (any AuthStore)?
   /// What is counted; the backend counts into the same.
   package var metrics = DoorMetrics()
   package var limits = ServerLimits()

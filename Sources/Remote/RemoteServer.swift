@@ -20,6 +20,7 @@ package actor RemoteServer: LoopActor {
   private let calls: GuardedCalls
   private let console: ConsoleEndpoint?
   private let server: HTTPServer
+  private let broker: Broker?
   private let ending: Waiters<Void>
   private let endTicket: UInt64
   private var hasEnded = false
@@ -36,14 +37,20 @@ package actor RemoteServer: LoopActor {
     self.options = options
     self.listening = listening
     rooms = try Rooms(setup: setup, supervisor: supervisor, offer: offer, options: options)
-    mcp = MCPEndpoint(rooms: rooms, supervisor: supervisor, options: options)
+    var compat = offer.compat
+    let authenticator = options.authenticator
+    compat.isKnown = { authenticator.knows($0) }
+    let keys = options.keys.map { KeyDesk($0, compat: compat, loop: supervisor.loop) }
+    if let keys { compat.backchannel?.issueKey = { await keys.issue($0) } }
+    mcp = MCPEndpoint(rooms: rooms, supervisor: supervisor, compat: compat, options: options)
     let calls = GuardedCalls(loop: supervisor.loop, options: options)
     self.calls = calls
     let hub = rooms.own.participant.hub
     let guarded: [any GuardedRoutes] = [
       APIEndpoint(rooms: rooms, options: options, calls: calls),
-      RelayEndpoint(hub: hub, supervisor: supervisor, options: options, calls: calls),
+      RelayEndpoint(hub: hub, supervisor: supervisor, compat: compat, options: options, calls: calls),
     ]
+    broker = try Self.broker(options, setup, compat, supervisor)
     let hooks = options.hooks.map {
       HookEndpoint(hub: hub, hooks: $0.list, store: $0.store, options: options, calls: calls)
     }
@@ -54,8 +61,8 @@ package actor RemoteServer: LoopActor {
     let authorization = Self.authorization(options, owner, supervisor.loop)
     console = Self.console(options, owner, rooms, calls, supervisor)
     let door = Door(
-      mcp: mcp, guarded: guarded, hooks: hooks, console: console, authorization: authorization,
-      supervisor: supervisor, options: options)
+      mcp: mcp, guarded: guarded, hooks: hooks, console: console, keys: keys, authorization: authorization,
+      supervisor: supervisor, calls: calls, options: options)
     server = HTTPServer(loop: supervisor.loop, limits: options.limits, application: door)
     door.callCount = { [mcp, calls] in mcp.callCount + calls.count }
     door.connectionCount = { [weak server] in server?.connectionCount ?? 0 }
@@ -68,6 +75,30 @@ package actor RemoteServer: LoopActor {
     server.proxies = options.access.proxies
     ending = Waiters(loop: supervisor.loop)
     endTicket = ending.ticket()
+  }
+
+  /// The Duo broker beside the door, on a listener of its own.
+  private struct Broker {
+    let server: HTTPServer
+    let listener: BrokerListener
+    let partners: DuoPartners
+  }
+
+  private static func broker(
+    _ options: DoorOptions, _ setup: Hub.Setup, _ compat: CompatOptions, _ supervisor: Supervisor
+  ) throws(HubError) -> Broker? {
+    guard let broker = options.broker else { return nil }
+    // Nobody's own: a partner is whom it says that it is, and no handle of the configuration.
+    var own = setup
+    own.author = Author(handle: Handle("duo-broker"), instance: "duo-broker \(broker.endpoint)", isSelfNamed: true)
+    let partners = DuoPartners(
+      hub: try Hub(setup: own, supervisor: supervisor), options: broker.partner, guarded: compat.guarded,
+      isKnown: compat.isKnown)
+    let listener = BrokerListener(
+      DuoBroker(partners), loop: supervisor.loop, bodyLimit: setup.limits.contentBytes + (16 << 10))
+    let server = HTTPServer(loop: supervisor.loop, limits: options.limits, application: listener)
+    server.commonFields = [("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff")]
+    return Broker(server: server, listener: listener, partners: partners)
   }
 
   private static func authorization(
@@ -101,6 +132,7 @@ package actor RemoteServer: LoopActor {
     } catch {
       process?.stop()
       await server.drain(until: loop.now)
+      await broker?.server.drain(until: loop.now)
       throw error
     }
     listening(places)
@@ -114,6 +146,7 @@ package actor RemoteServer: LoopActor {
   private func listen() throws(SystemError) -> [Endpoint] {
     var places: [Endpoint] = []
     for endpoint in options.endpoints { places.append(try server.listen(on: endpoint)) }
+    if let broker, let endpoint = options.broker?.endpoint { try broker.server.listen(on: endpoint) }
     return places
   }
 
@@ -154,18 +187,28 @@ package actor RemoteServer: LoopActor {
   private func finish(_ connection: Task<Void, Never>) async {
     let deadline = loop.now.advanced(by: options.drainTime)
     await mcp.settle(until: loop.now.advanced(by: Self.settling))
-    mcp.end()
+    var farewells = mcp.end()
     calls.end()
     console?.end()
+    if let broker {
+      broker.listener.end()
+      await broker.server.drain(until: loop.now.advanced(by: Self.settling))
+      farewells.append(loop.spawn { await broker.partners.stop() })
+    }
     await server.drain(until: deadline)
+    await join(farewells)
     await rooms.leave(within: Self.leaving)
     let lives = rooms.stop()
     connection.cancel()
+    await join(lives + [connection])
+  }
+
+  /// Waits for tasks that end, but not for long: a backend that hangs does not keep the process.
+  private func join(_ tasks: [Task<Void, Never>]) async {
     let joined = Waiters<Void>(loop: loop)
     let ticket = joined.ticket()
     let waiting = loop.spawn {
-      for life in lives { await life.value }
-      await connection.value
+      for task in tasks { await task.value }
       joined.resume(ticket, ())
     }
     _ = await joined.wait(ticket, until: loop.now.advanced(by: .milliseconds(400)))

@@ -76,6 +76,29 @@ private struct Court {
 }
 
 @Suite struct ApprovalJudgeTests {
+  @Test func aReactionToTheRequestIsAVerdict() {
+    func verdict(
+      _ sign: String, by handle: String = "ann", account: String = "@ann:x", replyTo: String? = "m1",
+      instance: String? = nil
+    ) -> Approval? {
+      var court = Court(verifies: true)
+      return court.hear(
+        sign, by: handle, account: account, instance: instance, kind: "reaction", replyTo: replyTo)
+    }
+    for sign in ["👍", "👍🏽", "✅", "✔️"] { #expect(verdict(sign) == .allow, "\(sign)") }
+    for sign in ["👎", "👎🏿", "❌", "🚫"] { #expect(verdict(sign) == .deny, "\(sign)") }
+    // Another sign, a word, nothing it is about, another message, another's hand, a program's.
+    for sign in ["🎉", "👍👎", "yes", "yes abcde", ""] { #expect(verdict(sign) == nil, "\(sign)") }
+    #expect(verdict("👍", replyTo: nil) == nil && verdict("👍", replyTo: "m9") == nil)
+    #expect(verdict("👍", by: "eve", account: "@eve:x") == nil)
+    #expect(verdict("👍", instance: "a program's") == nil && verdict("👍", account: "@agents:x") == nil)
+    // A sign that is written as a message is none.
+    var court = Court(verifies: true)
+    #expect(court.hear("👍", replyTo: "m1") == nil)
+    var other = Court(verifies: false)
+    #expect(other.hear("👍", kind: "reaction", replyTo: "m1") == nil)
+  }
+
   /// RFC 4231, test cases 1 (key and data as text), 2 and 6.
   @Test func theCodeIsThatOfTheStandard() {
     #expect(

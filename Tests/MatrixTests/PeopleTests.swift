@@ -128,7 +128,7 @@ import Testing
     }
   }
 
-  @Test func editsReactionsAndStateAreNoMessages() async throws {
+  @Test func editsAndStateAreNoMessagesAndReactionsAreQuiet() async throws {
     try await run { world in
       let backend = try await world.backend()
       let (person, room) = try await world.person("carol", joining: backend)
@@ -141,9 +141,15 @@ import Testing
           "m.new_content": ["msgtype": "m.text", "body": "second version"],
           "m.relates_to": ["rel_type": "m.replace", "event_id": .string(original)],
         ], to: room)
-      try await person.send(
-        ["m.relates_to": ["rel_type": "m.annotation", "event_id": .string(original), "key": "👍"]], type: "m.reaction",
-        to: room)
+      func react(_ relation: JSONValue) async throws {
+        try await person.send(["m.relates_to": relation], type: "m.reaction", to: room)
+      }
+      try await react(["rel_type": "m.annotation", "event_id": .string(original), "key": "👍"])
+      // What is no sign about a message is nothing.
+      let long = JSONValue.string(String(repeating: "x", count: 65))
+      try await react(["rel_type": "m.annotation", "event_id": .string(original), "key": long])
+      try await react(["rel_type": "m.annotation", "event_id": .string(original), "key": ""])
+      try await react(["rel_type": "m.reference", "event_id": .string(original), "key": "👍"])
       let bot = try await world.bot()
       for number in 0..<30 {
         try await bot.request(
@@ -159,14 +165,17 @@ import Testing
       try await person.send(
         ["msgtype": "m.file", "body": "read this", "filename": "notes.txt", "url": "mxc://chat.test/def"], to: room)
       let expected = [
-        "first version", "a notice", "* waves",
+        "first version", "👍", "a notice", "* waves",
         "[image] plan.png (image/png, 34 KiB) \(world.options.homeserver)/_matrix/client/v1/media/download/chat.test/abc",
         "[file] notes.txt (unknown type, unknown size) "
           + "\(world.options.homeserver)/_matrix/client/v1/media/download/chat.test/def\nread this",
       ]
-      #expect(await recorder.wait(until: world.deadline) { $0.messages.count >= 5 })
+      #expect(await recorder.wait(until: world.deadline) { $0.messages.count >= 6 })
       #expect(recorder.messages.map(\.content) == expected)
-      let latest = try await world.fetch(limit: 5, from: backend)
+      let reaction = recorder.messages[1]
+      #expect(reaction.isQuiet && reaction.kind == "reaction" && reaction.inReplyTo?.text == original)
+      #expect(reaction.provenance == .verified && reaction.instance == nil)
+      let latest = try await world.fetch(limit: 6, from: backend)
       #expect(latest == recorder.messages)
     }
   }

@@ -65,6 +65,49 @@ import Testing
     }
   }
 
+  /// Lines of the log do not blot the picture; they are there when it has gone.
+  @Test func theLogWaitsForTheTerminal() throws {
+    try Workplace.use { place in
+      let server = try await RedisServer.start()
+      defer { server.process.kill() }
+      try place.write(
+        "ann.yaml",
+        """
+        backend: redis
+        identity: { handle: ann }
+        topics: [general]
+        backend_config: { url: "redis://127.0.0.1:\(server.port)", timeout_ms: 500, block_ms: 300 }
+
+        """)
+      try await Terminal.use(
+        place, columns: 160, rows: 30, "monitor --config ann.yaml --interval 0.05 --log-level info"
+      ) { terminal in
+        try await terminal.shows("redis live", "TOPICS")
+        server.process.kill()
+        try await terminal.shows("redis away")
+        let picture = try await terminal.picture()
+        #expect(!picture.contains("parley: ") && picture.contains("TOPICS"), "\(picture)")
+        try await terminal.keys("C-c")
+        try await terminal.shows("before", "parley: warning: backend waitingToRetry", "ended 0", "echo on")
+      }
+    }
+  }
+
+  /// A conversation is called by its name or its members, not by the id of its topic.
+  @Test func conversationsHaveNames() throws {
+    try Workplace.use { place in
+      for handle in ["ann", "bob"] { try place.write("\(handle).yaml", Self.configuration(handle)) }
+      let made = try await place.run(
+        "conversation", "create", "--config", "bob.yaml", "--name", "plans", "ann")
+      let group = String(try #require(made.output.first?.split(separator: " ").first, "\(made.errors)"))
+      let sent = try await place.run("conversation", "send", "--config", "bob.yaml", group, "to the group")
+      #expect(sent.status == 0, "\(sent.errors)")
+      let text = try await place.run("monitor", "--once", "--config", "ann.yaml").output.joined(separator: "\n")
+      #expect(text.contains("~ plans bob> to the group"), "\(text)")
+      #expect(!text.contains(group), "\(text)")
+    }
+  }
+
   /// However it ends, the terminal is as it was: the screen before, echo, line editing.
   @Test(arguments: [SIGTERM, SIGINT, SIGHUP]) func aSignalGivesTheTerminalBack(_ number: CInt) throws {
     try Workplace.use { place in

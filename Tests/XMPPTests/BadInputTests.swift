@@ -77,6 +77,9 @@ import Testing
         XMLElement(
           "message", Namespace.client, ["to": room.description, "type": "groupchat"],
           children: [XMLElement("subject", Namespace.client, text: "a subject")]))
+      // An earlier message said otherwise is no new one, and changes nothing.
+      try alice.say(
+        "one, corrected", in: room, XMLElement("replace", "urn:xmpp:message-correct:0", ["id": "m-5"]))
       try alice.say("last", in: room)
       #expect(await recorder.wait(until: soon) { $0.messages.count == 4 })
       #expect(recorder.messages.map(\.content) == ["one", "two", WireFormat.unreadable, "last"])

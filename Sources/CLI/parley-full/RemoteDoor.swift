@@ -49,7 +49,7 @@ extension HTTPDoor {
   /// Whether whoever enters must show a key.
   private static func isGuarded(_ configuration: Configuration) throws -> Bool {
     let (http, access) = (configuration.http, configuration.access)
-    if http.token != nil || access.publicURL != nil || http.consoleHandle != nil { return true }
+    if http.token != nil || http.consoleHandle != nil || access.publicURL != nil || access.isSelfService { return true }
     return try DoorKeys.stored.summary(configuration).tokens > 0
   }
 
@@ -58,6 +58,7 @@ extension HTTPDoor {
     let loop = room.supervisor.loop
     let configured = room.http.token.map { StaticToken($0) }
     options.console = room.http.consoleHandle.map { console(room, as: $0, store) }
+    if room.access.isSelfService { options.keys = store }
     guard let publicURL = room.access.publicURL else {
       options.authenticator = StoredTokens(loop: loop, store: store, address: nil, configured: configured)
       return
@@ -151,6 +152,7 @@ extension HTTPDoor {
     options.catchUp = room.session.catchUp
     options.presence = room.session.presence
     options.importMarks = room.session.importMarks
+    if let endpoint = room.broker, let partner = room.offer.compat.duo { options.broker = (endpoint, partner) }
     return options
   }
 

@@ -16,6 +16,8 @@ public struct HTTPDoor: Sendable {
     package let access: Configuration.Access
     /// Handles that the owner may choose for a client, beside its own.
     package let handles: [Handle]
+    /// Where the Duo broker listens, on this machine alone; nil where it does not.
+    package let broker: Endpoint?
   }
 
   /// Who may enter, for the commands that decide it.
@@ -62,7 +64,7 @@ enum DoorRule {
         return
           "auth.public_url: nobody could let a client in, since the owner has no passphrase; run 'parley owner set'"
       }
-    } else if http.token == nil, keys.tokens == 0, http.consoleHandle == nil {
+    } else if http.token == nil, keys.tokens == 0, http.consoleHandle == nil, !configuration.access.isSelfService {
       guard http.isInsecure else {
         return "http.token: whoever can connect could read and write; run 'parley token create', let clients log in "
           + "(auth.public_url), set a token (http.token_file names a file), or http.insecure: true where only this "

@@ -10,6 +10,7 @@ struct ProjectDefaults {
 
   func load(leasesHandle: Bool, compat: [String] = []) throws(ConfigurationError) -> LoadedConfiguration {
     let project = Project(of: surroundings)
+    if let server = CompatServer(compat, in: surroundings) { return try load(server, project, compat: compat) }
     guard let backend = ConfigurationLoader.projectBackend(backends), let projectFile = backend.projectFile else {
       throw problem(
         .unreadable(
@@ -39,6 +40,34 @@ struct ProjectDefaults {
     return LoadedConfiguration(
       configuration: Configuration(root.settings, backend: backend), warnings: [], path: nil, handleLease: lease,
       root: root)
+  }
+
+  /// Behind the door of another Parley, under a name that is this process's claim.
+  private func load(
+    _ server: CompatServer, _ project: Project, compat: [String]
+  ) throws(ConfigurationError) -> LoadedConfiguration {
+    guard let backend = backends.first(where: { $0.answers(to: "parley") }) else {
+      throw problem(.unknownBackend("parley", among: backends.map(\.name)))
+    }
+    let schema = ConfigurationSchema.root(backend: backend, defaultBackend: backend.name)
+    var reader = SettingsReader(file: "", directory: "", variables: Variables(process: [:], file: [:]))
+    var root = reader.block(schema, nil, path: "", line: 0)
+    let reason = "$\(server.variable)"
+    root.derive("identity.handle", .string(server.label ?? project.baseHandle), from: reason)
+    root.derive("topics", .strings([Self.topic]), from: "default without a file")
+    root.derive("compat", .strings(compat), from: "--compat")
+    root.derive("backend_config.url", .string(server.url), from: reason)
+    if let token = server.token { root.derive("backend_config.token", .string(token), from: "the environment") }
+    if server.token == nil, let file = server.keyFile, let label = server.label {
+      root.derive("backend_config.key_file", .string(file), from: reason)
+      root.derive("backend_config.key_label", .string(label), from: reason)
+    }
+    root.derive("auth.store", .string(Path.join(project.stateDirectory, "auth.store")), from: "default without a file")
+    ConfigurationLoader.derive(&root, backend: backend, in: surroundings)
+    var configuration = Configuration(root.settings, backend: backend)
+    configuration.identity.isSelfNamed = true
+    return LoadedConfiguration(
+      configuration: configuration, warnings: [], path: nil, handleLease: nil, root: root)
   }
 
   /// Where agents of one repository meet who were told of a chatroom: `.parley` in `CHATROOM_ROOT`, else in the

@@ -84,6 +84,26 @@ enum ApprovalEvent {
     return PermissionRequest.isCode(words[1]) ? (approval, words[1]) : nil
   }
 
+  /// The verdict in a reaction to the request: a thumb, a tick or a cross, whatever its colour; nil for any other sign.
+  static func verdict(ofReaction sign: String) -> Approval? {
+    // Presentation (U+FE0E, U+FE0F) and skin (U+1F3FB to U+1F3FF) do not change what is meant.
+    let plain = sign.unicodeScalars.filter {
+      !(0xFE0E...0xFE0F).contains($0.value) && !(0x1F3FB...0x1F3FF).contains($0.value)
+    }
+    switch plain.map(\.value) {
+    case [0x1F44D], [0x2705], [0x2714], [0x2611]: return .allow
+    case [0x1F44E], [0x274C], [0x2716], [0x1F6AB], [0x26D4]: return .deny
+    default: return nil
+    }
+  }
+
+  /// What a message answers, and under which code; nil where it is no verdict.
+  static func verdict(of message: Message) -> (approval: Approval, code: String?)? {
+    guard message.kind == Message.reactionKind else { return verdict(in: message.content) }
+    guard message.inReplyTo != nil, let approval = verdict(ofReaction: message.content) else { return nil }
+    return (approval, nil)
+  }
+
   /// Whether a message proves the secret for this verdict about this request.
   static func isProven(
     _ message: Message, _ approval: Approval, code: String, request: MessageID, rules: ApprovalRules

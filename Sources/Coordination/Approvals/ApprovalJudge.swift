@@ -83,7 +83,7 @@ struct ApprovalJudge: Sendable {
     if message.instance != nil, let account = message.account { processAccounts.insert(account) }
     note(message)
     for (code, request) in pending where request.message == message.id { pending[code]?.isInLog = true }
-    guard let (approval, code) = ApprovalEvent.verdict(in: message.content),
+    guard let (approval, code) = ApprovalEvent.verdict(of: message),
       let request = openRequest(code, repliedTo: message.inReplyTo, at: message.storedAt), request.isInLog,
       request.message != message.id,
       message.storedAt < request.storedAt + rules.lifetime.milliseconds,
@@ -115,7 +115,8 @@ struct ApprovalJudge: Sendable {
 
   /// A person in a chat client whom the backend vouches for.
   private func verified(_ message: Message) -> Handle? {
-    guard let account = message.account, message.instance == nil, message.kind == nil,
+    guard let account = message.account, message.instance == nil,
+      message.kind == nil || message.kind == Message.reactionKind,
       !processAccounts.contains(account)
     else { return nil }
     if rules.approvers.contains(Handle(account)) { return Handle(account) }

@@ -12,20 +12,52 @@ package struct CompatOptions: Sendable {
   package var duo: Duo.Options?
   /// Handles that the configuration gives a meaning, which no agent may call itself.
   package var guarded: Set<Handle> = []
+  /// Whether a handle is somebody's whom the door knows: none that another may call itself.
+  package var isKnown: @Sendable (Handle) -> Bool = { _ in false }
 
   package init() {}
+
+  /// None is offered.
+  package var isEmpty: Bool { backchannel == nil && chatroom == nil && channels == nil && duo == nil }
+
+  /// Whether one of the sets keeps what it knows in a topic.
+  package func keeps(_ topic: Topic) -> Bool {
+    if let backchannel, topic.name.hasPrefix(backchannel.prefix) { return true }
+    return [duo?.topic, chatroom?.topic, channels?.topic].contains(topic)
+  }
+
+  /// Whether somebody who does not have a handle may call itself so.
+  package func isFree(_ handle: Handle) -> Bool {
+    !NameRules.isReserved(handle.name) && !guarded.contains(handle) && !isKnown(handle)
+  }
+
+  /// Those in which a participant is the same in all its sessions.
+  package var shared: CompatOptions {
+    var options = self
+    options.channels = nil
+    return options
+  }
+
+  /// Those in which each session is somebody of its own.
+  package var ofOneSession: CompatOptions {
+    var options = self
+    (options.backchannel, options.chatroom, options.duo) = (nil, nil, nil)
+    return options
+  }
 }
 
 /// The tool sets of other systems as one session offers them, over the same logs as everything else.
-struct CompatSets: Sendable {
-  let tools: [any Tool]
+package struct CompatSets: Sendable {
+  /// Their tools.
+  package let tools: [any Tool]
   private let backchannel: Backchannel?
   private let chatroom: Chatroom?
   private let channels: Channels?
   private let duo: Duo?
 
-  init(_ options: CompatOptions, hub: Hub) {
-    let names = NameRules(hub: hub, guarded: options.guarded)
+  /// Makes the sets that the options name; `hub` is whose names they take.
+  package init(_ options: CompatOptions, hub: Hub) {
+    let names = NameRules(hub: hub, guarded: options.guarded, isKnown: options.isKnown)
     backchannel = options.backchannel.map { Backchannel(hub: hub, names: names, options: $0) }
     chatroom = options.chatroom.map { Chatroom(hub: hub, names: names, options: $0) }
     channels = options.channels.map { Channels(hub: hub, names: names, options: $0) }
@@ -39,17 +71,23 @@ struct CompatSets: Sendable {
   }
 
   /// The session must be one that messages can be pushed into.
-  var pushes: Bool { channels != nil }
+  package var pushes: Bool { channels != nil }
   /// What the session is told of the sets.
-  var instructions: String { channels == nil ? "" : ChannelsTools.instructions }
+  package var instructions: String { channels == nil ? "" : ChannelsTools.instructions }
 
-  /// Says where pushes go; must be called on the loop, before `run`.
-  func connect(_ push: @escaping @Sendable (ChannelEvent, Topic) -> Void) {
-    channels?.assumeIsolated { $0.connect(push) }
+  /// Pushes go to this feed; must be called on the loop, before `run`.
+  package func connect(_ feed: ChannelFeed) {
+    channels?.assumeIsolated { $0.connect { event, topic in feed.push(event, of: topic) } }
   }
 
+  /// Whether messages can be pushed into the session from now on; must be called on the loop.
+  package func setReachable(_ isReachable: Bool) { channels?.assumeIsolated { $0.setReachable(isReachable) } }
+
+  /// Says goodbye where a session must be reachable, until `run` is called again.
+  package func leave() async { await channels?.leave() }
+
   /// Does what the sets do between calls, until the task is cancelled.
-  func run() async {
+  package func run() async {
     async let room: Void? = chatroom?.run()
     async let agents: Void? = channels?.run()
     async let partners: Void? = duo?.run()
@@ -58,7 +96,7 @@ struct CompatSets: Sendable {
   }
 
   /// Says goodbye, and ends what the sets follow.
-  func stop() async {
+  package func stop() async {
     await chatroom?.stop()
     await channels?.stop()
     await duo?.stop()

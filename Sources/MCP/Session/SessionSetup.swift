@@ -10,6 +10,7 @@ package struct SessionSetup: Sendable {
   package var isChannel: Bool
   /// What the model is told beside the standard instructions.
   package var moreInstructions = ""
+  private let tools: [any Tool]
   let catalog: SessionCatalog
   package var resources: (any ResourceProvider)?
   package var prompts: (any PromptProvider)?
@@ -27,12 +28,23 @@ package struct SessionSetup: Sendable {
     self.name = name
     self.version = version
     self.isChannel = isChannel
+    self.tools = tools
     catalog = SessionCatalog(tools: tools, resources: resources, prompts: prompts, for: hub.setup)
     self.resources = resources
     self.prompts = prompts
     self.hub = hub
     self.inbox = inbox
     self.coordination = coordination
+  }
+
+  /// The same with these tools beside its own.
+  package func offering(_ further: [any Tool]) -> SessionSetup {
+    var setup = SessionSetup(
+      name: name, version: version, isChannel: isChannel, tools: tools + further, resources: resources,
+      prompts: prompts, hub: hub, inbox: inbox, coordination: coordination)
+    setup.moreInstructions = moreInstructions
+    setup.asked = asked
+    return setup
   }
 
   var limits: Limits { hub.setup.limits }

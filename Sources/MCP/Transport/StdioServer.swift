@@ -185,7 +185,7 @@ package actor StdioServer: LoopActor {
       written: { [coordination] message in coordination.receipts.assumeIsolated { $0.notePushed(message) } },
       output: output)
     let subscriptions = ResourceSubscriptions(loop: loop, output: output)
-    compat.connect { event, topic in feed.push(event, of: topic) }
+    compat.connect(feed)
     let inbox = Inbox(hub: hub, options: inboxOptions(feed, subscriptions))
     var setup = SessionSetup(
       name: options.name, version: options.version, isChannel: options.livePush != nil || compat.pushes,

@@ -31,6 +31,7 @@ package final class TerminalHandle: Sendable {
     atexit { TerminalHandle.restore() }
     unsafe cfmakeraw(&settings)
     try SystemError.check("tcsetattr", unsafe tcsetattr(STDIN_FILENO, TCSANOW, &settings))
+    Log.hold()
     Self.write(Self.entering)
   }
 
@@ -45,6 +46,7 @@ package final class TerminalHandle: Sendable {
     guard var settings else { return }
     write(leaving)
     _ = unsafe tcsetattr(STDIN_FILENO, TCSANOW, &settings)
+    Log.release()
   }
 
   /// Rows and columns; nil where the terminal does not say.

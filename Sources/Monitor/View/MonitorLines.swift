@@ -24,11 +24,12 @@ enum MonitorLines {
     return line
   }
 
-  static func task(_ task: TaskRecord, at now: Int64, namesTopic: Bool) -> StyledLine {
+  static func task(_ task: TaskRecord, in snapshot: MonitorSnapshot, namesTopic: Bool) -> StyledLine {
+    let now = snapshot.tasksNow
     let status = task.status(at: now)
     var line = StyledLine(task.label, .bold)
     line.add("  \(status.rawValue)", style(of: status))
-    if namesTopic { line.add("  \(task.topic.name)", .dim) }
+    if namesTopic { line.add("  \(snapshot.name(of: task.topic))", .dim) }
     line.add("  \(task.title)", status.isFinal ? .dim : .plain)
     if let to = task.to { line.add("  for \(to.name)", .dim) }
     if let claim = task.heldClaim(at: now) { line.add("  \(claim.holder.handle.name)", .bold) }
@@ -53,7 +54,7 @@ enum MonitorLines {
     let isMine = message.sender == snapshot.me
     let concernsMe = message.to == snapshot.me || message.mentions.contains(snapshot.me)
     var head = StyledLine(clock(message.storedAt) + " ", .dim)
-    if namesTopic { head.add(message.topic.name + " ", .dim) }
+    if namesTopic { head.add(snapshot.name(of: message.topic) + " ", .dim) }
     head.add(message.sender.name, Style(isMine ? .cyan : concernsMe ? .magenta : .green, bold: true))
     if let to = message.to { head.add(" → \(to.name)", Style(bold: true)) }
     if let kind = message.kind { head.add(" [\(kind)]", .dim) }

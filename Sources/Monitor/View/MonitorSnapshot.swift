@@ -58,6 +58,11 @@ package struct MonitorSnapshot: Sendable {
     return found.count == 1 ? found[0].place : nil
   }
 
+  /// What people call a topic: a conversation has a name, or members.
+  package func name(of topic: Topic) -> String {
+    places.first { $0.place == .topic(topic) }?.name ?? topic.name
+  }
+
   /// Where something is unread that came last, else what was active last.
   package var latest: MonitorPlace? {
     let byActivity = places.sorted { ($1.lastActivity ?? .min, $0.name) < ($0.lastActivity ?? .min, $1.name) }

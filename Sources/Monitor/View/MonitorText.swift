@@ -20,7 +20,7 @@ package enum MonitorText {
     section("here", snapshot.participants.map(MonitorLines.participant))
     section(
       "tasks",
-      snapshot.tasks.map { MonitorLines.task($0, at: snapshot.tasksNow, namesTopic: state.selected == nil) })
+      snapshot.tasks.map { MonitorLines.task($0, in: snapshot, namesTopic: state.selected == nil) })
     if let summary = snapshot.summary {
       section(
         "summary of \(StyledLine(summary.by.name).text)",

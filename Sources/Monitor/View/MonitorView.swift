@@ -94,7 +94,7 @@ package enum MonitorView {
     let live = tasks.count { !$0.status(at: state.snapshot.tasksNow).isFinal }
     head.add("\(live) open or held", .dim)
     let lines = tasks.prefix(limit - 1).map {
-      MonitorLines.task($0, at: state.snapshot.tasksNow, namesTopic: state.selected == nil)
+      MonitorLines.task($0, in: state.snapshot, namesTopic: state.selected == nil)
     }
     return [head] + lines
   }

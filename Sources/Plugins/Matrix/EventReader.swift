@@ -36,9 +36,12 @@ struct EventReader: Sendable {
   }
 
   /// The event types that become messages.
-  static let types = ["m.room.message", "m.sticker"]
+  static let types = ["m.room.message", "m.sticker", reactionType]
+  private static let reactionType = "m.reaction"
+  private static let reactionBytes = 64
 
-  /// The message that an event of a room is; nil for edits, state and everything else that is none.
+  /// The message that an event of a room is; nil for edits, state and everything else that is none. A reaction is a
+  /// quiet one: nobody is told of it who does not look.
   func entry(_ event: JSONSlice, in room: Room) -> Entry? {
     let found = event.members(["type", "event_id", "sender", "content", "origin_server_ts", "unsigned", "state_key"])
     guard let type = found[0]?.string, Self.types.contains(type), found[6] == nil,
@@ -47,14 +50,19 @@ struct EventReader: Sendable {
     let content = found[3] ?? .emptyObject
     let relation = content.member("m.relates_to")
     if relation?.member("rel_type")?.isString("m.replace") == true { return nil }
+    let reaction = type == Self.reactionType ? Self.reaction(relation) : nil
+    guard type != Self.reactionType || reaction != nil else { return nil }
     let milliseconds = min(max(found[4]?.int ?? 0, 0), 253_402_300_799_999)
     let removal = found[5]?.member("redacted_because")
     let isOurs = content.member("app.parley.handle")?.string != nil
     let (handle, provenance) = self.sender(sender, claims: content.member("app.parley.handle")?.string)
-    let reply = Self.reply(relation, content)
+    let reply = reaction?.event ?? Self.reply(relation, content)
     var attributes = Self.attributes(content)
     var text: String
-    if let removal {
+    if let reaction {
+      text = reaction.sign
+      attributes = ["kind": Message.reactionKind, Message.quietAttribute: "1"]
+    } else if let removal {
       text = Self.removed(removal)
       attributes["parley.redacted"] = "true"
     } else {
@@ -88,6 +96,16 @@ struct EventReader: Sendable {
     }
     let owner = handles[claimed] ?? (account == self.account ? account : nil)
     return (Handle(claimed), owner == account ? .verified : .claimed)
+  }
+
+  /// The sign of a reaction and the event that it is about (Client-Server API 1.11, `m.annotation`); nil where it was
+  /// taken back, or is damaged.
+  private static func reaction(_ relation: JSONSlice?) -> (sign: String, event: String)? {
+    guard let relation, relation.member("rel_type")?.isString("m.annotation") == true,
+      let event = relation.member("event_id")?.string, LogPlace.isEventID(event),
+      let sign = relation.member("key")?.string, (1...reactionBytes).contains(sign.utf8.count)
+    else { return nil }
+    return (sign, event)
   }
 
   /// A thread's event without a reply of its own answers the thread's root; other replies name their event.

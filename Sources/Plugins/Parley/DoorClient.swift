@@ -5,6 +5,8 @@ import ParleyRuntime
 struct DoorClient: Sendable {
   private let client: HTTPClient
   private let options: ParleyOptions
+  /// Sent with every request; nil for a door that lets everybody in.
+  var token: String?
 
   init(loop: EventLoop, options: ParleyOptions) {
     var http = HTTPClientOptions(userAgent: "parley/\(ParleyVersion.text)", idleConnections: 4)
@@ -12,6 +14,22 @@ struct DoorClient: Sendable {
     http.connectTimeout = options.connectTimeout
     client = HTTPClient(loop: loop, options: http)
     self.options = options
+    token = options.token
+  }
+
+  /// Asks the door for a token of one's own; its status and JSON.
+  func issueKey(
+    _ label: String, deadline: LoopInstant
+  ) async throws(SeamError) -> (status: Int, body: JSONValue) {
+    let body = Self.body { $0.member("agent_label", label) }
+    let headers = [HTTPRequest.Header("Content-Type", "application/json")]
+    do throws(HTTPFailure) {
+      let answer = try await client.send(
+        HTTPRequest(.post, options.url + "/v1/keys", headers: headers, body: body), deadline: deadline)
+      return (answer.status, (try? JSONValue(parsing: answer.body)) ?? .null)
+    } catch {
+      throw ParleyFailure.seam(error, "issue key", mayBeDone: false)
+    }
   }
 
   /// A request's body; `write` writes its members.
@@ -28,7 +46,7 @@ struct DoorClient: Sendable {
     _ operation: RelayWire.Operation, _ body: [UInt8], deadline: LoopInstant
   ) async throws(SeamError) -> JSONSlice {
     var headers = [HTTPRequest.Header("Content-Type", "application/json")]
-    if let token = options.token { headers.append(HTTPRequest.Header("Authorization", "Bearer \(token)")) }
+    if let token { headers.append(HTTPRequest.Header("Authorization", "Bearer \(token)")) }
     let name = operation.rawValue
     let mayBeDone = operation == .post
     let response: HTTPResponse

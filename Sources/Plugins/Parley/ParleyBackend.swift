@@ -4,10 +4,10 @@ import ParleyRuntime
 ///
 /// Posts go in batches in their order, one request at a time; news come by a request that waits for them. When a
 /// request for news fails the session is lost, and the supervisor makes the next one.
-public actor ParleyBackend: PrivateTopics {
+public actor ParleyBackend: PrivateTopics, KeyIssuer {
   public nonisolated let loop: EventLoop
   let options: ParleyOptions
-  let door: DoorClient
+  private(set) var door: DoorClient
   public private(set) var traits: BackendTraits
 
   /// Nil while there is no session.
@@ -34,6 +34,7 @@ public actor ParleyBackend: PrivateTopics {
 
   public func connect(lost: @escaping @Sendable (SeamError) -> Void) async throws(SeamError) {
     let deadline = loop.now.advanced(by: options.connectTimeout + .seconds(5))
+    if door.token == nil, let key = options.ownKey { door.token = try await token(key, deadline: deadline) }
     let json = try await door.ask(.traits, DoorClient.body { _ in }, deadline: deadline)
     guard let traits = BackendTraits(relayed: json, location: options.url) else { throw DoorClient.misread("connect") }
     self.traits = traits

@@ -7,6 +7,9 @@ extension ParleyOptions {
     schema: SettingsSchema([
       Setting("url", .string(minimumBytes: 1), required: true, "The other Parley's HTTP door, https://host[:port]."),
       Setting("token", .secret, "A token of that door with the scope parley:relay."),
+      Setting(
+        "key_file", .path, "Where a token is kept that is asked for at the door, where that gives one to everybody."),
+      Setting("key_label", .string(minimumBytes: 1), "What that token's handle becomes; needs key_file."),
       Setting("ca_file", .path, "PEM file of the authorities that may have signed its certificate."),
       Setting(
         "connect_timeout_ms", .integer(100...60_000), default: .integer(5_000),
@@ -22,6 +25,11 @@ extension ParleyOptions {
     self.init(url: url, token: settings.stringIfSet("token"))
     certificateAuthorities = settings.stringIfSet("ca_file")
     connectTimeout = .milliseconds(settings.integer("connect_timeout_ms"))
+    switch (settings.stringIfSet("key_file"), settings.stringIfSet("key_label")) {
+    case (let path?, let label?): ownKey = OwnKey(path: path, label: label)
+    case (nil, nil): break
+    default: throw Self.refused("key_file and key_label belong together")
+    }
     try validate()
   }
 
@@ -32,7 +40,7 @@ extension ParleyOptions {
       throw Self.refused("url must be https://host or https://host:port")
     }
     let isHere = host == "localhost" || host == "[::1]" || host.hasPrefix("127.")
-    guard token == nil || isHere || url.hasPrefix("https://") else {
+    guard token == nil && ownKey == nil || isHere || url.hasPrefix("https://") else {
       throw Self.refused("url must be https where it leads to another machine: the token could be read on its way")
     }
     if let token, token.utf8.contains(where: { !(0x21...0x7e).contains($0) }) {

@@ -118,9 +118,12 @@ enum WireFormat {
   /// What stands for a message that is encrypted end to end.
   static let unreadable = "[an encrypted message, which Parley cannot read: turn OMEMO off in this room]"
 
-  /// The content of a stanza; nil where it is no message to read (a subject, a marker).
+  /// The content of a stanza; nil where it is no message to read (a subject, a marker), or the correction of an earlier
+  /// one (XEP-0308), which stays what it was for those who have read it.
   static func content(of stanza: XMLElement) -> Content? {
-    guard stanza.name == "message", stanza["type"] == "groupchat" else { return nil }
+    guard stanza.name == "message", stanza["type"] == "groupchat",
+      stanza.child("replace", "urn:xmpp:message-correct:0") == nil
+    else { return nil }
     let originID = stanza.child("origin-id", Namespace.stanzaID)?["id"] ?? stanza["id"]
     let isEncrypted = stanza.children.contains {
       $0.isA("encrypted", "eu.siacs.conversations.axolotl") || $0.isA("encrypted", "urn:xmpp:omemo:2")

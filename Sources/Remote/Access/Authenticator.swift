@@ -30,11 +30,15 @@ package protocol Authenticator: Sendable {
 
   /// What principals may have entered by and still counts; nil where nothing is ever taken back.
   func holders() -> Set<String>?
+
+  /// Whether somebody enters under a handle.
+  func knows(_ handle: Handle) -> Bool
 }
 
 extension Authenticator {
   package func refusal(lacking scope: Scope) -> HTTPResponse { Bearer.insufficient(scope) }
   package func holders() -> Set<String>? { nil }
+  package func knows(_ handle: Handle) -> Bool { false }
 }
 
 /// What an authenticator found.

@@ -59,6 +59,11 @@ package struct StoredTokens: Authenticator {
 
   package func holders() -> Set<String>? { store.state().holders(now: loop.wallClockMilliseconds) }
 
+  package func knows(_ handle: Handle) -> Bool {
+    let state = store.state()
+    return state.tokens.values.contains { $0.handle == handle } || state.grants.values.contains { $0.handle == handle }
+  }
+
   private func parameters(scopes: Scopes?) -> String {
     guard let address else { return "" }
     return "resource_metadata=\"\(address.resourceMetadata)\"" + (scopes.map { ", scope=\"\($0.text)\"" } ?? "")

@@ -32,6 +32,10 @@ final class LegacySession: @unchecked Sendable {
   /// Up to here the events of the standing stream were given to a client.
   private var sentStanding = 0
   private var isInitialized = false
+  /// Told when the standing stream is opened or lost.
+  var streamChanged: (_ isOpen: Bool) -> Void = { _ in }
+  /// Told once, when the session is over.
+  var ended: () -> Void = {}
   private(set) var lastUse: LoopInstant
   private(set) var isOver = false
   /// The handshake's revision, as soon as it is known.
@@ -117,6 +121,7 @@ final class LegacySession: @unchecked Sendable {
     sentStanding = lastStanding
     if isInitialized { feed?.open() }
     congested(false)
+    streamChanged(true)
   }
 
   private func resume(_ exchange: HTTPExchange, after last: EventID, _ fields: [(name: String, value: String)]) {
@@ -148,6 +153,7 @@ final class LegacySession: @unchecked Sendable {
     standingStream = nil
     lastUse = loop.now
     congested(true)
+    streamChanged(false)
   }
 
   private func congested(_ isCongested: Bool) {
@@ -178,6 +184,7 @@ final class LegacySession: @unchecked Sendable {
     session = nil
     feed = nil
     subscriptions = nil
+    ended()
     return inbox
   }
 }

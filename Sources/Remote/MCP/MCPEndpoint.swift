@@ -15,16 +15,20 @@ final class MCPEndpoint: GuardedRoutes, @unchecked Sendable {
   private let supervisor: Supervisor
   private let options: DoorOptions
   private let sessions: SessionTable
+  private let guests: Guests
+  /// What sessions that ended still have to say.
+  private var farewells: [Task<Void, Never>] = []
   private var calls: [ObjectIdentifier: (call: StatelessCall, principal: Principal)] = [:]
   private let lines = PushedLines()
   private var isEnding = false
   private var revocationTimer: LoopTimer?
 
-  init(rooms: Rooms, supervisor: Supervisor, options: DoorOptions) {
+  init(rooms: Rooms, supervisor: Supervisor, compat: CompatOptions, options: DoorOptions) {
     loop = supervisor.loop
     self.rooms = rooms
     self.supervisor = supervisor
     self.options = options
+    guests = Guests(compat, supervisor: supervisor, idleTime: options.sessionIdleTime)
     sessions = SessionTable(
       loop: supervisor.loop, limit: options.sessions, idleTime: options.sessionIdleTime,
       ended: { rooms.end($0) })
@@ -93,7 +97,7 @@ final class MCPEndpoint: GuardedRoutes, @unchecked Sendable {
     } catch {
       return fail(exchange, RPCError(error), id: nil)
     }
-    if !principal.scopes.covers(.post), rooms.own.setup.posts(value) { return refuse(exchange, lacking: .post) }
+    if !principal.scopes.covers(.post), posts(value, principal) { return refuse(exchange, lacking: .post) }
     let head = exchange.head
     if value.kind == .array { return inSession(exchange, value, principal, hasRequest: Self.hasRequest(value)) }
     switch Incoming(value) {
@@ -148,21 +152,42 @@ final class MCPEndpoint: GuardedRoutes, @unchecked Sendable {
     exchange.answer(.json(status == 200 ? 400 : status, writer.bytes))
   }
 
+  /// Whether a message calls a tool that may post.
+  private func posts(_ message: JSONSlice, _ principal: Principal) -> Bool {
+    guard rooms.own.setup.posts(message) else { return false }
+    guard !guests.isEmpty, let (setup, _) = try? offer(to: principal) else { return true }
+    return setup.posts(message)
+  }
+
   // MARK: Without a session
 
+  /// What requests without a session are offered, and the guest that uses other systems' tools.
+  private func offer(to principal: Principal) throws(HubError) -> (SessionSetup, Guest?) {
+    let room = try rooms.room(of: principal)
+    guard !guests.isEmpty else { return (room.setup, nil) }
+    let guest = try guests.guest(of: principal, in: room)
+    return (guest.setup, guest)
+  }
+
   private func serve(_ exchange: HTTPExchange, _ message: JSONSlice, _ principal: Principal, listens: Bool) {
-    let room: Room
-    do throws(HubError) { room = try rooms.room(of: principal) } catch { return cannotServe(exchange) }
-    let participant = room.participant
+    let (participant, setup, guest): (Participant, SessionSetup, Guest?)
+    do throws(HubError) {
+      participant = try rooms.room(of: principal).participant
+      (setup, guest) = try offer(to: principal)
+    } catch {
+      return cannotServe(exchange)
+    }
+    guest?.enter()
     let stream = ReplyStream(exchange, loop: loop, keepAlive: options.keepAlive)
     let call = StatelessCall(reply: stream, trace: TraceContext(exchange.head)) { [weak self] call in
       guard let self else { return }
+      guest?.leave()
       calls[ObjectIdentifier(call)] = nil
       if let subscriptions = call.listening { participant.unlisten(subscriptions) }
     }
     let subscriptions = ResourceSubscriptions(loop: loop, output: { [weak call] in call?.tell($0) })
     let session = Session(
-      setup: room.setup, subscriptions: subscriptions, opened: {}, output: { [weak call] in call?.tell($0) })
+      setup: setup, subscriptions: subscriptions, opened: {}, output: { [weak call] in call?.tell($0) })
     calls[ObjectIdentifier(call)] = (call, principal)
     if listens {
       participant.listen(subscriptions)
@@ -224,8 +249,33 @@ final class MCPEndpoint: GuardedRoutes, @unchecked Sendable {
     sessionSetup.hub = hub
     sessionSetup.coordination.tasks = Tasks(hub: hub)
     sessionSetup.inbox = inbox
+    if !guests.isEmpty {
+      sessionSetup = try joinGuests(session, sessionSetup, guests.guest(of: session.principal, in: room), feed)
+    }
     session.begin(sessionSetup, inbox: inbox, feed: feed, subscriptions: subscriptions)
     room.participant.begin(inbox)
+  }
+
+  /// Gives a session the tool sets of other systems: some are the principal's, in one it is somebody of its own.
+  private func joinGuests(
+    _ session: LegacySession, _ setup: SessionSetup, _ guest: Guest, _ feed: ChannelFeed
+  ) -> SessionSetup {
+    let agent = guests.agent(of: setup.hub)
+    var joined = setup.offering(guest.sharedTools + (agent?.tools ?? []))
+    guest.enter()
+    if let agent {
+      joined.isChannel = true
+      joined.moreInstructions = agent.instructions
+      agent.connect(feed)
+      session.streamChanged = { agent.streamChanged(isOpen: $0) }
+    }
+    session.ended = { [weak self] in
+      guest.leave()
+      guard let agent, let self else { return }
+      let farewell = agent.end()
+      if isEnding { farewells.append(farewell) }
+    }
+    return joined
   }
 
   private func filter(_ author: Author) -> PushFilter {
@@ -302,12 +352,13 @@ final class MCPEndpoint: GuardedRoutes, @unchecked Sendable {
     for session in sessions.all { await session.settle(until: deadline) }
   }
 
-  /// Ends every call and every session.
-  func end() {
+  /// Ends every call and every session; the tasks that end with their goodbyes.
+  func end() -> [Task<Void, Never>] {
     if let revocationTimer { loop.cancel(revocationTimer) }
     revocationTimer = nil
     for (call, _) in Array(calls.values) { call.close() }
     sessions.endAll()
+    return farewells + guests.stop()
   }
 
   /// Ends what was opened by tokens and consents that no longer count: streams do not outlive what let them in. Looks

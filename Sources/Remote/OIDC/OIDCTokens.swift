@@ -55,6 +55,8 @@ package struct OIDCTokens: Authenticator {
   package func refusal(lacking scope: Scope) -> HTTPResponse { Bearer.insufficient(scope, parameters: metadata) }
   package func holders() -> Set<String>? { own.holders() }
 
+  package func knows(_ handle: Handle) -> Bool { own.knows(handle) }
+
   private var metadata: String { "resource_metadata=\"\(address.resourceMetadata)\"" }
   private var parameters: String {
     guard let scope = rules.requiredScope, !scope.isEmpty else { return metadata }

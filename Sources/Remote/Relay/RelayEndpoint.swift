@@ -1,4 +1,5 @@
 import ParleyHTTPServer
+import ParleyMCP
 import ParleyRuntime
 
 /// The seam over HTTP, for the backend `parley` of another machine (`RelayWire`). Confined to the loop.
@@ -11,12 +12,14 @@ import ParleyRuntime
 final class RelayEndpoint: GuardedRoutes, @unchecked Sendable {
   private let hub: Hub
   private let supervisor: Supervisor
+  private let compat: CompatOptions
   private let options: DoorOptions
   private let calls: GuardedCalls
   private let lingering: LingeringFeeds
 
-  init(hub: Hub, supervisor: Supervisor, options: DoorOptions, calls: GuardedCalls) {
+  init(hub: Hub, supervisor: Supervisor, compat: CompatOptions, options: DoorOptions, calls: GuardedCalls) {
     self.hub = hub
+    self.compat = compat
     self.supervisor = supervisor
     self.options = options
     self.calls = calls
@@ -124,6 +127,12 @@ final class RelayEndpoint: GuardedRoutes, @unchecked Sendable {
     let own = principal.handle ?? hub.setup.author.handle
     // Where everybody is let in, everybody says who it is.
     if options.authenticator is OpenDoor || draft.author.handle == own { return nil }
+    // A name that an agent gave itself is a claim, which the door does not vouch for.
+    if draft.author.isSelfNamed, draft.author.handle.problem(limit: hub.setup.limits.handleBytes) == nil,
+      compat.isFree(draft.author.handle)
+    {
+      return nil
+    }
     return SeamError(
       .forbidden, operation: "post", cause: "the token posts as \(own.name), not as \(draft.author.handle.name)")
   }
@@ -208,7 +217,8 @@ final class RelayEndpoint: GuardedRoutes, @unchecked Sendable {
   // MARK: Rules
 
   private func permits(_ topic: Topic) -> Bool {
-    topic.isReserved || topic == hub.setup.presenceTopic || hub.assumeIsolated { $0.permits(topic) }
+    topic.isReserved || topic == hub.setup.presenceTopic || compat.keeps(topic)
+      || hub.assumeIsolated { $0.permits(topic) }
   }
 
   private static func notAllowed(_ topic: Topic, _ operation: String) -> SeamError {

@@ -114,8 +114,9 @@ struct DoorSeal: Sendable {
   init(_ key: ServerKey) { self.key = key }
 
   func stamp(_ draft: Draft) -> Draft {
-    // The door knows that the sender has the hook's secret, and nothing else of it.
-    guard draft.attributes["kind"] != MachineEvent.hook else { return draft }
+    // The door knows that the sender has the hook's secret, and nothing else of it; and a name that an agent gave
+    // itself says nothing of who it is.
+    guard draft.attributes["kind"] != MachineEvent.hook, !draft.author.isSelfNamed else { return draft }
     var stamped = draft
     stamped.attributes[Self.attribute] = Base64.encodeURL(
       code(draft.topic, draft.author.handle, draft.content, draft.inReplyTo, draft.to, draft.attributes))

@@ -55,7 +55,8 @@ public actor Hub: LoopActor {
     loop = supervisor.loop
     self.setup = setup
     self.supervisor = supervisor
-    keyPrefix = setup.author.instance + "-"
+    // Hubs may share an instance: their keys differ all the same.
+    keyPrefix = "\(setup.author.instance)-\(String(UInt64.random(in: 0...UInt64.max), radix: 36))-"
     gateChanges = Waiters(loop: supervisor.loop)
     allowlist = try Allowlist(
       topics: setup.topics, postPatterns: setup.postPatterns, presenceTopic: setup.presenceTopic)

@@ -53,8 +53,38 @@ public enum Log {
     let settings = settings.load(ordering: .relaxed)
     guard level.rawValue >= Int(settings >> 1) else { return }
     let line = settings & 1 == 1 ? json(level, event(), fields()) : text(level, event(), fields())
-    let bytes = Array(line.utf8)
+    let isHeld = held.withLock { lines in
+      guard lines != nil else { return false }
+      if lines?.count == heldLimit { lines?.removeFirst() }
+      lines?.append(line)
+      return true
+    }
+    if !isHeld { put(line) }
+  }
+
+  private static func put(_ text: String) {
+    let bytes = Array(text.utf8)
     _ = unsafe bytes.withUnsafeBytes { unsafe Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
+  }
+
+  /// The newest lines that wait for the terminal; nil while lines are written at once.
+  private static let held = Mutex<[String]?>(nil)
+  private static let heldLimit = 200
+
+  /// Keeps lines back, the newest 200, until `release`: a picture is on the terminal that they would go to. Nothing
+  /// changes where standard error is no terminal.
+  public static func hold() {
+    guard isatty(STDERR_FILENO) == 1 else { return }
+    held.withLock { $0 = $0 ?? [] }
+  }
+
+  /// Writes what was kept back, and every line at once from then on.
+  public static func release() {
+    let lines = held.withLock { lines in
+      defer { lines = nil }
+      return lines ?? []
+    }
+    for line in lines { put(line) }
   }
 
   /// Logs every change of a backend's health; a warning only where the trouble is new.

@@ -6,6 +6,7 @@ extension JSONWriter {
     member("handle", draft.author.handle.name)
     member("instance", draft.author.instance)
     member("stable", draft.author.stableInstance)
+    if draft.author.isSelfNamed { member("selfNamed", true) }
     member("content", draft.content)
     member("key", draft.key.text)
     member("inReplyTo", draft.inReplyTo?.text)
@@ -62,7 +63,10 @@ extension Draft {
       (0...Int64(Int32.max)).contains(patience)
     else { return nil }
     let draft = Draft(
-      topic: Topic(topic), author: Author(handle: Handle(handle), instance: instance, stableInstance: stable),
+      topic: Topic(topic),
+      author: Author(
+        handle: Handle(handle), instance: instance, stableInstance: stable,
+        isSelfNamed: json.member("selfNamed")?.bool == true),
       content: content, key: .chosen(key), inReplyTo: json.member("inReplyTo")?.string.map(MessageID.init),
       to: json.member("to")?.string.map(Handle.init), attributes: attributes)
     return (draft, .milliseconds(patience))

@@ -188,6 +188,9 @@ public struct Message: Hashable, Sendable {
 
   /// The attribute of events that coordination keeps for itself.
   package static let quietAttribute = "parley.quiet"
+  /// The kind of a message that is no more than a person's sign about another one, which it replies to; its content is
+  /// the sign.
+  package static let reactionKind = "reaction"
 
   /// Bookkeeping, such as a checkpoint: fetched like every message, but never pushed, counted as unread or waited for.
   public var isQuiet: Bool { !attributes.isEmpty && attributes[Self.quietAttribute] == "1" }

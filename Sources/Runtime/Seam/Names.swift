@@ -60,12 +60,20 @@ public struct Author: Hashable, Sendable {
   public let instance: String
   /// What survives a restart (configuration's `instance_id`): with the handle, the scope of a caller's keys.
   public let stableInstance: String
+  /// The handle is what an agent called itself: no door vouches for it.
+  public let isSelfNamed: Bool
 
   /// Makes an author; `stableInstance` is the handle unless configuration names another.
-  public init(handle: Handle, instance: String, stableInstance: String? = nil) {
+  public init(handle: Handle, instance: String, stableInstance: String? = nil, isSelfNamed: Bool = false) {
     self.handle = handle
     self.instance = instance
     self.stableInstance = stableInstance ?? handle.name
+    self.isSelfNamed = isSelfNamed
+  }
+
+  /// The same process under a name that it chose; nothing changes where that is its own handle.
+  public func calling(itself name: String) -> Author {
+    Handle(name) == handle ? self : Author(handle: Handle(name), instance: instance, isSelfNamed: true)
   }
 
   /// The text under which a backend scopes this author's keys where it has no account of its own for it.

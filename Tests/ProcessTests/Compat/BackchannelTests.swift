@@ -6,17 +6,16 @@ import Testing
 @Suite struct BackchannelTests {
   private static let free = "compat_options: { backchannel: { writes_per_minute: 0 } }\npost_topics: ['backchannel/.*']"
 
-  private static func caller(_ place: Workplace, _ handle: String, extra: String = free) async throws -> CompatCaller {
-    CompatCaller(try await place.compatClient(handle, "backchannel", extra: extra))
+  private static func caller(_ place: CompatPlace, _ handle: String, extra: String = free) async throws -> CompatCaller
+  {
+    try await place.client(handle, "backchannel", extra: extra)
   }
 
   private static func id(_ result: CompatResult) -> JSONValue { result.json["message_id"] ?? nil }
 
   @Test func theToolsAreThereOnlyWhereTheyAreConfigured() throws {
-    try Workplace.use { place in
-      try place.write("plain.yaml", Workplace.compat("plain", "", extra: Self.free))
-      let plain = CompatCaller(try Client(place, config: "plain.yaml"))
-      try await plain.client.initialize()
+    try CompatPlace.use { place in
+      let plain = try await place.client("plain", "", extra: Self.free)
       let standard = await plain.tools()
       #expect(standard.allSatisfy { $0.name.hasPrefix("parley_") })
       let all = await (try Self.caller(place, "ada")).tools()
@@ -29,8 +28,8 @@ import Testing
     }
   }
 
-  @Test func aTaskGoesThroughTwoProcesses() throws {
-    try Workplace.use { place in
+  @Test(arguments: CompatGround.all) func aTaskGoesThroughTwoProcesses(_ ground: CompatGround) throws {
+    try CompatPlace.use(ground) { place in
       let ada = try await Self.caller(place, "ada")
       let bob = try await Self.caller(place, "bob")
       let posted = await ada.call(
@@ -75,8 +74,8 @@ import Testing
   }
 
   /// Two posts under one name are two tasks of one channel, and a claim never gives the same one twice.
-  @Test func nothingHidesATask() throws {
-    try Workplace.use { place in
+  @Test(arguments: CompatGround.all) func nothingHidesATask(_ ground: CompatGround) throws {
+    try CompatPlace.use(ground) { place in
       let ada = try await Self.caller(place, "ada")
       let bob = try await Self.caller(place, "bob")
       var posted: [String] = []
@@ -106,8 +105,8 @@ import Testing
     }
   }
 
-  @Test func manyClaimantsGetOneEach() throws {
-    try Workplace.use { place in
+  @Test(arguments: CompatGround.all) func manyClaimantsGetOneEach(_ ground: CompatGround) throws {
+    try CompatPlace.use(ground) { place in
       let ada = try await Self.caller(place, "ada")
       for number in 0..<12 { await ada.call("post_task", ["channel": "race", "content": .string("t\(number)")]) }
       var claimants = [ada]
@@ -127,8 +126,8 @@ import Testing
   }
 
   /// A holder that lost its claim is late, whoever has the task now.
-  @Test func aLateWordIsRefused() throws {
-    try Workplace.use { place in
+  @Test(arguments: CompatGround.all) func aLateWordIsRefused(_ ground: CompatGround) throws {
+    try CompatPlace.use(ground) { place in
       let ada = try await Self.caller(place, "ada")
       let bob = try await Self.caller(place, "bob")
       let task = Self.id(await ada.call("post_task", ["channel": "jobs", "content": "fragile"]))
@@ -157,8 +156,8 @@ import Testing
     }
   }
 
-  @Test func readingGivesEachMessageOnce() throws {
-    try Workplace.use { place in
+  @Test(arguments: CompatGround.all) func readingGivesEachMessageOnce(_ ground: CompatGround) throws {
+    try CompatPlace.use(ground) { place in
       let ada = try await Self.caller(place, "ada")
       let bob = try await Self.caller(place, "bob")
       let sent = (0..<10).map { "news \($0)" }
@@ -189,8 +188,8 @@ import Testing
     }
   }
 
-  @Test func whatIsWrongIsAnError() throws {
-    try Workplace.use { place in
+  @Test(arguments: CompatGround.all) func whatIsWrongIsAnError(_ ground: CompatGround) throws {
+    try CompatPlace.use(ground) { place in
       let ada = try await Self.caller(place, "ada")
       await ada.call("broadcast", ["channel": "radio", "content": "hello"])
       let task = Self.id(await ada.call("post_task", ["channel": "jobs", "content": "job"]))
@@ -228,8 +227,8 @@ import Testing
     }
   }
 
-  @Test func aKeyMakesOneTask() throws {
-    try Workplace.use { place in
+  @Test(arguments: CompatGround.all) func aKeyMakesOneTask(_ ground: CompatGround) throws {
+    try CompatPlace.use(ground) { place in
       let ada = try await Self.caller(place, "ada")
       let keyed: JSONValue = ["channel": "jobs", "content": "once", "idempotency_key": "k1"]
       let first = await ada.call("post_task", keyed)
@@ -242,8 +241,8 @@ import Testing
     }
   }
 
-  @Test func aSenderHasALimit() throws {
-    try Workplace.use { place in
+  @Test(arguments: CompatGround.all) func aSenderHasALimit(_ ground: CompatGround) throws {
+    try CompatPlace.use(ground) { place in
       let ada = try await Self.caller(
         place, "ada", extra: "compat_options: { backchannel: { writes_per_minute: 3 } }")
       for number in 0..<3 {
@@ -260,8 +259,8 @@ import Testing
     }
   }
 
-  @Test func channelsAreListed() throws {
-    try Workplace.use { place in
+  @Test(arguments: CompatGround.all) func channelsAreListed(_ ground: CompatGround) throws {
+    try CompatPlace.use(ground) { place in
       let ada = try await Self.caller(place, "ada")
       let bob = try await Self.caller(place, "bob")
       await ada.call("broadcast", ["channel": "one", "content": "x"])
@@ -280,8 +279,8 @@ import Testing
   }
 
   /// A channel that is a configured topic is where everyone else is too.
-  @Test func aTopicIsAChannel() throws {
-    try Workplace.use { place in
+  @Test(arguments: CompatGround.all) func aTopicIsAChannel(_ ground: CompatGround) throws {
+    try CompatPlace.use(ground) { place in
       let ada = try await Self.caller(place, "ada")
       let bob = try await Self.caller(place, "bob")
       let posted = await ada.call("post_task", ["channel": "general", "content": "for anyone"])

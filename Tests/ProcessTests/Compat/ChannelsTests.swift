@@ -4,15 +4,15 @@ import Testing
 
 /// The tools of channels through real processes over one file.
 @Suite struct ChannelsTests {
-  private static func caller(_ place: Workplace, _ handle: String) async throws -> CompatCaller {
-    let caller = CompatCaller(try await place.compatClient(handle, "channels"))
+  private static func caller(_ place: CompatPlace, _ handle: String) async throws -> CompatCaller {
+    let caller = try await place.client(handle, "channels")
     // Registered, so that numbers follow the order of starting.
     await caller.call("list-agents")
     return caller
   }
 
-  @Test func agentsFindAndReachEachOther() throws {
-    try Workplace.use { place in
+  @Test(arguments: CompatGround.all) func agentsFindAndReachEachOther(_ ground: CompatGround) throws {
+    try CompatPlace.use(ground) { place in
       let ada = try await Self.caller(place, "ada")
       let bob = try await Self.caller(place, "bob")
       let carol = try await Self.caller(place, "carol")
@@ -63,9 +63,9 @@ import Testing
 
   /// A message to oneself comes too, and the session says that it is a channel.
   @Test func theSessionIsAChannel() throws {
-    try Workplace.use { place in
-      try place.write("ada.yaml", Workplace.compat("ada", "channels"))
-      let client = try Client(place, config: "ada.yaml")
+    try CompatPlace.use { place in
+      try place.write("ada.yaml", place.configuration("ada", "channels"))
+      let client = try Client(place.place, config: "ada.yaml")
       client.send(
         #"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"test","version":"1"}}}"#
       )
@@ -74,7 +74,7 @@ import Testing
       #expect(result?["instructions"]?.string?.contains("list-agents") == true)
       #expect((result?["instructions"]?.string?.utf8.count ?? 0) <= 2_048)
       client.send(#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#)
-      let ada = CompatCaller(client)
+      let ada = CompatCaller(client, place)
       let call = ada.start("send-message", ["to": "agent-1", "message": "to myself"])
       // The push and the answer come in any order.
       var pushed: JSONValue?

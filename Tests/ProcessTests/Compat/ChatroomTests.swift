@@ -5,16 +5,16 @@ import Testing
 
 /// The tools of the chatroom through real processes over one file; what was wrong there is right here.
 @Suite struct ChatroomTests {
-  private static func caller(_ place: Workplace, _ handle: String, extra: String = "") async throws -> CompatCaller {
-    CompatCaller(try await place.compatClient(handle, "chatroom", extra: extra))
+  private static func caller(_ place: CompatPlace, _ handle: String, extra: String = "") async throws -> CompatCaller {
+    try await place.client(handle, "chatroom", extra: extra)
   }
 
   private static func ids(_ result: CompatResult) -> [Int64?] {
     (result.structured?["result"] ?? result.structured?["messages"])?.array?.map { $0["id"]?.int } ?? []
   }
 
-  @Test func theToolsAreThere() throws {
-    try Workplace.use { place in
+  @Test(arguments: CompatGround.all) func theToolsAreThere(_ ground: CompatGround) throws {
+    try CompatPlace.use(ground) { place in
       let names = await (try Self.caller(place, "ada")).tools().map(\.name).filter { !$0.hasPrefix("parley_") }
       #expect(
         names == [
@@ -25,8 +25,8 @@ import Testing
     }
   }
 
-  @Test func aRoomOfTwoProcesses() throws {
-    try Workplace.use { place in
+  @Test(arguments: CompatGround.all) func aRoomOfTwoProcesses(_ ground: CompatGround) throws {
+    try CompatPlace.use(ground) { place in
       let ada = try await Self.caller(place, "ada")
       let bob = try await Self.caller(place, "bob")
       let joined = await ada.call("join", ["name": " planner ", "role": "plans"])
@@ -72,8 +72,8 @@ import Testing
     }
   }
 
-  @Test func topicsBeginAndEnd() throws {
-    try Workplace.use { place in
+  @Test(arguments: CompatGround.all) func topicsBeginAndEnd(_ ground: CompatGround) throws {
+    try CompatPlace.use(ground) { place in
       let ada = try await Self.caller(place, "ada")
       let bob = try await Self.caller(place, "bob")
       let opened = await ada.call("open_topic", ["topic_id": "ui-1", "title": "The page"])
@@ -107,8 +107,8 @@ import Testing
     }
   }
 
-  @Test func readersKeepTheirPlace() throws {
-    try Workplace.use { place in
+  @Test(arguments: CompatGround.all) func readersKeepTheirPlace(_ ground: CompatGround) throws {
+    try CompatPlace.use(ground) { place in
       let ada = try await Self.caller(place, "ada")
       let bob = try await Self.caller(place, "bob")
       await ada.call("open_topic", ["topic_id": "t", "title": "T"])
@@ -140,8 +140,8 @@ import Testing
     }
   }
 
-  @Test func summariesAndHandOff() throws {
-    try Workplace.use { place in
+  @Test(arguments: CompatGround.all) func summariesAndHandOff(_ ground: CompatGround) throws {
+    try CompatPlace.use(ground) { place in
       let ada = try await Self.caller(place, "ada")
       let bob = try await Self.caller(place, "bob")
       await ada.call("open_topic", ["topic_id": "t", "title": "T"])
@@ -167,12 +167,16 @@ import Testing
     }
   }
 
-  @Test func whatIsWrongIsRefused() throws {
-    try Workplace.use { place in
+  @Test(arguments: CompatGround.all) func whatIsWrongIsRefused(_ ground: CompatGround) throws {
+    try CompatPlace.use(ground) { place in
       let ada = try await Self.caller(place, "ada", extra: "live_push: { from: [boss] }")
       let bob = try await Self.caller(place, "bob")
       await ada.sees("bob")
       #expect(!(await bob.call("list_participants")).isError)
+      // A door knows the handles of all its tokens.
+      let foreign =
+        ground == .http
+        ? "the name 'bob' is reserved; choose another" : "the name 'bob' is somebody else's; choose another"
       for (tool, arguments, text) in [
         ("join", ["name": "  "], "name must not be blank"),
         ("join", [:], "name is required"),
@@ -180,10 +184,10 @@ import Testing
         ("join", ["name": "System"], "the name 'System' is reserved; choose another"),
         ("join", ["name": "human"], "the name 'human' is reserved; choose another"),
         ("join", ["name": "boss"], "the name 'boss' is reserved; choose another"),
-        ("join", ["name": "bob"], "the name 'bob' is somebody else's; choose another"),
+        ("join", ["name": "bob"], foreign),
         ("join", ["name": "a\u{202E}b"], "name must not contain control or invisible characters"),
         ("send_message", ["name": "system", "content": "x"], "the name 'system' is reserved; choose another"),
-        ("send_message", ["name": "bob", "content": "x"], "the name 'bob' is somebody else's; choose another"),
+        ("send_message", ["name": "bob", "content": "x"], foreign),
         ("send_message", ["name": "ada", "content": " "], "content must not be blank"),
         ("send_message", ["name": "ada", "content": "x", "topic_id": "none"], "unknown topic_id: none"),
         ("send_message", ["name": "ada", "content": "x", "topic_id": " "], "topic_id must not be blank"),
@@ -205,8 +209,8 @@ import Testing
   }
 
   /// Two processes that write at the same time: numbers without a gap, the same for every reader.
-  @Test func numbersHaveNoGap() throws {
-    try Workplace.use { place in
+  @Test(arguments: CompatGround.logs) func numbersHaveNoGap(_ ground: CompatGround) throws {
+    try CompatPlace.use(ground) { place in
       let writers = [try await Self.caller(place, "ada"), try await Self.caller(place, "bob")]
       let calls = writers.enumerated().map { index, writer in
         (0..<150).map { number in
@@ -235,9 +239,38 @@ import Testing
     }
   }
 
+  /// Over HTTP a name is its token's, in every session, and what is said under it is a claim.
+  @Test func aNameIsItsTokens() throws {
+    try CompatPlace.use(.http) { place in
+      let extra = "post_topics: [chatroom]"
+      let ada = try await Self.caller(place, "ada", extra: extra)
+      let again = try await place.client("ada", "chatroom", extra: extra, sharesToken: true)
+      let bob = try await Self.caller(place, "bob", extra: extra)
+      #expect(!(await ada.call("join", ["name": "planner"])).isError)
+      #expect(await again.call("send_message", ["name": "planner", "content": "as both"]).structured == ["id": 1])
+      #expect(await bob.call("send_message", ["name": "planner", "content": "x"]).code == "participant_active")
+      #expect(await bob.call("join", ["name": "planner"]).code == "participant_active")
+      // The handles of the door and of other tokens are nobody else's.
+      for name in ["door", "ada", "nobody"] {
+        #expect(await bob.call("join", ["name": .string(name)]).code == "name_reserved", "\(name)")
+      }
+      #expect(!(await ada.call("send_message", ["name": "ada", "content": "as myself"])).isError)
+      let log = await bob.call("parley_fetch_recent", ["topic": "chatroom"])
+      let provenances = (log.structured?["messages"]?.array ?? []).reduce(into: [String: String]()) { found, message in
+        guard let content = message["content"]?.string, content.hasPrefix("as ") else { return }
+        found[content] = message["provenance"]?.string
+      }
+      #expect(provenances == ["as both": "claimed", "as myself": "verified"], "\(log.text)")
+      // The session that joined ends; the token has another.
+      ada.client.process.closeInput()
+      _ = await ada.client.process.waitForExit(until: place.soon)
+      #expect(!(await again.call("send_message", ["name": "planner", "content": "still here"])).isError)
+    }
+  }
+
   /// A process that was killed does not keep its name for ever.
-  @Test func aDeadOnesNameIsFree() throws {
-    try Workplace.use { place in
+  @Test(arguments: CompatGround.processes) func aDeadOnesNameIsFree(_ ground: CompatGround) throws {
+    try CompatPlace.use(ground) { place in
       let ada = try await Self.caller(place, "ada")
       let bob = try await Self.caller(place, "bob")
       await ada.call("join", ["name": "worker"])
@@ -252,7 +285,7 @@ import Testing
 
   /// Without a configuration the agents of one repository meet in it, with what an older room has said.
   @Test func aRepositoryHasARoom() throws {
-    try Workplace.use { place in
+    try CompatPlace.use { place in
       let root = place.folder.path("project")
       try SystemError.check("mkdir", mkdir(place.folder.path("elsewhere"), 0o700))
       for folder in ["", "/.git", "/.chatroom", "/src"] {
@@ -271,11 +304,11 @@ import Testing
         #"{"content": "so far", "from": "old-ada", "id": 1, "scope": "all", "ts": "2026-01-02T03:04:07Z"}"# + "\n")
       try place.write("project/.chatroom/cursors.json", #"{"old-ada": 1}"#)
       func start(_ directory: String, _ environment: [String: String] = [:]) async throws -> CompatCaller {
-        let process = try place.start(
+        let process = try place.place.start(
           ["serve", "--compat", "chatroom"], environment: environment, directory: directory)
-        let client = Client(process, place)
+        let client = Client(process, place.place)
         try await client.initialize()
-        return CompatCaller(client)
+        return CompatCaller(client, place)
       }
       let callers = [
         try await start(root), try await start(root + "/src"),
@@ -297,7 +330,7 @@ import Testing
 
   /// The newer form of its files has topics, and counts alone where there is an older one too.
   @Test func aRoomWithTopicsIsTakenOver() throws {
-    try Workplace.use { place in
+    try CompatPlace.use { place in
       let root = place.folder.path("project")
       for folder in ["", "/.git", "/.chatroom", "/.chatroom_v2"] {
         try SystemError.check("mkdir", mkdir(root + folder, 0o700))
@@ -321,10 +354,10 @@ import Testing
         "project/.chatroom_v2/summaries.jsonl",
         #"{"content": "colours", "from": "old-ada", "id": 1, "scope": "all", "topic_id": "design"}"# + "\n")
       try place.write("project/.chatroom_v2/cursors.json", #"{"old-ada": {"design": 1}, "old-bob": {"design": 3}}"#)
-      let process = try place.start(["serve", "--compat", "chatroom"], directory: root)
-      let client = Client(process, place)
+      let process = try place.place.start(["serve", "--compat", "chatroom"], directory: root)
+      let client = Client(process, place.place)
       try await client.initialize()
-      let caller = CompatCaller(client)
+      let caller = CompatCaller(client, place)
       let topics = await caller.call("list_topics", ["status": "all"])
       let listed = topics.structured?["result"]?.array ?? []
       #expect(Set(listed.compactMap { $0["id"]?.string }) == ["design", "done"])

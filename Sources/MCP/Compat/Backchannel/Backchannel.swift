@@ -7,11 +7,13 @@ import ParleyRuntime
 /// task's where it can be claimed.
 package actor Backchannel: LoopActor {
   /// How the set works.
-  package struct Options: Hashable, Sendable {
+  package struct Options: Sendable {
     /// What the topics of channels begin with.
     package var prefix = "backchannel/"
     /// Events that one session may write in a minute; 0 for no limit.
     package var writesPerMinute = 120
+    /// Makes a key whose handle is a label; nil where this process gives none out.
+    package var issueKey: (@Sendable (_ label: String) async -> Result<JSONValue, Refusal>)?
 
     package init() {}
   }

@@ -5,7 +5,7 @@ enum BackchannelTools {
   static func all(_ room: Backchannel) -> [any Tool] {
     [
       postTask(room), broadcast(room), claimTask(room), ackTask(room), releaseTask(room), extendTask(room),
-      subscribe(room), awaitResult(room), listChannels(room),
+      subscribe(room), awaitResult(room), listChannels(room), requestAccess(room), issueKey(room),
     ]
   }
 
@@ -179,6 +179,26 @@ enum BackchannelTools {
     ) { (arguments, _) async throws(Refusal) in
       let limit = try arguments.integer("limit", in: 1...100, default: 50, code: "invalid_limit")
       return answer(try await room.channels(limit: limit, after: try arguments.text("cursor")))
+    }
+  }
+
+  private static func requestAccess(_ room: Backchannel) -> CompatTool {
+    CompatTool(
+      "request_access", "Ask to take part in a channel. All channels are open here.",
+      effects: .init(readsOnly: true, isIdempotent: true), input: ["channel": channel, "reason": Schema.string],
+      required: ["channel"], wording: wording
+    ) { (arguments, _) async throws(Refusal) in
+      answer(try await room.requestAccess(try arguments.requiredText("channel")))
+    }
+  }
+
+  private static func issueKey(_ room: Backchannel) -> CompatTool {
+    CompatTool(
+      "issue_key", "Get a key with which another agent takes part over HTTP under this label. It is shown once.",
+      input: ["agent_label": Schema.string("Who will use it, at most 128 bytes; none that is in use")],
+      required: ["agent_label"], wording: wording
+    ) { (arguments, _) async throws(Refusal) in
+      answer(try await room.issueKey(try arguments.requiredText("agent_label")))
     }
   }
 }

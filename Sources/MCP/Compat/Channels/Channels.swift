@@ -25,6 +25,9 @@ package actor Channels: LoopActor {
   private var arriving: Task<Result<Void, Refusal>, Never>?
   /// What this session last was called: it is asked for again after a silence.
   private var lastName: String?
+  /// Messages can be pushed into the session now; who cannot be reached is no agent.
+  private var isReachable = true
+  private var isHere = false
   private var isStopped = false
 
   private var session: String { hub.setup.author.instance }
@@ -42,6 +45,9 @@ package actor Channels: LoopActor {
 
   /// Where messages to this session go.
   func connect(_ push: @escaping @Sendable (ChannelEvent, Topic) -> Void) { self.push = push }
+
+  /// Whether messages can be pushed into the session from now on.
+  func setReachable(_ isReachable: Bool) { self.isReachable = isReachable }
 
   /// Is there, and goes on being there until the task is cancelled; waits for the backend as long as it takes.
   func run() async {
@@ -63,12 +69,13 @@ package actor Channels: LoopActor {
     }
   }
 
-  /// Says goodbye and ends following.
-  func stop() async {
-    isStopped = true
+  /// Says goodbye for now; the name is asked for again when the session comes back.
+  func leave() async {
+    if let arriving { _ = await arriving.value }
     if let follow { await hub.supervisor.unfollow(follow) }
     follow = nil
-    if lastName != nil {
+    if isHere {
+      isHere = false
       do throws(HubError) {
         let (content, attributes) = AgentEvent.depart(session: session).message
         _ = try await hub.postUnchecked(
@@ -77,6 +84,12 @@ package actor Channels: LoopActor {
         Log.write(.info, "the agents were not told of the end", [("cause", error.description)])
       }
     }
+  }
+
+  /// Says goodbye and ends following.
+  func stop() async {
+    isStopped = true
+    await leave()
     await log.stop()
   }
 
@@ -94,6 +107,7 @@ package actor Channels: LoopActor {
       try await refusing { () throws(HubError) in try await log.load() }
       if follow == nil { try await listen() }
       try await say(.arrive(name: lastName, session: session, lifetime: options.lifetime.milliseconds))
+      isHere = true
       return .success(())
     } catch {
       return .failure(error)
@@ -133,10 +147,13 @@ package actor Channels: LoopActor {
     return outcome
   }
 
-  /// The agents as they are now, this session among them.
+  /// The agents as they are now, this session among them where it can be reached.
   private func current() async throws(Refusal) -> (fold: AgentFold, now: Int64) {
-    try await arrive()
-    try await refusing { () throws(HubError) in try await log.catchUp(until: deadline) }
+    if isReachable { try await arrive() }
+    try await refusing { () throws(HubError) in
+      try await log.load()
+      try await log.catchUp(until: deadline)
+    }
     return await (log.state, log.now)
   }
 
@@ -151,6 +168,9 @@ package actor Channels: LoopActor {
   }
 
   func rename(to name: String) async throws(Refusal) -> String {
+    guard isReachable else {
+      return "Nobody can reach this session, so it has no name: open its event stream (GET) first."
+    }
     let (fold, now) = try await current()
     let old = fold.name(of: session, at: now)
     if let holder = fold.names.holder(of: name, at: now), holder.session != session {
@@ -185,7 +205,7 @@ package actor Channels: LoopActor {
       _ = try await hub.postUnchecked(
         PostRequest(
           topic: options.topic, content: text, to: Handle(name),
-          author: Author(handle: Handle(from), instance: session)))
+          author: hub.setup.author.calling(itself: from)))
     } catch {
       Log.write(.info, "a message to an agent was not stored", [("cause", error.description)])
       return "Delivery to \"\(name)\" failed."

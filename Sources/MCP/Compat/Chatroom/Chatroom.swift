@@ -47,7 +47,9 @@ package actor Chatroom: LoopActor {
   /// Goes on holding the session's names until the task is cancelled.
   func run() async {
     while await loop.sleep(for: options.heartbeat) {
-      for (name, role) in joined {
+      for name in joined.keys.sorted() {
+        // It may have been left, or joined with another role, meanwhile.
+        guard let role = joined[name] else { continue }
         do throws(Refusal) {
           _ = try await say(join(name, role), as: name)
         } catch {
@@ -98,7 +100,8 @@ package actor Chatroom: LoopActor {
           PostRequest(
             topic: options.topic, content: event.text.content, to: event.to.map { Handle($0) },
             key: "chatroom-import:\(SHA256.hexadecimal(event.key, digits: 32))", attributes: event.text.attributes,
-            author: Author(handle: Handle(event.from), instance: session, stableInstance: "chatroom-import")))
+            author: Author(
+              handle: Handle(event.from), instance: session, stableInstance: "chatroom-import", isSelfNamed: true)))
       }
       if let last { _ = await log.outcome(of: last.id, until: deadline) }
       return .success(())
@@ -115,7 +118,7 @@ package actor Chatroom: LoopActor {
     let (content, attributes) = text ?? event.message
     let request = PostRequest(
       topic: options.topic, content: content, to: to.map { Handle($0) }, attributes: attributes,
-      author: name.map { Author(handle: Handle($0), instance: session) })
+      author: name.map { hub.setup.author.calling(itself: $0) })
     try await refusing { () throws(HubError) in try await log.load() }
     let receipt = try await refusing { () throws(HubError) in try await hub.postUnchecked(request) }
     await log.note(receipt)
@@ -170,8 +173,14 @@ package actor Chatroom: LoopActor {
     let holder = fold.names.holder(of: name, at: now)
     if let holder, holder.session != session { throw Refusal.active(name) }
     if holder == nil { try await rules.checkNobodyElse(name) }
-    try await say(join(name, role), as: name)
+    let before = joined[name]
     joined[name] = role
+    do throws(Refusal) {
+      try await say(join(name, role), as: name)
+    } catch {
+      joined[name] = before
+      throw error
+    }
     return await participants(log.state, at: log.now)
   }
 

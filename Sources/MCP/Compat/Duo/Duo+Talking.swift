@@ -8,8 +8,17 @@ extension Duo {
 
   // MARK: Talking
 
+  /// What was said, and who heard it.
+  struct Sent: Sendable {
+    var conversation: Topic
+    var message: MessageID
+    /// Partners that listen, and that find it later.
+    var notified: Int
+    var queued: Int
+  }
+
   /// Says something in a conversation, to one partner, or to the only other one.
-  func talk(_ text: String, to: String?, conversation: String?) async throws(Refusal) -> String {
+  func talk(_ text: String, to: String?, conversation: String?) async throws(Refusal) -> Sent {
     guard !text.isBlank else { throw Refusal(422, "invalid_argument", "message must not be blank") }
     let (seat, fold, now) = try await current()
     let found: Conversation
@@ -19,15 +28,17 @@ extension Duo {
       let partner = try Self.recipient(to, fold, seat)
       found = try await refusing { () throws(HubError) in try await seat.conversations.direct(with: Handle(partner)) }
     }
-    try await refusing { () throws(HubError) in
-      _ = try await seat.hub.post(PostRequest(topic: found.topic, content: text))
+    let receipt = try await refusing { () throws(HubError) in
+      try await seat.hub.post(PostRequest(topic: found.topic, content: text))
     }
-    let others = found.state.members.keys.filter { $0.name != seat.id }
-    let notified = others.count { fold.isListening($0.name, at: now) }
-    var parts: [String] = []
-    if notified > 0 { parts.append("\(notified) notified in real time") }
-    if others.count > notified { parts.append("\(others.count - notified) queued") }
-    return "Message sent in \(found.topic.name)" + (parts.isEmpty ? "" : "\n" + parts.joined(separator: ", "))
+    let others = found.state.members.keys.map(\.name).filter { $0 != seat.id }
+    let item = DuoNotice.Item(
+      message: receipt.id.text, sender: seat.id, conversation: found.state.isDirect ? nil : found.topic.name,
+      at: receipt.storedAt ?? now, text: text)
+    for other in others where !fold.isOnline(other, at: now) { await leaveWord(item, for: fold.partners[other]) }
+    let notified = others.count { fold.isListening($0, at: now) }
+    return Sent(
+      conversation: found.topic, message: receipt.id, notified: notified, queued: others.count - notified)
   }
 
   private static func recipient(_ to: String?, _ fold: PartnerFold, _ seat: Seat) throws(Refusal) -> String {
@@ -68,8 +79,17 @@ extension Duo {
     var messages: [Message]
   }
 
+  /// How a listening call ended.
+  enum Heard: Sendable {
+    case messages([News])
+    /// A later call has what comes.
+    case reconnect
+    case unregistered
+    case timeout
+  }
+
   /// Waits for messages, at most so many minutes; a later call ends this one.
-  func listen(_ conversation: String?, minutes: Int) async -> Result<String, Refusal> {
+  func listen(_ conversation: String?, minutes: Int) async -> Result<Heard, Refusal> {
     do throws(Refusal) {
       return .success(try await wait(conversation, minutes: minutes))
     } catch {
@@ -77,7 +97,7 @@ extension Duo {
     }
   }
 
-  private func wait(_ conversation: String?, minutes: Int) async throws(Refusal) -> String {
+  private func wait(_ conversation: String?, minutes: Int) async throws(Refusal) -> Heard {
     let seat = try await seated()
     if let conversation { _ = try await self.conversation(conversation, seat) }
     listening += 1
@@ -89,22 +109,22 @@ extension Duo {
       let isLate = loop.now >= end
       guard number == listening else {
         changes.forget(ticket)
-        return "Another listen call took over (reconnect)."
+        return .reconnect
       }
       guard await isThere(seat) else {
         changes.forget(ticket)
         isAnnounced = false
-        return "Unregistered: this session does not listen any more."
+        return .unregistered
       }
-      if let text = try await take(number, seat, conversation) {
+      if let news = try await take(number, seat, conversation) {
         changes.forget(ticket)
         await announce(false, seat)
-        return text
+        return .messages(news)
       }
       guard !isLate else {
         changes.forget(ticket)
         if number == listening { await announce(false, seat) }
-        return "No message in \(minutes) minutes. Call listen again to go on waiting."
+        return .timeout
       }
       await announce(true, seat)
       if case .cancelled = await changes.wait(ticket, until: end) {
@@ -115,7 +135,7 @@ extension Duo {
   }
 
   /// Gives what is unread, which counts as read from then on; nil where there is nothing, or a later call will have it.
-  private func take(_ number: Int, _ seat: Seat, _ conversation: String?) async throws(Refusal) -> String? {
+  private func take(_ number: Int, _ seat: Seat, _ conversation: String?) async throws(Refusal) -> [News]? {
     let news = try await unread(seat, only: conversation)
     guard number == listening, !news.isEmpty else { return nil }
     for found in news {
@@ -124,7 +144,7 @@ extension Duo {
         try await seat.marks.mark(found.conversation.topic, at: last.cursor, storedAt: last.storedAt)
       }
     }
-    return DuoText.news(news)
+    return news
   }
 
   private func announce(_ isOn: Bool, _ seat: Seat) async {
@@ -199,21 +219,22 @@ extension Duo {
       fold.partners.values.sorted { ($1.lastSeen, $0.id) < ($0.lastSeen, $1.id) }, fold, at: now, me: seat.id)
   }
 
-  func listConversations() async throws(Refusal) -> String {
+  /// The conversations that this partner is in, and what it has not read there; those begun last first.
+  func listConversations() async throws(Refusal) -> (me: String, all: [(conversation: Conversation, unread: Int)]) {
     let seat = try await seated()
-    let all = try await refusing { () throws(HubError) in try await seat.conversations.list() }
-    guard !all.isEmpty else { return "No conversations." }
-    var lines: [String] = []
+    let found = try await refusing { () throws(HubError) in try await seat.conversations.list() }
+    var all: [(Conversation, Int)] = []
     let marks = await seat.marks.marks
-    for conversation in all {
-      let count = try await unread(in: conversation, after: marks[conversation.topic], seat).count
-      lines.append(DuoText.conversation(conversation, unread: count, me: Handle(seat.id)))
+    for conversation in found {
+      all.append((conversation, try await unread(in: conversation, after: marks[conversation.topic], seat).count))
     }
-    return lines.joined(separator: "\n")
+    return (seat.id, all)
   }
 
   /// The newest messages, the oldest of them first.
-  func history(_ id: String, limit: Int) async throws(Refusal) -> String {
+  func history(
+    _ id: String, limit: Int
+  ) async throws(Refusal) -> (me: String, conversation: Conversation, messages: [Message]) {
     let seat = try await seated()
     let found = try await conversation(id, seat)
     var messages: [Message] = []
@@ -225,27 +246,25 @@ extension Duo {
       messages = page.messages.filter { $0.kind == nil } + messages
       place = page.previous
     } while place != nil && messages.count < limit
-    guard !messages.isEmpty else { return "No messages in \(id)." }
-    return DuoText.history(found, Array(messages.suffix(limit)), me: Handle(seat.id))
+    return (seat.id, found, Array(messages.suffix(limit)))
   }
 
   // MARK: Groups and settings
 
-  func create(_ name: String, participants: [String]) async throws(Refusal) -> String {
+  func create(_ name: String, participants: [String]) async throws(Refusal) -> Conversation {
     let (seat, fold, _) = try await current()
     let others = participants.filter { $0 != seat.id }
     guard !others.isEmpty else { throw Refusal(422, "invalid_argument", "participants must name another partner") }
     for other in others where fold.partners[other] == nil {
       throw Refusal(404, "unknown_recipient", "Partner \"\(other.prefix(128))\" not found")
     }
-    let made = try await refusing { () throws(HubError) in
+    return try await refusing { () throws(HubError) in
       try await seat.conversations.create(name: name, members: others.map { Handle($0) })
     }
-    let members = made.state.members.keys.sorted().map(\.name).joined(separator: ", ")
-    return "Conversation created: **\(name)**\nID: \(made.topic.name)\nParticipants: \(members)"
   }
 
-  func leave(_ id: String) async throws(Refusal) -> String {
+  /// Leaves a group; true where nobody is in it any more.
+  func leave(_ id: String) async throws(Refusal) -> Bool {
     let seat = try await seated()
     let found = try await conversation(id, seat)
     guard !found.state.isDirect else {
@@ -253,9 +272,10 @@ extension Duo {
     }
     try await refusing { () throws(HubError) in try await seat.conversations.leave(found.topic) }
     return found.state.members.count == 1
-      ? "Left \(id). Nobody is in it any more: it is archived." : "Left \(id)."
   }
 
+  /// Says what the partner is doing, and returns it; empty for nothing any more.
+  @discardableResult
   func setStatus(_ text: String?) async throws(Refusal) -> String {
     let text = (text ?? "").trimmed
     guard text.utf8.count <= PartnerEvent.statusBytes, VisibleText.visible(text, keepsLines: false) == text else {
@@ -265,6 +285,6 @@ extension Duo {
     }
     let seat = try await seated()
     try await say(.status(id: seat.id, text: text, session: session))
-    return text.isEmpty ? "Status cleared." : "Status: \(text)"
+    return text
   }
 }

@@ -15,6 +15,12 @@ package actor Duo: LoopActor {
     package var folder: String
     /// Where `CLAUDE.md` lies that says what is unread; nil where that is not wanted.
     package var noticeFolder: String?
+    /// Where this user's partners say that others may write for them while they are away; nil where nothing is written.
+    package var noticeRegistry: String?
+    /// What others are told of the project; nil for nothing.
+    package var project: String?
+    /// Another number is added to the id where another session has it; otherwise that is a failure.
+    package var isNumbered = true
     /// How often a session shows that it is there, and for how long that holds.
     package var heartbeat: Duration = .seconds(600)
     package var lifetime: Duration = .seconds(1800)
@@ -51,8 +57,9 @@ package actor Duo: LoopActor {
   let options: Options
   private let rules: NameRules
   let log: FoldedLog<PartnerFold>
-  private var name: String
-  private var seat: Seat?
+  private let ownsLog: Bool
+  private var card: PartnerEvent.Card
+  private(set) var seat: Seat?
   private var arriving: Task<Result<Void, Refusal>, Never>?
   private var follows: [Topic: FollowID] = [:]
   /// Something may have come, or a listening call may have to end.
@@ -67,14 +74,21 @@ package actor Duo: LoopActor {
   var session: String { hub.setup.author.instance }
   var deadline: LoopInstant { loop.now.advanced(by: hub.setup.patience) }
 
-  init(hub: Hub, names: NameRules, options: Options) {
+  /// Makes a partner; `log` is the partners' log where several partners share it.
+  init(hub: Hub, names: NameRules, options: Options, log shared: FoldedLog<PartnerFold>? = nil) {
     loop = hub.loop
     self.hub = hub
     self.options = options
     rules = names
-    name = options.name
-    log = FoldedLog(hub: hub, topic: options.topic, window: 1 << 42) { PartnerFold() }
+    card = PartnerEvent.Card(name: options.name, project: options.project)
+    log = shared ?? Self.log(of: options.topic, hub)
+    ownsLog = shared == nil
     changes = Waiters(loop: hub.loop)
+  }
+
+  /// The partners' log.
+  static func log(of topic: Topic, _ hub: Hub) -> FoldedLog<PartnerFold> {
+    FoldedLog(hub: hub, topic: topic, window: 1 << 42) { PartnerFold() }
   }
 
   // MARK: Life
@@ -117,22 +131,26 @@ package actor Duo: LoopActor {
     await seat?.conversations.stop()
     await seat?.own.stop()
     await seat?.marks.stop()
-    await log.stop()
+    if ownsLog { await log.stop() }
   }
 
   /// Takes a partner's place in the log as gone, whichever session has it; false where nobody has.
   package static func unregister(_ id: String, hub: Hub, topic: Topic) async throws(HubError) -> Bool {
-    let log = FoldedLog(hub: hub, topic: topic, window: 1 << 42) { PartnerFold() }
-    try await log.load()
-    try await log.catchUp(until: hub.loop.now.advanced(by: hub.setup.patience))
-    var isGone = false
-    if let holder = await log.state.names.holder(of: id, at: log.now) {
-      let (content, attributes) = PartnerEvent.unregister(id: id, session: holder.session).message
-      _ = try await hub.postUnchecked(PostRequest(topic: topic, content: content, attributes: attributes))
-      isGone = true
-    }
+    let log = log(of: topic, hub)
+    let isGone = try await unregister(id, hub: hub, log)
     await log.stop()
     return isGone
+  }
+
+  static func unregister(_ id: String, hub: Hub, _ log: FoldedLog<PartnerFold>) async throws(HubError) -> Bool {
+    try await log.load()
+    try await log.catchUp(until: hub.loop.now.advanced(by: hub.setup.patience))
+    guard let holder = await log.state.names.holder(of: id, at: log.now) else { return false }
+    let (content, attributes) = PartnerEvent.unregister(id: id, session: holder.session).message
+    let receipt = try await hub.postUnchecked(
+      PostRequest(topic: log.topic, content: content, attributes: attributes))
+    _ = await log.outcome(of: receipt.id, until: hub.loop.now.advanced(by: hub.setup.patience))
+    return true
   }
 
   func isThere(_ seat: Seat) async -> Bool {
@@ -142,7 +160,24 @@ package actor Duo: LoopActor {
   // MARK: Being a partner
 
   private func registration(of id: String) -> PartnerEvent {
-    .register(id: id, name: name, session: session, lifetime: options.lifetime.milliseconds)
+    .register(id: id, session: session, lifetime: options.lifetime.milliseconds, card: card)
+  }
+
+  /// Shows that the partner is there, where it was silent for half the time that it may be.
+  package func touch() async throws(Refusal) {
+    let seat = try await seated()
+    guard let holder = await log.state.names.holder(of: seat.id, at: log.now),
+      await holder.until - log.now < options.lifetime.milliseconds / 2
+    else { return }
+    try await say(registration(of: seat.id))
+  }
+
+  /// Tells the partners something else of this one.
+  func tell(_ change: (inout PartnerEvent.Card) -> Void) async throws(Refusal) {
+    let seat = try await seated()
+    let before = card
+    change(&card)
+    if card != before { try await say(registration(of: seat.id)) }
   }
 
   /// The session's place among the partners, taken at the first call, and again where it was given up.
@@ -168,6 +203,11 @@ package actor Duo: LoopActor {
       }
       let id = try await takeID()
       if seat?.id != id { try await sit(as: id) }
+      if let seat {
+        let told = card
+        (card.isNotified, card.place) = await place(for: seat)
+        if card != told { try await say(registration(of: id)) }
+      }
       return .success(())
     } catch {
       return .failure(error)
@@ -180,12 +220,15 @@ package actor Duo: LoopActor {
     while number <= Self.sameFolder {
       let id = number == 1 ? options.id : "\(options.id)_\(number)"
       number += 1
-      if let holder = await log.state.names.holder(of: id, at: log.now), holder.session != session { continue }
+      if let holder = await log.state.names.holder(of: id, at: log.now), holder.session != session {
+        guard options.isNumbered else { throw Refusal(409, "name_in_use", "another session is the partner \(id)") }
+        continue
+      }
       do throws(Refusal) {
         try rules.checkClaim(id, "id")
         try await rules.checkNobodyElse(id)
       } catch {
-        guard error.status == 403 else { throw error }
+        guard error.status == 403, options.isNumbered else { throw error }
         continue
       }
       if try await say(registration(of: id)) == .accepted { return id }
@@ -197,7 +240,7 @@ package actor Duo: LoopActor {
     for follow in follows.values { await hub.supervisor.unfollow(follow) }
     follows = [:]
     var setup = hub.setup
-    setup.author = Author(handle: Handle(id), instance: session)
+    setup.author = setup.author.calling(itself: id)
     let supervisor = hub.supervisor
     let seat = try await refusing { () throws(HubError) in
       let hub = try Hub(setup: setup, supervisor: supervisor)
@@ -257,15 +300,17 @@ package actor Duo: LoopActor {
     return await (seat, log.state, log.now)
   }
 
-  /// Registers, under a name where one is given.
-  func register(name new: String?) async throws(Refusal) -> String {
+  /// Registers, under a name where one is given, and a project; the id and the name.
+  @discardableResult
+  func register(name new: String?, project: String? = nil) async throws(Refusal) -> (id: String, name: String) {
     if let new {
       try rules.checkClaim(new)
       if new != options.id { try await rules.checkNobodyElse(new) }
-      name = new
+      card.name = new
     }
+    if let project { card.project = project }
     let seat = try await seated()
     try await say(registration(of: seat.id))
-    return "Connected as **\(name)** (ID: \(seat.id))\nProject: \(options.folder)"
+    return (seat.id, card.name)
   }
 }

@@ -12,11 +12,21 @@ enum DuoNotice {
 
   /// One message on its way into the section.
   struct Item: Hashable, Sendable {
+    /// The message's id, by which it is told once.
+    var message: String
     var sender: String
     /// The group that it was said in; nil for a direct message.
     var conversation: String?
     var at: Int64
     var text: String
+
+    /// With no more of the text than a section shows, and a sign that there is more.
+    var cut: Item {
+      guard text.unicodeScalars.count > DuoNotice.characters else { return self }
+      var item = self
+      item.text = String(String.UnicodeScalarView(text.unicodeScalars.prefix(DuoNotice.characters + 1)))
+      return item
+    }
   }
 
   /// The file's text with the section as it is to be; all else stays as it was, but for blanks at the end.

@@ -9,6 +9,27 @@ enum DuoText {
     return text.prefix(10) + " " + text.dropFirst(11).prefix(8) + " UTC"
   }
 
+  static func sent(_ sent: Duo.Sent) -> String {
+    var parts: [String] = []
+    if sent.notified > 0 { parts.append("\(sent.notified) notified in real time") }
+    if sent.queued > 0 { parts.append("\(sent.queued) queued") }
+    return "Message sent in \(sent.conversation.name)" + (parts.isEmpty ? "" : "\n" + parts.joined(separator: ", "))
+  }
+
+  static func heard(_ heard: Duo.Heard, minutes: Int) -> String {
+    switch heard {
+    case .messages(let news): Self.news(news)
+    case .reconnect: "Another listen call took over (reconnect)."
+    case .unregistered: "Unregistered: this session does not listen any more."
+    case .timeout: "No message in \(minutes) minutes. Call listen again to go on waiting."
+    }
+  }
+
+  static func created(_ made: Conversation, _ name: String) -> String {
+    let members = made.state.members.keys.sorted().map(\.name).joined(separator: ", ")
+    return "Conversation created: **\(name)**\nID: \(made.topic.name)\nParticipants: \(members)"
+  }
+
   private static func shown(_ text: String) -> String { VisibleText.visible(text, keepsLines: false) }
 
   private static func line(_ message: Message) -> String {

@@ -6,6 +6,8 @@ enum DuoTools {
   static let minutes = 10...60
   static let defaultMinutes = 30
 
+  static func minutes(asked: Int) -> Int { min(max(asked, minutes.lowerBound), minutes.upperBound) }
+
   static func all(_ duo: Duo) -> [any Tool] {
     [
       register(duo), talk(duo), listen(duo), listPartners(duo), listConversations(duo), createConversation(duo),
@@ -32,7 +34,9 @@ enum DuoTools {
       "register", "Be there as a partner, under a name of your choice. Happens by itself at the start.",
       ["name": Schema.string]
     ) {
-      (arguments, _) async throws(Refusal) in try await duo.register(name: try arguments.text("name"))
+      (arguments, _) async throws(Refusal) in
+      let (id, name) = try await duo.register(name: try arguments.text("name"))
+      return "Connected as **\(name)** (ID: \(id))\nProject: \(duo.options.folder)"
     }
   }
 
@@ -42,9 +46,10 @@ enum DuoTools {
       ["message": Schema.string, "to": Schema.string("Id of a partner"), "conversation": conversation],
       required: ["message"]
     ) { (arguments, _) async throws(Refusal) in
-      try await duo.talk(
-        try arguments.requiredText("message"), to: try arguments.text("to"),
-        conversation: try arguments.text("conversation"))
+      DuoText.sent(
+        try await duo.talk(
+          try arguments.requiredText("message"), to: try arguments.text("to"),
+          conversation: try arguments.text("conversation")))
     }
   }
 
@@ -58,8 +63,8 @@ enum DuoTools {
     ) { (arguments, context) async throws(Refusal) in
       let conversation = try arguments.text("conversation")
       let asked = try arguments.integer("timeout") ?? defaultMinutes
-      let minutes = min(max(asked, Self.minutes.lowerBound), Self.minutes.upperBound)
-      let result: Result<String, Refusal>
+      let minutes = Self.minutes(asked: asked)
+      let result: Result<Duo.Heard, Refusal>
       do throws(HubError) {
         result = try await context.reportingProgress(for: .seconds(60 * minutes), "listening") {
           () async throws(HubError) in await duo.listen(conversation, minutes: minutes)
@@ -67,7 +72,7 @@ enum DuoTools {
       } catch {
         throw Refusal(error)
       }
-      return try result.get()
+      return DuoText.heard(try result.get(), minutes: minutes)
     }
   }
 
@@ -79,7 +84,11 @@ enum DuoTools {
 
   private static func listConversations(_ duo: Duo) -> CompatTool {
     tool("list_conversations", "Your conversations, with what is unread.", effects: looking) {
-      (_, _) async throws(Refusal) in try await duo.listConversations()
+      (_, _) async throws(Refusal) in
+      let (me, all) = try await duo.listConversations()
+      guard !all.isEmpty else { return "No conversations." }
+      return all.map { DuoText.conversation($0.conversation, unread: $0.unread, me: Handle(me)) }
+        .joined(separator: "\n")
     }
   }
 
@@ -90,8 +99,8 @@ enum DuoTools {
       required: ["name", "participants"]
     ) { (arguments, _) async throws(Refusal) in
       let ids = try arguments.requiredText("participants").split(separator: ",").map { String($0).trimmed }
-      return try await duo.create(
-        try arguments.requiredText("name").trimmed, participants: ids.filter { !$0.isEmpty })
+      let name = try arguments.requiredText("name").trimmed
+      return DuoText.created(try await duo.create(name, participants: ids.filter { !$0.isEmpty }), name)
     }
   }
 
@@ -100,7 +109,10 @@ enum DuoTools {
       "leave_conversation", "Leave a conversation of several.", ["conversation": conversation],
       required: ["conversation"]
     ) {
-      (arguments, _) async throws(Refusal) in try await duo.leave(try arguments.requiredText("conversation"))
+      (arguments, _) async throws(Refusal) in
+      let id = try arguments.requiredText("conversation")
+      let isArchived = try await duo.leave(id)
+      return "Left \(id)." + (isArchived ? " Nobody is in it any more: it is archived." : "")
     }
   }
 
@@ -110,8 +122,11 @@ enum DuoTools {
       ["conversation": conversation, "limit": Schema.integer(atLeast: 1, "Default 50, at most 500")],
       required: ["conversation"]
     ) { (arguments, _) async throws(Refusal) in
-      try await duo.history(
-        try arguments.requiredText("conversation"), limit: try arguments.integer("limit", in: 1...500, default: 50))
+      let id = try arguments.requiredText("conversation")
+      let (me, conversation, messages) = try await duo.history(
+        id, limit: try arguments.integer("limit", in: 1...500, default: 50))
+      guard !messages.isEmpty else { return "No messages in \(id)." }
+      return DuoText.history(conversation, messages, me: Handle(me))
     }
   }
 
@@ -123,13 +138,19 @@ enum DuoTools {
       guard let isOn = try arguments.flag("enabled") else {
         throw Refusal(422, "invalid_argument", "enabled is required")
       }
-      return try await duo.setNotices(isOn)
+      let state = "Notifications are \(isOn ? "on" : "off")"
+      guard try await duo.setNotices(isOn) else {
+        return "\(state), but no file is written: compat_options.duo.notify_file is not set."
+      }
+      return state + "."
     }
   }
 
   private static func setStatus(_ duo: Duo) -> CompatTool {
     tool("set_status", "Say what you are doing; nothing clears it.", ["message": Schema.string]) {
-      (arguments, _) async throws(Refusal) in try await duo.setStatus(try arguments.text("message"))
+      (arguments, _) async throws(Refusal) in
+      let text = try await duo.setStatus(try arguments.text("message"))
+      return text.isEmpty ? "Status cleared." : "Status: \(text)"
     }
   }
 }

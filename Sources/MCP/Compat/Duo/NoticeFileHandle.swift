@@ -1,19 +1,21 @@
 import Glibc
 import ParleyRuntime
 
-/// A text file in a folder of ours that is changed as a whole: no symbolic link is followed, and what somebody else
-/// changes meanwhile is not undone.
+/// A text file in a folder of ours that is changed as a whole: no symbolic link is followed, what somebody else changes
+/// meanwhile is not undone, and our own processes take turns.
 struct NoticeFileHandle: Sendable {
   /// Larger files are left alone.
   private static let byteLimit = 1 << 20
 
   let folder: String
   let name: String
+  /// Nobody but this user may have written it, or may read it.
+  var isPrivate = false
 
   /// Why a file was left as it is.
   enum Failure: Error, Hashable {
     case system(SystemError)
-    /// No regular file, too large, or no UTF-8.
+    /// No regular file, too large, no UTF-8, or open to others where it may not be.
     case unsuitable
     /// Somebody changed it at the same time.
     case changed
@@ -27,6 +29,7 @@ struct NoticeFileHandle: Sendable {
     var seconds: Int
     var nanoseconds: Int
     var mode: mode_t
+    var owner: uid_t
 
     init?(_ descriptor: CInt) {
       var status = stat()
@@ -37,20 +40,25 @@ struct NoticeFileHandle: Sendable {
       seconds = status.st_mtim.tv_sec
       nanoseconds = status.st_mtim.tv_nsec
       mode = status.st_mode & 0o777
+      owner = status.st_uid
     }
   }
 
   /// Replaces the text by what `edit` makes of it, at once for every reader; nothing where that is nil. A file that is not
   /// there counts as an empty one.
   func change(_ edit: (String) -> String?) throws(Failure) {
+    if isPrivate { try Self.makeFolder(folder) }
     let directory = try open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     defer { close(directory) }
+    guard flock(directory, LOCK_EX) == 0 else { throw .system(.last("flock")) }
     var before: State?
     var text = ""
     let existing = unsafe openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)
     if existing >= 0 {
       defer { close(existing) }
-      guard let state = State(existing), state.size <= Int64(Self.byteLimit) else { throw .unsuitable }
+      guard let state = State(existing), !isPrivate || state.owner == geteuid() && state.mode & 0o077 == 0,
+        state.size <= Int64(Self.byteLimit)
+      else { throw .unsuitable }
       guard let read = String(validating: try bytes(of: existing), as: UTF8.self) else { throw .unsuitable }
       before = state
       text = read
@@ -58,7 +66,24 @@ struct NoticeFileHandle: Sendable {
       throw errno == ELOOP ? Failure.unsuitable : Failure.system(.last("open"))
     }
     guard let edited = edit(text), edited != text else { return }
-    try replace(in: directory, Array(edited.utf8), mode: before?.mode ?? 0o644, before)
+    try replace(in: directory, Array(edited.utf8), mode: before?.mode ?? (isPrivate ? 0o600 : 0o644), before)
+  }
+
+  /// Makes a folder, and those above it that are missing, for this user alone.
+  private static func makeFolder(_ path: String) throws(Failure) {
+    if unsafe mkdir(path, 0o700) == 0 || errno == EEXIST { return }
+    guard errno == ENOENT, let slash = path.lastIndex(of: "/"), slash > path.startIndex else {
+      throw .system(.last("mkdir"))
+    }
+    try makeFolder(String(path[..<slash]))
+    guard unsafe mkdir(path, 0o700) == 0 || errno == EEXIST else { throw .system(.last("mkdir")) }
+  }
+
+  /// Removes the file; nothing where it is not there.
+  func remove() throws(Failure) {
+    guard unsafe unlink(folder + "/" + name) == 0 || errno == ENOENT || errno == ENOTDIR else {
+      throw .system(.last("unlink"))
+    }
   }
 
   private func replace(in directory: CInt, _ bytes: [UInt8], mode: mode_t, _ before: State?) throws(Failure) {

@@ -4,13 +4,24 @@ import ParleyRuntime
 /// What the log of partners says: the codec between events and messages.
 enum PartnerEvent: Hashable, Sendable {
   /// A session is this partner, for so many milliseconds; said again, it goes on being it.
-  case register(id: String, name: String, session: String, lifetime: Int64)
+  case register(id: String, session: String, lifetime: Int64, card: Card)
   /// What a partner says it is doing; empty for nothing any more.
   case status(id: String, text: String, session: String)
   /// Whether a partner waits for messages now.
   case listening(id: String, isOn: Bool, session: String)
   /// A partner is gone.
   case unregister(id: String, session: String)
+
+  /// What a partner tells of itself.
+  struct Card: Hashable, Sendable {
+    var name: String
+    /// Its project as it says; never used as a path.
+    var project: String?
+    /// Where senders of the same user leave word while it is away (`NoticeRegistry`).
+    var place: String?
+    /// It wants to be told of messages while it is away.
+    var isNotified = true
+  }
 
   private enum Kind: String {
     case register = "partner.register"
@@ -21,6 +32,7 @@ enum PartnerEvent: Hashable, Sendable {
 
   static let prefix = "partner."
   static let statusBytes = 256
+  static let projectBytes = 1_024
 
   init?(_ message: Message) {
     let attributes = message.attributes
@@ -32,7 +44,11 @@ enum PartnerEvent: Hashable, Sendable {
       guard let lifetime = attributes["ttl_ms"].flatMap({ Int64($0) }), (1...(1 << 40)).contains(lifetime) else {
         return nil
       }
-      self = .register(id: id, name: attributes["name"] ?? id, session: session, lifetime: lifetime)
+      let project = attributes["project"].flatMap { $0.utf8.count <= Self.projectBytes ? $0 : nil }
+      let card = Card(
+        name: attributes["name"] ?? id, project: project, place: attributes["place"],
+        isNotified: attributes["notify"] != "off")
+      self = .register(id: id, session: session, lifetime: lifetime, card: card)
     case .status:
       let text = attributes["status"] ?? ""
       guard text.utf8.count <= Self.statusBytes else { return nil }
@@ -45,8 +61,16 @@ enum PartnerEvent: Hashable, Sendable {
   /// The text and the attributes of the message that carries the event.
   var message: EventText {
     switch self {
-    case .register(let id, let name, let session, let lifetime):
-      ("\(name) (\(id)) is here", Self.attributes(.register, id, session, ["name": name, "ttl_ms": String(lifetime)]))
+    case .register(let id, let session, let lifetime, let card):
+      (
+        "\(card.name) (\(id)) is here",
+        Self.attributes(
+          .register, id, session,
+          [
+            "name": card.name, "ttl_ms": String(lifetime), "project": card.project, "place": card.place,
+            "notify": card.isNotified ? nil : "off",
+          ].compactMapValues { $0 })
+      )
     case .status(let id, let text, let session):
       (text.isEmpty ? "\(id) has no status" : "\(id): \(text)", Self.attributes(.status, id, session, ["status": text]))
     case .listening(let id, let isOn, let session):
@@ -79,9 +103,12 @@ struct PartnerFold: TopicFold {
   /// One partner, here or not.
   struct Partner: Hashable, Sendable {
     var id: String
-    var name: String
+    var card: PartnerEvent.Card
+    var name: String { card.name }
     var status = ""
     var isListening = false
+    /// When it came first, as far as the log goes back.
+    var since: Int64
     /// Milliseconds since 1970 by the store's clock.
     var lastSeen: Int64
   }
@@ -108,11 +135,11 @@ struct PartnerFold: TopicFold {
     guard let event = PartnerEvent(message) else { return nil }
     let now = message.storedAt
     switch event {
-    case .register(let id, let name, let session, let lifetime):
+    case .register(let id, let session, let lifetime, let card):
       let isNew = names.holder(of: id, at: now) == nil
-      guard names.take(id, session: session, detail: name, at: now, until: now + lifetime) else { return .taken }
-      var partner = partners[id] ?? Partner(id: id, name: name, lastSeen: now)
-      partner.name = name
+      guard names.take(id, session: session, detail: card.name, at: now, until: now + lifetime) else { return .taken }
+      var partner = partners[id] ?? Partner(id: id, card: card, since: now, lastSeen: now)
+      partner.card = card
       partner.lastSeen = now
       if isNew { partner.isListening = false }
       partners[id] = partner

@@ -3,17 +3,23 @@ import ParleyRuntime
 
 /// Which names an agent may give itself: none that stands for nobody, that the configuration reserves for others, or
 /// that somebody else goes by now.
-struct NameRules: Sendable {
+package struct NameRules: Sendable {
   /// Names that a reader would take for a person, for everyone, or for the program itself.
-  static let reserved: Set<String> = ["human", "owner", "system", "all"]
+  private static let reserved: Set<String> = ["human", "owner", "system", "all"]
+
+  /// Whether a name stands for nobody.
+  package static func isReserved(_ name: String) -> Bool { reserved.contains(name.lowercased()) }
 
   private let hub: Hub
   /// Names that the configuration gives a meaning: whose messages are pushed, who approves.
   private let guarded: Set<Handle>
+  /// Whether a handle is somebody's whom the door knows.
+  private let isKnown: @Sendable (Handle) -> Bool
 
-  init(hub: Hub, guarded: Set<Handle>) {
+  init(hub: Hub, guarded: Set<Handle>, isKnown: @escaping @Sendable (Handle) -> Bool = { _ in false }) {
     self.hub = hub
     self.guarded = guarded
+    self.isKnown = isKnown
   }
 
   /// Throws why a text can be no name at all, whoever asks.
@@ -34,7 +40,7 @@ struct NameRules: Sendable {
   func checkClaim(_ name: String, _ argument: String = "name") throws(Refusal) {
     try checkForm(name, argument)
     guard Handle(name) != hub.setup.author.handle else { return }
-    guard !Self.reserved.contains(name.lowercased()), !guarded.contains(Handle(name)) else {
+    guard !Self.isReserved(name), !guarded.contains(Handle(name)), !isKnown(Handle(name)) else {
       throw Refusal(403, "name_reserved", "the name '\(name)' is reserved; choose another")
     }
   }

@@ -1,12 +1,15 @@
 import ParleyRuntime
 
 /// Why a tool of another system refused a call: a stable code, a sentence, and the status that HTTP would have.
-struct Refusal: Error, Hashable, Sendable {
-  var status: Int
-  var code: String
-  var reason: String
+package struct Refusal: Error, Hashable, Sendable {
+  /// As HTTP counts them.
+  package var status: Int
+  /// Stable.
+  package var code: String
+  /// For people.
+  package var reason: String
 
-  init(_ status: Int, _ code: String, _ reason: String) {
+  package init(_ status: Int, _ code: String, _ reason: String) {
     self.status = status
     self.code = code
     self.reason = reason
