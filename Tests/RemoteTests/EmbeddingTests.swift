@@ -52,7 +52,7 @@ import Testing
   }
 
   @Test func theProgramDecidesWhoOwnsIt() throws {
-    try OAuthWorld.use({ $0.isOwner = { $0 == "open sesame" } }) { oauth async throws in
+    try OAuthWorld.use(door: { $0.owner.isOwner = { $0 == "open sesame" } }) { oauth async throws in
       let client = try #require(try await oauth.register()["client_id"]?.string)
       #expect(try await oauth.answer(oauth.page(client: client)).status == 403)
       let fields = try OAuthWorld.location(
