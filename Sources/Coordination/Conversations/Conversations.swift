@@ -270,12 +270,14 @@ public actor Conversations: LoopActor {
     return try await conversation(topic)
   }
 
-  /// Leaves a group.
-  public func leave(_ topic: Topic) async throws(HubError) {
+  /// Leaves a group; true where nobody is in it any more.
+  @discardableResult
+  public func leave(_ topic: Topic) async throws(HubError) -> Bool {
     let (log, state) = try await membership(in: topic)
     guard !state.isDirect else { throw HubError(ConversationRefusal.direct) }
     _ = try await say(.leave, key: nil, in: log)
     try await own.noteLeft(topic)
+    return await log.state.state?.members.isEmpty == true
   }
 
   private func bring(_ handle: Handle, into log: FoldedLog<ConversationFold>) async throws(HubError) {

@@ -23,7 +23,7 @@ import Testing
       #expect(
         all.dropFirst(standard.count).map(\.name) == [
           "post_task", "broadcast", "claim_task", "ack_task", "release_task", "extend_task", "subscribe",
-          "await_result", "list_channels",
+          "await_result", "list_channels", "request_access", "issue_key",
         ])
     }
   }

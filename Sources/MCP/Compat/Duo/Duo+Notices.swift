@@ -28,6 +28,8 @@ extension Duo {
       let ticket = changes.ticket()
       let items = await notices()
       if let items, items != written {
+        // First, so that a sender who goes on with the section knows all of it.
+        if let seat { await noteUnread(items, seat) }
         let done = await onDisk { () throws(NoticeFileHandle.Failure) in
           try file.change { DuoNotice.apply(items, to: $0) }
         }
@@ -41,7 +43,6 @@ extension Duo {
           }
         }
         written = items
-        if let seat { await noteUnread(items, seat) }
       }
       if case .cancelled = await changes.wait(ticket, until: nil) { return }
     }

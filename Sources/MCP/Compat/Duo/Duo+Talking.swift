@@ -270,8 +270,7 @@ extension Duo {
     guard !found.state.isDirect else {
       throw Refusal(400, "conversation_direct", "Cannot leave a direct conversation")
     }
-    try await refusing { () throws(HubError) in try await seat.conversations.leave(found.topic) }
-    return found.state.members.count == 1
+    return try await refusing { () throws(HubError) in try await seat.conversations.leave(found.topic) }
   }
 
   /// Says what the partner is doing, and returns it; empty for nothing any more.
