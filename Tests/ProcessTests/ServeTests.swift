@@ -120,6 +120,26 @@ import Testing
     }
   }
 
+  /// What a session was not given it does not answer: two that post and read nothing are stopped by no loop guard.
+  @Test func whoReadsNothingIsNotStopped() throws {
+    try Workplace.use { place in
+      var both: [Client] = []
+      for handle in ["ada", "bob"] {
+        let text = Workplace.configuration(handle).replacing("live_push: { enabled: true }", with: "")
+        try place.write("\(handle).yaml", text)
+        let client = try Client(place, config: "\(handle).yaml")
+        try await client.initialize()
+        both.append(client)
+      }
+      for number in 1...12 {
+        for client in both {
+          let posted = await client.call(number, "parley_post", ["topic": "general", "content": "done so far"])
+          #expect(posted?["structuredContent"]?["backendMsgId"] != nil, "\(String(describing: posted))")
+        }
+      }
+    }
+  }
+
   /// A user's inotify instances can all be taken by other programs: news come by the slow poll then.
   @Test func withoutAnInotifyInstanceNewsComeByThePoll() throws {
     try Workplace.use { place in

@@ -224,15 +224,12 @@ package actor StdioServer: LoopActor {
     var inbox = Inbox.Options(filter: filter)
     inbox.catchesUp = options.catchUp.onStart
     inbox.catchUpLimit = options.catchUp.limit
-    let isLive = options.livePush != nil
-    inbox.push = { event in
-      if case .gap(let gap) = event {
-        Log.write(
-          .warning, gap.isCertain ? "messages are lost" : "messages may be lost",
-          [("topic", gap.topic.name), ("from", gap.from.text), ("to", gap.to.text), ("reason", gap.reason)])
-      }
-      if isLive { feed.push(event) }
+    inbox.lost = { gap in
+      Log.write(
+        .warning, gap.isCertain ? "messages are lost" : "messages may be lost",
+        [("topic", gap.topic.name), ("from", gap.from.text), ("to", gap.to.text), ("reason", gap.reason)])
     }
+    if options.livePush != nil { inbox.push = { feed.push($0) } }
     inbox.changed = { subscriptions.changed($0) }
     if let answers {
       inbox.arrived = { message in

@@ -35,8 +35,10 @@ public actor Inbox: LoopActor {
     public var catchUpLimit = 100
     /// Which messages concern the session.
     public var filter: PushFilter
-    /// Receives pushes, on the loop; nil where live push is off.
+    /// Receives pushes, on the loop; nil where live push is off, since what is pushed counts as given to the session.
     public var push: (@Sendable (PushEvent) -> Void)?
+    /// Called on the loop with every gap, pushed or not.
+    public var lost: (@Sendable (Gap) -> Void)?
     /// Called on the loop when a message was added to a topic, pushed or not.
     public var changed: (@Sendable (Topic) -> Void)?
     /// `changed` is called for what this very process posted, and for what is directed to others, too.
@@ -262,7 +264,7 @@ public actor Inbox: LoopActor {
     let before = place.live
     place.live = delivery.cursor
     switch delivery {
-    case .gap(let gap): options.push?(.gap(gap))
+    case .gap(let gap): tell(gap)
     case .message(let message):
       options.arrived?(message)
       guard options.filter.concerns(message) else {
@@ -279,6 +281,11 @@ public actor Inbox: LoopActor {
       }
       options.changed?(topic)
     }
+  }
+
+  private func tell(_ gap: Gap) {
+    options.lost?(gap)
+    options.push?(.gap(gap))
   }
 
   // MARK: Catch-up
@@ -314,7 +321,7 @@ public actor Inbox: LoopActor {
       guard let page = await read(FetchRequest(topic, .after(result.end), limit: hub.setup.limits.pageMessages)) else {
         return nil
       }
-      if let gap = page.gap { options.push?(.gap(gap)) }
+      if let gap = page.gap { tell(gap) }
       let concerning = page.messages.filter(options.filter.concerns)
       result.messages += concerning.prefix(keep - result.messages.count)
       result.unread.count += concerning.count
