@@ -82,7 +82,7 @@ import Testing
       // A key that others can read is none.
       try SystemError.check("chmod", chmod(file, 0o644))
       let open = try await Self.session(place, "backchannel", environment("ada", "home-a"))
-      let status = await open.call("parley_status")
+      let status = await open.call("parley_status") { $0.text.contains("key file") }
       #expect(status.text.contains("key file"), "\(status.text)")
       let tokens = try await place.place.run("token", "list", "--config", place.folder.path("door.yaml"))
       #expect(tokens.output.count(where: { $0.contains("self-service") }) == 3, "\(tokens.output)")
