@@ -2,55 +2,44 @@
 public struct Draft: Hashable, Sendable {
   /// The log to append to.
   @inlinable public var topic: Topic {
-    get { storage.topic }
-    set { change { $0.topic = newValue } }
+    get { fields.storage.value.topic }
+    set { fields.value.topic = newValue }
   }
   /// Who posts.
   @inlinable public var author: Author {
-    get { storage.author }
-    set { change { $0.author = newValue } }
+    get { fields.storage.value.author }
+    set { fields.value.author = newValue }
   }
   /// The text; NUL is refused, everything else round-trips (S8).
   @inlinable public var content: String {
-    get { storage.content }
-    set { change { $0.content = newValue } }
+    get { fields.storage.value.content }
+    set { fields.value.content = newValue }
   }
   /// Makes a retry safe: the same key with the same content is one message (S2).
   @inlinable public var key: DraftKey {
-    get { storage.key }
-    set { change { $0.key = newValue } }
+    get { fields.storage.value.key }
+    set { fields.value.key = newValue }
   }
   /// The message this one answers; not checked to exist.
   @inlinable public var inReplyTo: MessageID? {
-    get { storage.inReplyTo }
-    set { change { $0.inReplyTo = newValue } }
+    get { fields.storage.value.inReplyTo }
+    set { fields.value.inReplyTo = newValue }
   }
   /// The one handle it is meant for.
   @inlinable public var to: Handle? {
-    get { storage.to }
-    set { change { $0.to = newValue } }
+    get { fields.storage.value.to }
+    set { fields.value.to = newValue }
   }
   /// Flat string map, at most 4 KiB; callers above the core may not use the prefix `parley.`.
   @inlinable public var attributes: [String: String] {
-    get { storage.attributes }
-    set { change { $0.attributes = newValue } }
+    get { fields.storage.value.attributes }
+    set { fields.value.attributes = newValue }
   }
 
-  /// Makes a draft.
-  @inlinable
-  public init(
-    topic: Topic, author: Author, content: String, key: DraftKey, inReplyTo: MessageID? = nil, to: Handle? = nil,
-    attributes: [String: String] = [:]
-  ) {
-    storage = Storage(
-      topic: topic, author: author, content: content, key: key, inReplyTo: inReplyTo, to: to,
-      attributes: attributes)
-  }
+  @usableFromInline var fields: Shared<Fields>
 
-  /// What it consists of: a copy is one reference, however many layers hand it on.
-  //
-  // @unchecked: changed by `change` alone, as long as nobody else has it.
-  @usableFromInline final class Storage: @unchecked Sendable {
+  /// What it consists of.
+  @usableFromInline struct Fields: Hashable, Sendable {
     @usableFromInline var topic: Topic
     @usableFromInline var author: Author
     @usableFromInline var content: String
@@ -58,54 +47,16 @@ public struct Draft: Hashable, Sendable {
     @usableFromInline var inReplyTo: MessageID?
     @usableFromInline var to: Handle?
     @usableFromInline var attributes: [String: String]
-
-    @inlinable init(
-      topic: Topic, author: Author, content: String, key: DraftKey, inReplyTo: MessageID?, to: Handle?,
-      attributes: [String: String]
-    ) {
-      self.topic = topic
-      self.author = author
-      self.content = content
-      self.key = key
-      self.inReplyTo = inReplyTo
-      self.to = to
-      self.attributes = attributes
-    }
-
-    func copy() -> Storage {
-      Storage(
-        topic: topic, author: author, content: content, key: key, inReplyTo: inReplyTo, to: to,
-        attributes: attributes)
-    }
   }
 
-  @usableFromInline var storage: Storage
-
-  @usableFromInline mutating func change(_ body: (Storage) -> Void) {
-    let changed = storage.copy()
-    body(changed)
-    storage = changed
-  }
-
-  public static func == (a: Draft, b: Draft) -> Bool {
-    a.storage === b.storage
-      || (a.topic == b.topic
-        && a.author == b.author
-        && a.content == b.content
-        && a.key == b.key
-        && a.inReplyTo == b.inReplyTo
-        && a.to == b.to
-        && a.attributes == b.attributes)
-  }
-
-  public func hash(into hasher: inout Hasher) {
-    hasher.combine(topic)
-    hasher.combine(author)
-    hasher.combine(content)
-    hasher.combine(key)
-    hasher.combine(inReplyTo)
-    hasher.combine(to)
-    hasher.combine(attributes)
+  /// Makes a draft.
+  public init(
+    topic: Topic, author: Author, content: String, key: DraftKey, inReplyTo: MessageID? = nil, to: Handle? = nil,
+    attributes: [String: String] = [:]
+  ) {
+    fields = Shared(
+      Fields(
+        topic: topic, author: author, content: content, key: key, inReplyTo: inReplyTo, to: to, attributes: attributes))
   }
 
   /// Whether a stored message has the content of this draft, so that the same key means the same post.

@@ -276,6 +276,17 @@ package struct AuthState: Hashable, Sendable {
     }
   }
 
+  // MARK: What is kept for a time
+
+  /// Keeps a digest, and forgets those whose time is over; where there are too many, those that end first.
+  private static func keep(
+    _ digest: String, until: WallTime, among kept: inout [String: WallTime], limit: Int, now: WallTime
+  ) {
+    kept = kept.filter { $0.value > now }
+    while kept.count >= limit, let first = kept.min(by: { $0.value < $1.value }) { kept[first.key] = nil }
+    kept[digest] = until
+  }
+
   // MARK: Webhooks
 
   /// Webhooks that are remembered at most; those that would be forgotten first give way.
@@ -283,11 +294,7 @@ package struct AuthState: Hashable, Sendable {
 
   /// Notes a webhook, and forgets those whose time is over.
   package mutating func note(delivery digest: String, until: WallTime, now: WallTime) {
-    deliveries = deliveries.filter { $0.value > now }
-    while deliveries.count >= Self.deliveryLimit, let first = deliveries.min(by: { $0.value < $1.value }) {
-      deliveries[first.key] = nil
-    }
-    deliveries[digest] = until
+    Self.keep(digest, until: until, among: &deliveries, limit: Self.deliveryLimit, now: now)
   }
 
   // MARK: The console
@@ -297,11 +304,7 @@ package struct AuthState: Hashable, Sendable {
 
   /// Notes a browser in which the owner logged in.
   package mutating func logIn(_ digest: String, until: WallTime, now: WallTime) {
-    logins = logins.filter { $0.value > now }
-    while logins.count >= Self.loginLimit, let first = logins.min(by: { $0.value < $1.value }) {
-      logins[first.key] = nil
-    }
-    logins[digest] = until
+    Self.keep(digest, until: until, among: &logins, limit: Self.loginLimit, now: now)
   }
 
   /// Another passphrase: whoever came by the old one is out.
