@@ -194,20 +194,56 @@ import Testing
     await store.end()
   }
 
-  @Test("a post to a stream that vanished unnoticed is stored anew at once")
-  func vanishedStream() async throws {
+  /// A server that tells us nothing of streams that come and go, and somebody who may delete them.
+  private func withoutWord() async throws -> (server: NATSServer, options: NATSOptions, administrator: OtherProgram) {
     var options = NATSServer.Options()
-    // Without word of streams that come and go.
     options.authorization =
       "users: [{user: u, password: u, permissions: {subscribe: [\"_INBOX.>\"], publish: [\">\"]}}, {user: a, password: a}]"
     let server = try await NATSServer.start(options)
     var plain = NATSOptions()
     plain.servers = ["127.0.0.1:\(server.port)"]
     plain.credentials = .user("u", password: "u")
-    var admin = OtherProgram(port: server.port)
-    admin.credentials = "\"user\":\"a\",\"pass\":\"a\""
-    let administrator = admin
-    try await withBackends(plain) { loop, backends in
+    var administrator = OtherProgram(port: server.port)
+    administrator.credentials = "\"user\":\"a\",\"pass\":\"a\""
+    return (server, plain, administrator)
+  }
+
+  @Test("a post to a stream that another made anew unnoticed is told of the new one")
+  func madeAnewUnnoticed() async throws {
+    let (server, options, administrator) = try await withoutWord()
+    defer { withExtendedLifetime(server) {} }
+    try await withBackends(options, count: 2) { loop, backends in
+      for number in 0..<5 { try await backends[0].post(draft("old \(number)")) }
+      try await administrator.ask("$JS.API.STREAM.DELETE.PARLEY_general")
+      try await backends[1].post(draft("new"))
+      // Once by a task, once without; the number that the new stream gives is beyond the one of the first look.
+      let first = try await backends[0].post(draft("first"))
+      let page = try await backends[1].fetch(FetchRequest(general))
+      #expect(page.messages.map(\.content) == ["new", "first"])
+      #expect(first.cursor == page.next && !first.isDuplicate)
+
+      try await administrator.ask("$JS.API.STREAM.DELETE.PARLEY_general")
+      try await backends[1].post(draft("newer"))
+      let second = await withCheckedContinuation { continuation in
+        let deadline = backends[0].soon()
+        loop.execute {
+          backends[0].assumeIsolated {
+            $0.submit(draft("second"), deadline: deadline) { continuation.resume(returning: $0) }
+          }
+        }
+      }
+      let last = try await backends[1].fetch(FetchRequest(general))
+      #expect(last.messages.map(\.content) == ["newer", "second"])
+      let receipt = try second.get()
+      #expect(receipt.cursor == last.next && !receipt.isDuplicate)
+    }
+  }
+
+  @Test("a post to a stream that vanished unnoticed is stored anew at once")
+  func vanishedStream() async throws {
+    let (server, options, administrator) = try await withoutWord()
+    defer { withExtendedLifetime(server) {} }
+    try await withBackends(options) { loop, backends in
       try await backends[0].post(draft("old"))
       try await administrator.ask("$JS.API.STREAM.DELETE.PARLEY_general")
       let began = loop.now

@@ -163,7 +163,10 @@ enum GoQuoting {
 struct PublishAck: Hashable, Sendable {
   let stream: String
   let sequence: UInt64
+  /// The server had a message with this id.
   let isDuplicate: Bool
+  /// Which was an attempt of ours at the same post.
+  var isRepetition = false
 
   init(_ data: [UInt8]) throws(JetStreamFailure) {
     let reply = try JetStreamAPI.reply(data)
@@ -175,15 +178,6 @@ struct PublishAck: Hashable, Sendable {
     self.sequence = UInt64(sequence)
     isDuplicate = members[2]?.bool ?? false
   }
-
-  private init(stream: String, sequence: UInt64) {
-    self.stream = stream
-    self.sequence = sequence
-    isDuplicate = false
-  }
-
-  /// The same, for the first of several attempts.
-  var asFirst: PublishAck { PublishAck(stream: stream, sequence: sequence) }
 }
 
 extension NATSOptions {

@@ -48,9 +48,11 @@ extension NATSBackend {
       if error.code == .outcomeUnknown { doubtful.add(order.key, at: loop.now) }
       reply(.failure(error))
     case .answer(let answer) where answer.status == nil:
-      guard let ack = try? PublishAck(answer.data), !ack.isDuplicate, ack.sequence > facts.last,
-        StreamName(ack.stream) == order.names.streamName
+      guard let ack = try? PublishAck(answer.data), !ack.isDuplicate, StreamName(ack.stream) == order.names.streamName
       else { return finish(order, session, deadline: deadline, isRepeated: false, reply) }
+      guard facts.numbers.take(ack) else {
+        return finish(order, session, deadline: deadline, isRepeated: true, reply)
+      }
       if !doubtful.isEmpty { doubtful.remove(order.key) }
       reply(.success(receipt(ack, facts)))
     default: finish(order, session, deadline: deadline, isRepeated: false, reply)
@@ -151,17 +153,21 @@ extension NATSBackend {
   private func post(
     _ order: Order, _ session: NATSSession, deadline: LoopInstant, isRepeated: Bool
   ) async throws(SeamError) -> Receipt {
-    // The second time for a stream that was deleted since we saw it.
-    for _ in 0..<2 {
+    // Again for a stream that was deleted since we saw it.
+    var isRepeated = isRepeated
+    for _ in 0..<3 {
       let facts = try await ensureStream(order.names, session, deadline: deadline)
-      if needsSearch(order, facts), let earlier = try await earlier(order, facts, session, deadline: deadline) {
+      if needsSearch(order, facts), let earlier = try await earlier(order, session, deadline: deadline) {
         return earlier
       }
       if let ack = try await publish(order, facts, session, deadline: deadline, isRepeated: isRepeated) {
-        return try await receipt(ack, order, session, facts, deadline: deadline)
+        if facts.numbers.take(ack) { return try await receipt(ack, order, session, facts, deadline: deadline) }
+        // Another incarnation than the one we know gave this number. The same key tells where the message is.
+        isRepeated = true
       }
-      session.streams[order.names.streamName] = nil
+      session.forget(order.names.streamName)
     }
+    guard !isRepeated else { throw unknown("stream \(order.names.stream) is made anew again and again") }
     throw SeamError(
       .unavailable, operation: "post", cause: "stream \(order.names.stream) does not take \(order.names.subject)")
   }
@@ -199,8 +205,9 @@ extension NATSBackend {
 
   private func acknowledgement(_ answer: Answer, isRepeated: Bool) throws(SeamError) -> PublishAck? {
     do throws(JetStreamFailure) {
-      let ack = try PublishAck(answer.data)
-      return isRepeated ? ack.asFirst : ack
+      var ack = try PublishAck(answer.data)
+      ack.isRepetition = isRepeated
+      return ack
     } catch {
       if error.isStreamMissing { return nil }
       throw error.seamError("post")
@@ -220,12 +227,6 @@ extension NATSBackend {
         cause: "the stream \(ack.stream) takes the subject \(order.names.subject), so that \(order.names.stream) cannot"
       )
     }
-    // A number that was there before belongs to another incarnation than the one we know.
-    var facts = facts
-    if !ack.isDuplicate, ack.sequence <= facts.last {
-      session.streams[order.names.streamName] = nil
-      facts = try await ensureStream(order.names, session, deadline: deadline)
-    }
     if ack.isDuplicate, order.draft.key.isChosen {
       let stored = try await read(
         order.names, session, facts, ReadRange(from: ack.sequence, through: ack.sequence, count: 1), deadline: deadline)
@@ -238,7 +239,8 @@ extension NATSBackend {
     let number = String(decimal: Int64(clamping: ack.sequence))
     return Receipt(
       id: MessageID(number), cursor: LogPlace.cursor(facts.generation, number: number), storedAt: nil,
-      durability: facts.durability, isDuplicate: ack.isDuplicate)
+      durability: facts.durability,
+      isDuplicate: ack.isDuplicate && !ack.isRepetition)
   }
 
   // MARK: Posts that perhaps nobody listens to
@@ -306,8 +308,10 @@ extension NATSBackend {
 
   /// The earliest message with this key, at most a day back.
   private func earlier(
-    _ order: Order, _ facts: StreamFacts, _ session: NATSSession, deadline: LoopInstant
+    _ order: Order, _ session: NATSSession, deadline: LoopInstant
   ) async throws(SeamError) -> Receipt? {
+    // What others stored since the stream was last looked at counts too.
+    guard let facts = try await stream(order.names, session, deadline: deadline) else { return nil }
     let oldest = loop.wallClockMilliseconds - Self.searchedBack.milliseconds
     var found: StoredMessage?
     var end = facts.last

@@ -42,7 +42,7 @@ extension NATSBackend {
       guard error.native != 503 else {
         throw SeamError(.unavailable, native: 503, operation: operation, cause: "JetStream does not answer")
       }
-      session.streams[names.streamName] = nil
+      session.forget(names.streamName)
       return nil
     }
   }
@@ -118,7 +118,7 @@ extension NATSBackend {
 
   /// A stream was made, by whomever: what was known of an earlier one is no longer, and readers may wait for it.
   func streamMade(_ name: String, _ session: NATSSession) {
-    session.streams[StreamName(name)] = nil
+    session.forget(StreamName(name))
     for reader in session.readers.values where reader.names.streamName == StreamName(name) {
       reader.promises = LiveReader.promisesOfWord
       if reader.isAbsent { start(reader, session) }

@@ -291,7 +291,7 @@ public actor NATSBackend: Backend {
     case .answer(let ticket, let answer): session.take(answer, ticket)
     case .status(let number, let status): consumerSays(status, number, session)
     case .streamMade(let stream): streamMade(stream, session)
-    case .streamDeleted(let stream): session.streams[StreamName(stream)] = nil
+    case .streamDeleted(let stream): session.streamDeleted(StreamName(stream))
     case .leaderElected(let stream): leaderChanged(stream, session)
     case .other: break
     }

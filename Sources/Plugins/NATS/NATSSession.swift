@@ -161,6 +161,14 @@ final class NATSSession: @unchecked Sendable {
     replies.resume(ticket, isEnd ? .batch(parts) : .answer(answer))
   }
 
+  /// The stream is looked at again before the next post.
+  func forget(_ stream: StreamName) { streams[stream] = nil }
+
+  func streamDeleted(_ stream: StreamName) {
+    streams[stream]?.numbers.end()
+    forget(stream)
+  }
+
   /// Ends a request early.
   func resolve(_ ticket: UInt64, _ reply: Reply) {
     if let request = asked.removeValue(forKey: ticket) { deliver(ticket, request, reply) }

@@ -1,7 +1,8 @@
 import ParleyRuntime
+import Synchronization
 
 /// What the server says of a stream (`io.nats.jetstream.api.v1.stream_info_response`), as far as it matters here.
-struct StreamFacts: Hashable, Sendable {
+struct StreamFacts: Sendable {
   /// Names the incarnation: its creation time in nanoseconds, to the base 36.
   let generation: String
   /// The first sequence number that is there; `last + 1` when the stream is empty, at least 1.
@@ -24,6 +25,8 @@ struct StreamFacts: Hashable, Sendable {
   let maximumMessage: Int?
   /// How durable a message is once it is acknowledged.
   let durability: Durability
+  /// What it gives to posts from now on.
+  let numbers: StreamNumbers
   /// The version of the server that answered, where it says so (2.11 and later).
   let serverVersion: String?
 
@@ -35,6 +38,7 @@ struct StreamFacts: Hashable, Sendable {
     else { return nil }
     generation = String(time, radix: 36)
     last = Self.count(state.member("last_seq"))
+    numbers = StreamNumbers(after: last)
     messages = Self.count(state.member("messages"))
     let first = Self.count(state.member("first_seq"))
     self.first = messages == 0 ? max(first, last + 1) : max(first, 1)
@@ -63,4 +67,26 @@ struct StreamFacts: Hashable, Sendable {
   }
 
   private static func count(_ value: JSONSlice?) -> UInt64 { UInt64(max(value?.int ?? 0, 0)) }
+}
+
+/// The numbers that a stream gives to posts, by which it is noticed that it was deleted and made anew: an acknowledgement
+/// does not tell, and may come before the word of it.
+final class StreamNumbers: Sendable {
+  private static let ended = UInt64.max
+  private let last: Atomic<UInt64>
+
+  /// `last` was given before.
+  init(after last: UInt64) { self.last = Atomic(last) }
+
+  /// Whether this may be of the stream as it was looked at: it is not known to be over, and counts up.
+  func take(_ ack: PublishAck) -> Bool {
+    let known = last.load(ordering: .relaxed)
+    if ack.isDuplicate { return known != Self.ended }
+    guard ack.sequence > known else { return false }
+    last.store(ack.sequence, ordering: .relaxed)
+    return true
+  }
+
+  /// The stream is deleted.
+  func end() { last.store(Self.ended, ordering: .relaxed) }
 }
