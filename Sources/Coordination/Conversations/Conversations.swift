@@ -209,6 +209,11 @@ public actor Conversations: LoopActor {
 
   /// The conversation with one other participant, which begins when it is first asked for.
   public func direct(with handle: Handle) async throws(HubError) -> Conversation {
+    try await direct(with: handle, accounts: [:])
+  }
+
+  /// The same; `accounts` has the backend's names of participants that it may not know by their handles.
+  package func direct(with handle: Handle, accounts: [Handle: String]) async throws(HubError) -> Conversation {
     try check(handle, "with")
     guard handle != me else { throw .badArgument(name: "with", reason: "must be somebody else") }
     try await own.load()
@@ -217,7 +222,7 @@ public actor Conversations: LoopActor {
     // Noted last, so that a beginning that broke off is made good.
     if await own.state.conversations[topic] == nil {
       if await log.state.state == nil {
-        try await hub.admit([handle], to: topic)
+        try await admit([handle], accounts, to: topic)
         _ = try await say(.create(name: nil, with: handle), key: "create", in: log)
       }
       try await invite(handle, to: topic, name: nil, entry: MessageID("0"))
@@ -229,6 +234,13 @@ public actor Conversations: LoopActor {
   /// Begins a group. The same key is one group.
   public func create(
     name: String?, members: [Handle], key: String? = nil
+  ) async throws(HubError) -> Conversation {
+    try await create(name: name, members: members, key: key, accounts: [:])
+  }
+
+  /// The same; `accounts` as for `direct`.
+  package func create(
+    name: String?, members: [Handle], key: String? = nil, accounts: [Handle: String]
   ) async throws(HubError) -> Conversation {
     if let name, !TaskEvent.isTitle(name) {
       throw .badArgument(
@@ -243,7 +255,7 @@ public actor Conversations: LoopActor {
     let topic =
       key.map { ConversationTopic.group(key: $0, scope: hub.setup.author.keyScope) }
       ?? ConversationTopic.group(random: (loop.random(), loop.random()))
-    try await hub.admit(others, to: topic)
+    try await admit(others, accounts, to: topic)
     let log = try await log(of: topic)
     if await log.state.state == nil {
       _ = try await say(.create(name: name, with: nil), key: "create", in: log)
@@ -251,6 +263,10 @@ public actor Conversations: LoopActor {
     for handle in others { try await bring(handle, into: log) }
     try await own.noteBegun(topic, name: name)
     return try await conversation(topic)
+  }
+
+  private func admit(_ handles: [Handle], _ accounts: [Handle: String], to topic: Topic) async throws(HubError) {
+    try await hub.admit(handles.map { handle in accounts[handle].map { Handle($0) } ?? handle }, to: topic)
   }
 
   private static func distinct(_ handles: [Handle], except me: Handle, limit: Int) throws(HubError) -> [Handle] {

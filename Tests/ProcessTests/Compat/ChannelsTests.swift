@@ -2,7 +2,7 @@ import ParleyRuntime
 import ParleyTestKit
 import Testing
 
-/// The tools of channels through real processes over one file.
+/// The tools of channels through real processes over every kind of backend.
 @Suite struct ChannelsTests {
   private static func caller(_ place: CompatPlace, _ handle: String) async throws -> CompatCaller {
     let caller = try await place.client(handle, "channels")

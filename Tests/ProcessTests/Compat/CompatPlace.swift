@@ -8,27 +8,46 @@ import Testing
 enum CompatGround: String, Sendable {
   /// One file, each a process of its own.
   case sqlite
-  /// A Redis server, each a process of its own.
-  case redis
-  /// A NATS server, each a process of its own.
-  case nats
+  /// A server of this kind, each a process of its own; on Matrix and XMPP all have one account.
+  case redis, nats, matrix, xmpp
   /// One door over a file, each a session with a token of its own.
   case http
 
   /// Those on which the tool sets are shown to work alike.
-  static let all: [CompatGround] = [.sqlite, .redis, .http]
+  static let all: [CompatGround] = [.sqlite, .redis, .nats, .matrix, .xmpp, .http]
+  /// Without Synapse, which takes some 50 ms for a message: for what needs many, or is no affair of the log.
+  static let quick: [CompatGround] = [.sqlite, .redis, .nats, .xmpp, .http]
+  /// One of each way in, for what no log has a part in.
+  static let ways: [CompatGround] = [.sqlite, .redis, .http]
   /// Those where a process is a participant.
-  static let processes: [CompatGround] = [.sqlite, .redis]
-  /// Logs of different kinds.
-  static let logs: [CompatGround] = [.sqlite, .redis, .nats, .http]
+  static let processes: [CompatGround] = [.sqlite, .redis, .nats, .xmpp]
+
+  /// How many messages a test of many sends: a room takes longer for each.
+  var crowd: Int { self == .matrix ? 20 : self == .xmpp ? 100 : 300 }
+
+  /// What the participants say of their presence, so that the dead are gone soon and the server is not kept busy with it.
+  fileprivate var presence: String {
+    self == .matrix ? "{ heartbeat_ms: 2000, ttl_ms: 10000 }" : "{ heartbeat_ms: 500, ttl_ms: 3000 }"
+  }
+
+  /// The server that is started for it; nil where the participants share a file.
+  fileprivate var server: TaskStore.Kind? {
+    switch self {
+    case .sqlite, .http: nil
+    case .redis: .redis
+    case .nats: .nats
+    case .matrix: .matrix
+    case .xmpp: .xmpp
+    }
+  }
 }
 
 /// A workplace on such a ground.
 final class CompatPlace: Sendable {
   let place: Workplace
   let ground: CompatGround
-  private let redis: RedisServer?
-  private let nats: NATSServer?
+  /// The server that they meet on; nil where it is a file.
+  private let store: TaskStore?
   private let port: FreePort?
   /// By handle: a second session of a handle has the token of the first, where that is asked for.
   private let tokens = Mutex<[String: String]>([:])
@@ -42,8 +61,7 @@ final class CompatPlace: Sendable {
   private init(_ place: Workplace, _ ground: CompatGround) async throws {
     self.place = place
     self.ground = ground
-    redis = ground == .redis ? try await RedisServer.start() : nil
-    nats = ground == .nats ? try await NATSServer.start() : nil
+    store = if let kind = ground.server { try await TaskStore.start(kind) } else { nil }
     port = ground == .http ? try FreePort() : nil
   }
 
@@ -52,12 +70,7 @@ final class CompatPlace: Sendable {
     _ ground: CompatGround = .sqlite, _ body: @escaping @Sendable (CompatPlace) async throws -> Void
   ) throws {
     try Workplace.use { place in
-      let meeting = try await CompatPlace(place, ground)
-      defer {
-        meeting.redis?.process.kill()
-        meeting.nats?.process.kill()
-      }
-      try await body(meeting)
+      try await body(try await CompatPlace(place, ground))
     }
   }
 
@@ -67,18 +80,12 @@ final class CompatPlace: Sendable {
 
   /// A configuration with tool sets of other systems, all of whose users meet.
   func configuration(_ handle: String, _ sets: String, extra: String = "") -> String {
-    let backend =
-      switch ground {
-      case .sqlite, .http:
-        "backend: sqlite\nbackend_config: { db_path: \"\(folder.path("parley.db"))\", durability: normal }"
-      case .redis: "backend: redis\nbackend_config: { url: \"redis://127.0.0.1:\(redis?.port ?? 0)\" }"
-      case .nats: "backend: nats\nbackend_config: { servers: [\"nats://127.0.0.1:\(nats?.port ?? 0)\"] }"
-      }
+    let file = "backend: sqlite\nbackend_config: { db_path: \"\(folder.path("parley.db"))\", durability: normal }"
     return """
-      \(backend)
+      \(store?.lines ?? file)
       identity: { handle: \(handle) }
       topics: [general]
-      presence: { heartbeat_ms: 500, ttl_ms: 3000 }
+      presence: \(ground.presence)
       compat: [\(sets)]
       \(extra)
 

@@ -26,7 +26,9 @@ extension Duo {
       found = try await self.conversation(conversation, seat)
     } else {
       let partner = try Self.recipient(to, fold, seat)
-      found = try await refusing { () throws(HubError) in try await seat.conversations.direct(with: Handle(partner)) }
+      found = try await refusing { () throws(HubError) in
+        try await seat.conversations.direct(with: Handle(partner), accounts: fold.accounts)
+      }
     }
     let receipt = try await refusing { () throws(HubError) in
       try await seat.hub.post(PostRequest(topic: found.topic, content: text))
@@ -259,7 +261,8 @@ extension Duo {
       throw Refusal(404, "unknown_recipient", "Partner \"\(other.prefix(128))\" not found")
     }
     return try await refusing { () throws(HubError) in
-      try await seat.conversations.create(name: name, members: others.map { Handle($0) })
+      try await seat.conversations.create(
+        name: name, members: others.map { Handle($0) }, accounts: fold.accounts)
     }
   }
 

@@ -103,6 +103,8 @@ struct PartnerFold: TopicFold {
   /// One partner, here or not.
   struct Partner: Hashable, Sendable {
     var id: String
+    /// The backend's name for whoever registered it; nil where it does not authenticate.
+    var account: String?
     var card: PartnerEvent.Card
     var name: String { card.name }
     var status = ""
@@ -139,6 +141,7 @@ struct PartnerFold: TopicFold {
       let isNew = names.holder(of: id, at: now) == nil
       guard names.take(id, session: session, detail: card.name, at: now, until: now + lifetime) else { return .taken }
       var partner = partners[id] ?? Partner(id: id, card: card, since: now, lastSeen: now)
+      partner.account = message.account
       partner.card = card
       partner.lastSeen = now
       if isNew { partner.isListening = false }
@@ -160,6 +163,11 @@ struct PartnerFold: TopicFold {
       partners[id]?.lastSeen = now
     }
     return .accepted
+  }
+
+  /// The accounts of the partners that have one: the backend may not have heard of their ids yet.
+  var accounts: [Handle: String] {
+    Dictionary(uniqueKeysWithValues: partners.compactMap { id, partner in partner.account.map { (Handle(id), $0) } })
   }
 
   private func isHeld(_ id: String, by session: String, at now: Int64) -> Bool {
