@@ -225,10 +225,9 @@ import Testing
       try await administrator.ask("$JS.API.STREAM.DELETE.PARLEY_general")
       try await backends[1].post(draft("newer"))
       let second = await withCheckedContinuation { continuation in
-        let deadline = backends[0].soon()
         loop.execute {
           backends[0].assumeIsolated {
-            $0.submit(draft("second"), deadline: deadline) { continuation.resume(returning: $0) }
+            $0.submit(draft("second"), deadline: $0.soon()) { continuation.resume(returning: $0) }
           }
         }
       }
