@@ -90,4 +90,60 @@ import Testing
       #expect(await later.answer(11)?["error"]?["code"]?.int == -32021)
     }
   }
+
+  /// Who listens is told what `tasks/get` would say, at first and with every change, and nothing after the end.
+  @Test func aListenerIsToldOfEveryChange() throws {
+    try Workplace.use { place in
+      let store = try await TaskStore.start(.sqlite)
+      for handle in ["ada", "bob"] { try store.write(handle, in: place) }
+      var ids: [JSONValue] = []
+      for title in ["one", "two"] {
+        let posted = try await place.run("task", "post", "--config", "ada.yaml", "general", title)
+        ids.append(.string(try #require(posted.output.first)))
+      }
+      let ada = try Client(place, config: "ada.yaml")
+      let wait: JSONObject = ["name": "parley_wait", "arguments": ["tasks": .array(ids)]]
+      ada.send(Self.request(1, "tools/call", wait))
+      let handle = try #require(await ada.answer(1)?["result"]?["taskId"])
+      let unknown = "wait-0-0123456789abcdef"
+      let wishes: JSONObject = ["notifications": ["taskIds": [handle, .string(unknown), "nonsense", handle]]]
+      ada.send(Self.request(2, "subscriptions/listen", wishes))
+      func next() async -> JSONValue? {
+        let message = await ada.next()
+        #expect(message?["params"]?["_meta"]?["io.modelcontextprotocol/subscriptionId"] == 2)
+        return message
+      }
+      let acknowledged = await next()
+      #expect(acknowledged?["method"] == "notifications/subscriptions/acknowledged")
+      #expect(acknowledged?["params"]?["notifications"] == ["taskIds": [handle]])
+      func told(_ status: JSONValue, _ text: JSONValue) async -> JSONValue? {
+        let message = await next()
+        #expect(message?["method"] == "notifications/tasks" && message?["params"]?["taskId"] == handle)
+        #expect(message?["params"]?["status"] == status && message?["params"]?["statusMessage"] == text)
+        return message?["params"]
+      }
+      var last = await told("working", "0 of 2 over")
+      for (index, id) in ids.enumerated() {
+        let task = try #require(id.string)
+        let claimed = try await place.run("task", "claim", "--config", "bob.yaml", "--json", "--task", task)
+        let fence = try #require(claimed.json?["fence"]?.string)
+        let claim = await told("working", .string("\(index) of 2 over"))
+        #expect(claim?["lastUpdatedAt"] != last?["lastUpdatedAt"])
+        _ = try await place.run("task", "done", "--config", "bob.yaml", task, "--fence", fence, "result \(index)")
+        last = await told(index == 0 ? "working" : "completed", .string("\(index + 1) of 2 over"))
+      }
+      let tasks = last?["result"]?["structuredContent"]?["tasks"]?.array
+      #expect(tasks?.map { $0["result"]?.string } == ["result 0", "result 1"])
+      ada.send(Self.request(3, "tasks/get", ["taskId": handle]))
+      let asked = await ada.answer(3)?["result"]?.object
+      #expect(asked?["result"] == last?["result"] && asked?["lastUpdatedAt"] == last?["lastUpdatedAt"])
+      let many = (0...100).map { JSONValue.string("wait-\(String($0, radix: 16))-0123456789abcdef") }
+      ada.send(Self.request(4, "subscriptions/listen", ["notifications": ["taskIds": .array(many)]]))
+      #expect(await ada.answer(4)?["error"]?["code"]?.int == -32602)
+      // Nothing more was told: the end of the session is what comes next.
+      ada.process.closeInput()
+      let end = await ada.next()
+      #expect(end?["method"] == "notifications/cancelled" && end?["params"]?["requestId"] == 2)
+    }
+  }
 }

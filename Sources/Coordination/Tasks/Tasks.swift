@@ -62,6 +62,21 @@ public actor Tasks: LoopActor {
     for observer in observers { observer() }
   }
 
+  /// A place to wait for the next event of any topic that was asked about; `forget` gives it back.
+  package func ticket() -> UInt64 { changes.ticket() }
+
+  /// Gives a ticket back that is not waited with; no effect for one that was.
+  package func forget(_ ticket: UInt64) { changes.forget(ticket) }
+
+  /// Waits for the next event after the ticket was taken, at most so long; false when the waiting task was cancelled.
+  package func change(_ ticket: UInt64, within time: Duration) async -> Bool {
+    if case .cancelled = await changes.wait(ticket, until: loop.now.advanced(by: min(time, .seconds(1 << 20)))) {
+      false
+    } else {
+      true
+    }
+  }
+
   /// What is to be done on a topic and what was done lately, with the store's time.
   public struct Board: Sendable {
     /// Open and held, in the order of posting.

@@ -15,8 +15,8 @@ struct PendingCalls {
     case task(Task<Void, Never>)
     /// Somebody who was given a reply to call, and cannot be stopped.
     case reply
-    /// The end of the session: `subscriptions/listen`.
-    case listening
+    /// The end of the session: `subscriptions/listen`, with what watches on its behalf.
+    case listening(Task<Void, Never>?)
   }
 
   private var entries: [RequestID: Entry] = [:]
@@ -81,6 +81,10 @@ extension PendingCalls.Entry {
 
   /// Ends the call's work early, where that can be done.
   func cancel() {
-    if case .task(let task) = work { task.cancel() }
+    switch work {
+    case .task(let task): task.cancel()
+    case .listening(let watching): watching?.cancel()
+    case .reply: break
+    }
   }
 }

@@ -46,28 +46,35 @@ extension Session {
     guard uris == nil || uris?.kind == .array else {
       throw RPCError(.invalidParams, "Invalid params: \"resourceSubscriptions\" must be an array")
     }
-    // Tasks are asked about by tasks/get alone.
-    if wishes.member("taskIds") != nil, !call.takesTaskHandles { throw .missingExtension(TaskHandle.extensionName) }
+    let handles = try taskHandles(wishes.member("taskIds"), call)
     guard pending.count < setup.limits.pendingCalls else {
       throw RPCError(.tooManyCalls, "Too many calls: \(setup.limits.pendingCalls) are not answered yet")
     }
+    let wished = uris?.elements.compactMap(\.string) ?? []
+    let serial = pending.nextSerial()
+    guard !handles.isEmpty else {
+      pending.insert(call, serial: serial, .listening(nil))
+      return acknowledge(call, wished, [])
+    }
+    // Which of the tasks there are is known behind a look at their topics.
+    let watching = loop.spawn { await self.watch(call, handles, besides: wished) }
+    pending.insert(call, serial: serial, .listening(watching))
+  }
+
+  /// Says what of the wishes is held, which is the first that a listener hears, and holds it.
+  func acknowledge(_ call: Call, _ uris: [String], _ handles: [TaskHandle]) {
     var honoured: [String] = []
-    for uri in uris?.elements.compactMap(\.string) ?? [] {
+    for uri in uris {
       guard let topic = setup.resources?.topic(of: uri, for: setup.hub.setup),
         subscriptions.add(uri, of: topic, for: .listener(call.id), limit: setup.limits.topicsSubscribed)
       else { continue }
       honoured.append(uri)
     }
-    pending.insert(call, serial: pending.nextSerial(), .listening)
     notify("notifications/subscriptions/acknowledged", over: call.path) { line in
       line.key("notifications")
       line.beginObject()
-      if !honoured.isEmpty {
-        line.key("resourceSubscriptions")
-        line.beginArray()
-        for uri in honoured { line.string(uri) }
-        line.endArray()
-      }
+      if !honoured.isEmpty { line.strings("resourceSubscriptions", honoured) }
+      if !handles.isEmpty { line.strings("taskIds", handles.map(\.text)) }
       line.endObject()
       line.subscriptionMeta(call.id)
     }

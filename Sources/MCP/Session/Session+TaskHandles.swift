@@ -53,6 +53,65 @@ extension Session {
   }
 }
 
+// MARK: Notifications
+
+extension Session {
+  /// The handles that a listener names, at most as many as it may have; what is none is left out.
+  func taskHandles(_ wished: JSONSlice?, _ call: Call) throws(RPCError) -> [TaskHandle] {
+    guard let wished else { return [] }
+    guard call.takesTaskHandles else { throw .missingExtension(TaskHandle.extensionName) }
+    guard wished.kind == .array else {
+      throw RPCError(.invalidParams, "Invalid params: \"taskIds\" must be an array")
+    }
+    var seen: Set<TaskHandle> = []
+    let handles = wished.elements.compactMap(\.string).compactMap(TaskHandle.init).filter { seen.insert($0).inserted }
+    guard handles.count <= TaskHandle.watchLimit else {
+      throw RPCError(.invalidParams, "Too many tasks: at most \(TaskHandle.watchLimit) in one request")
+    }
+    return handles
+  }
+
+  /// Acknowledges those that there are, and tells each as `tasks/get` has it: as it is now, and whenever that changed,
+  /// until it is over.
+  func watch(_ call: Call, _ handles: [TaskHandle], besides uris: [String]) async {
+    var open: [TaskHandle] = []
+    for handle in handles where await state(of: handle) != nil { open.append(handle) }
+    guard !Task.isCancelled else { return }
+    acknowledge(call, uris, open)
+    let tasks = setup.coordination.tasks
+    var told: [TaskHandle: [UInt8]] = [:]
+    while !open.isEmpty {
+      // Taken first, so that no change falls between the look and the wait.
+      let ticket = await tasks.ticket()
+      var remaining: [TaskHandle] = []
+      var expiry = Int64.max
+      for handle in open {
+        guard let state = await state(of: handle), !Task.isCancelled else { continue }
+        let text = state.text(bytes: setup.limits.resultBytes)
+        if told.updateValue(text, forKey: handle) != text { tell(text, call) }
+        guard !state.areOver else { continue }
+        remaining.append(handle)
+        expiry = min(expiry, state.nextExpiry)
+      }
+      open = remaining
+      guard !open.isEmpty, await tasks.change(ticket, within: .milliseconds(expiry)) else {
+        return await tasks.forget(ticket)
+      }
+    }
+  }
+
+  private func state(of handle: TaskHandle) async -> TaskHandleState? {
+    do throws(HubError) { return try await WaitTool.state(of: handle, in: quietContext) } catch { return nil }
+  }
+
+  private func tell(_ members: [UInt8], _ call: Call) {
+    notify("notifications/tasks", over: call.path) { line in
+      line.raw(trusted: members)
+      line.subscriptionMeta(call.id)
+    }
+  }
+}
+
 extension RPCError {
   /// The request needs an extension that the client did not declare with it.
   static func missingExtension(_ name: String) -> RPCError {

@@ -10,6 +10,8 @@ struct TaskHandle: Hashable, Sendable {
   static let extensionName = "io.modelcontextprotocol/tasks"
   /// How often a client may ask: the answer comes from what is folded already.
   static let pollInterval: Int64 = 1000
+  /// Handles that one `subscriptions/listen` may name.
+  static let watchLimit = 100
   private static let prefix = "wait"
 
   /// Milliseconds since 1970.
@@ -43,6 +45,18 @@ struct TaskHandleState: Sendable {
   let now: Int64
 
   var areOver: Bool { tasks.allSatisfy { $0.status(at: now).isFinal } }
+
+  /// How long until the next of them expires, in milliseconds, at least 1.
+  var nextExpiry: Int64 {
+    max(1, tasks.filter { !$0.status(at: now).isFinal }.map { $0.expiresAt - now }.min() ?? 1)
+  }
+
+  /// The members of a `Task` by themselves.
+  func text(bytes: Int) -> [UInt8] {
+    var writer = JSONWriter(capacity: 512)
+    write(into: &writer, bytes: bytes)
+    return writer.bytes
+  }
 
   /// Writes the members of a `Task`, with the answer of the wait where it is over.
   func write(into writer: inout JSONWriter, bytes: Int) {

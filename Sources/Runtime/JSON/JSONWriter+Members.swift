@@ -18,4 +18,12 @@ extension JSONWriter {
     key(name)
     bool(value)
   }
+
+  /// Writes a name and an array of strings.
+  package mutating func strings(_ name: String, _ values: [String]) {
+    key(name)
+    beginArray()
+    for value in values { string(value) }
+    endArray()
+  }
 }
