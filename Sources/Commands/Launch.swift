@@ -86,6 +86,26 @@ enum Launch {
     // Both say how long a call may wait: the name that the TypeScript Parley knows, and ours.
     setup.limits.wait = min(configuration.limits.wait, configuration.catchUp.blockMax)
     setup.patience = patience
+    setup.stateFolder = stateFolder(configuration)
     return setup
+  }
+
+  /// Where states of the configured store are left for the next run: a place for each store, which no secret tells.
+  private static func stateFolder(_ configuration: Configuration) -> String? {
+    guard let description = plugins.first(where: { $0.description.name == configuration.backend })?.description else {
+      return nil
+    }
+    var parts = [description.name]
+    for setting in description.schema.settings {
+      if case .secret = setting.kind { continue }
+      switch configuration.backendSettings[setting.name] {
+      case .string(let text): parts += [setting.name, text]
+      case .strings(let texts): parts += [setting.name] + texts
+      case .texts(let texts): parts += [setting.name] + texts.map { "\($0.key)=\($0.value)" }.sorted()
+      default: break
+      }
+    }
+    let name = SHA256.hexadecimal(parts.joined(separator: "\u{1f}"), digits: 16)
+    return "\(Surroundings.process.cacheDirectory)/\(description.name)-\(name)"
   }
 }

@@ -28,9 +28,14 @@ package struct Surroundings: Sendable {
   /// The directory below which Parley keeps state: `$XDG_STATE_HOME/parley`, else `~/.local/state/parley`.
   ///
   /// A relative `XDG_STATE_HOME` is ignored, as the XDG Base Directory Specification asks.
-  package var stateDirectory: String {
-    let base = self["XDG_STATE_HOME"].flatMap { $0.hasPrefix("/") ? $0 : nil }
-    return (base ?? home + "/.local/state") + "/parley"
+  package var stateDirectory: String { directory("XDG_STATE_HOME", "/.local/state") }
+
+  /// The directory below which Parley keeps what it can make again: `$XDG_CACHE_HOME/parley`, else `~/.cache/parley`.
+  package var cacheDirectory: String { directory("XDG_CACHE_HOME", "/.cache") }
+
+  private func directory(_ variable: String, _ standard: String) -> String {
+    let base = self[variable].flatMap { $0.hasPrefix("/") ? $0 : nil }
+    return (base ?? home + standard) + "/parley"
   }
 
   /// The working directory's own name; empty for the root.

@@ -55,6 +55,11 @@ struct TaskLog {
   func status(_ number: Int, at now: Int64) -> TaskRecord.Status? { fold[Self.id(number)]?.status(at: now) }
 }
 
+extension TaskFold {
+  /// The whole state.
+  var text: String { StateText.write { keep(into: &$0) } }
+}
+
 extension TaskFold.Outcome {
   var code: String? {
     if case .refused(let refusal) = self { refusal.code } else { nil }
@@ -307,6 +312,23 @@ extension TaskFold.Outcome {
 
   // MARK: Any history
 
+  private static let narrow = TaskFold.Bounds(all: 20, over: 5, textBytes: 8)
+
+  /// Whether a state that is written and read again now and then comes to what one comes to that never was.
+  private func keptAnywhere(_ messages: [Message], bounds: TaskFold.Bounds, _ roll: (UInt64) -> UInt64) -> Bool {
+    var (whole, kept) = (TaskFold(bounds: bounds), TaskFold(bounds: bounds))
+    for message in messages {
+      if roll(30) == 0 {
+        var next = TaskFold(bounds: bounds)
+        do { try next.restore(kept: JSONSlice(kept.text), of: TaskLog.topic) } catch { return false }
+        guard next.text == kept.text else { return false }
+        kept = next
+      }
+      guard whole.apply(message) == kept.apply(message) else { return false }
+    }
+    return whole.text == kept.text && messages.count > 200
+  }
+
   /// A random history by five writers: whoever reads it from the start, from a later edge of the window, in any pages or
   /// live, agrees on every task; each claim that counts had nobody before it.
   @Test(arguments: 1...200 as ClosedRange<UInt64>)
@@ -347,6 +369,7 @@ extension TaskFold.Outcome {
     }
     var whole = TaskFold()
     for message in log.messages { whole.apply(message) }
+    #expect(keptAnywhere(log.messages, bounds: .init(), roll) && keptAnywhere(log.messages, bounds: Self.narrow, roll))
     // Who starts later reads from behind what is over by now.
     var late = TaskFold()
     let edge = time - 2_200

@@ -158,6 +158,7 @@ public actor SimulatedBackend: Backend {
     let there = await travel(until: deadline)
     guard there == .arrived else { throw Self.ended(there) }
     let page = try page(for: request)
+    store.fetchedMessages += page.messages.count
     let back = await travel(until: deadline)
     guard back == .arrived else { throw Self.ended(back) }
     return page

@@ -32,6 +32,8 @@ public final class SimulatedStore: @unchecked Sendable {
   /// What the store does wrong itself.
   public let defect: Defect?
   private(set) var isUp = true
+  /// Messages that all fetches together have brought.
+  public package(set) var fetchedMessages = 0
   private var logs: [Topic: SimulatedLog] = [:]
   private var sessions: [(number: UInt64, backend: WeakBackend)] = []
   private var lastSession: UInt64 = 0

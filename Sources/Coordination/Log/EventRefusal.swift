@@ -1,5 +1,5 @@
 /// Why a message is no event of the part that looked at it; such messages change no state.
-enum EventRefusal: Error, Hashable {
+package enum EventRefusal: Error, Hashable {
   /// Another part's event, or a plain message.
   case foreign
   /// A version that we do not know.

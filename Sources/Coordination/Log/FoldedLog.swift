@@ -4,15 +4,15 @@ import ParleyRuntime
 ///
 /// It is woken by what comes and never asks again. After a gap it reads anew, so that it agrees with whoever starts now.
 /// Where the fold has checkpoints, reading ends at the newest, and one is posted again before what the state stands on
-/// grows old (`Checkpoints`).
+/// grows old (`Checkpoints`). Where it is kept between runs, reading begins where the last run left off (`StateKeeper`).
 package actor FoldedLog<Fold: TopicFold>: LoopActor {
   package nonisolated let loop: EventLoop
   package nonisolated let topic: Topic
-  private let hub: Hub
+  let hub: Hub
   /// Nothing older than this, in milliseconds, is read.
-  private let window: Int64
-  private let pageLimit: Int
-  private let makeFold: @Sendable () -> Fold
+  let window: Int64
+  let pageLimit: Int
+  let makeFold: @Sendable () -> Fold
   private var fold: Fold
   private var outcomes = OutcomeRing<Fold.Outcome>()
   private var follow: FollowID?
@@ -24,12 +24,15 @@ package actor FoldedLog<Fold: TopicFold>: LoopActor {
   private var observers: [@Sendable () -> Void] = []
   /// `storedAt` of the newest message, and how far the store's clock is ahead of ours, as our own posts showed it.
   private var newestStoredAt: Int64 = 0
-  private var clockOffset: Int64 = 0
+  var clockOffset: Int64 = 0
   /// Everything up to this message is in the state.
   private var position: Cursor?
   private var standing = Standing()
   private var keeping: LoopTimer?
   private var isKeeping = false
+  /// Nil where the state is not kept between runs.
+  var keeper: StateKeeper?
+  private var writing: Task<Void, Never>?
 
   /// Makes the state of `topic`; nothing is read until `load`.
   package init(
@@ -44,6 +47,9 @@ package actor FoldedLog<Fold: TopicFold>: LoopActor {
     self.fold = fold()
     changes = Waiters(loop: hub.loop)
     arrivals = Waiters(loop: hub.loop)
+    if let folder = hub.setup.stateFolder, let shape = self.fold.keptAs {
+      keeper = StateKeeper(folder: folder, name: "\(shape) \(window) \(topic.name)", page: self.pageLimit)
+    }
   }
 
   /// The state as far as the log is known here.
@@ -75,68 +81,32 @@ package actor FoldedLog<Fold: TopicFold>: LoopActor {
   private func loadOnce() async -> Result<Void, HubError> {
     defer { loading = nil }
     do throws(HubError) {
-      let (checkpoint, events, newest, end) = try await history()
+      let beginning = if let left = try await continuation() { left } else { try await history() }
       guard !isStopped else { return .success(()) }
-      var fresh = await emptyFold()
-      if let checkpoint { fresh.restore(from: checkpoint) }
-      for message in events { outcomes.insert(message.id, fresh.apply(message)) }
-      standing = Standing(since: (checkpoint ?? events.first)?.storedAt, events: events.count)
-      position = newest.last?.cursor
-      for message in newest { outcomes.note(message.id) }
-      if let last = newest.last { newestStoredAt = max(newestStoredAt, last.storedAt) }
+      var fresh = beginning.fold
+      for message in beginning.events { outcomes.insert(message.id, fresh.apply(message)) }
+      standing = Standing(
+        since: (beginning.checkpoint ?? beginning.events.first)?.storedAt, events: beginning.events.count)
+      position = beginning.newest.last?.cursor
+      for message in beginning.newest { outcomes.note(message.id) }
+      if let last = beginning.newest.last { newestStoredAt = max(newestStoredAt, last.storedAt) }
+      keeper?.begin(behind: beginning.anchor, messages: beginning.count)
+      for message in beginning.newest { keeper?.note(message) }
       fold = fresh
       isLoaded = true
       await adaptToRetention()
-      let id = await hub.supervisor.follow(topic, after: end) { [weak self] delivery in
+      let id = await hub.supervisor.follow(topic, after: beginning.end) { [weak self] delivery in
         self?.assumeIsolated { $0.take(delivery) }
         return .more
       }
       if isStopped { await hub.supervisor.unfollow(id) } else { follow = id }
+      if keeper?.isWorthwhile == true { leaveState() }
       changed()
       scheduleKeeping()
       return .success(())
     } catch {
       return .failure(error)
     }
-  }
-
-  /// The account is known from the first connection on, so it is asked for behind a read.
-  private func emptyFold() async -> Fold {
-    var fold = makeFold()
-    fold.setAccount(await hub.supervisor.traits.account)
-    return fold
-  }
-
-  /// What the state stands on: the newest checkpoint and what came after its place, or the events of the window; all in
-  /// log order. With them the newest page whole, and the end of the log.
-  private func history() async throws(HubError) -> (
-    checkpoint: Message?, events: [Message], newest: [Message], end: Cursor
-  ) {
-    let since = window == .max ? .min : loop.wallClockMilliseconds + clockOffset - window
-    var page = try await hub.fetchUnchecked(FetchRequest(topic, .latest, limit: pageLimit))
-    let judge = await emptyFold()
-    let newest = page.messages
-    // A message's own cursor, where there is one: a checkpoint's `through` is looked for among them.
-    let end = newest.last?.cursor ?? page.next
-    var pages: [[Message]] = []
-    var checkpoint: Message?
-    var through: Cursor?
-    while true {
-      var start = 0
-      for (index, message) in page.messages.enumerated().reversed() {
-        if message.cursor == through {
-          start = index + 1
-          break
-        }
-        if through == nil, let place = judge.through(of: message) { (checkpoint, through) = (message, place) }
-      }
-      pages.append(page.messages[start...].filter(Fold.concerns))
-      guard start == 0, let previous = page.previous, let oldest = page.messages.first, oldest.storedAt >= since
-      else { break }
-      page = try await hub.fetchUnchecked(
-        FetchRequest(topic, .before(previous, storedSince: since == .min ? nil : since), limit: pageLimit))
-    }
-    return (checkpoint, pages.reversed().flatMap { $0 }, newest, end)
   }
 
   private func take(_ delivery: Delivery) {
@@ -147,8 +117,10 @@ package actor FoldedLog<Fold: TopicFold>: LoopActor {
       position = message.cursor
       let outcome = Fold.concerns(message) ? fold.apply(message) : nil
       if Fold.keepsCheckpoints { note(message) }
+      keeper?.pass(message)
       outcomes.insert(message.id, outcome)
       if outcome != nil { changed() } else { arrivals.resumeAll(()) }
+      if keeper?.isDue == true { leaveState() }
     case .gap: loop.spawn { await self.reload() }
     }
   }
@@ -164,6 +136,8 @@ package actor FoldedLog<Fold: TopicFold>: LoopActor {
     guard let id = follow else { return }
     follow = nil
     isLoaded = false
+    // What was left knows nothing of the gap.
+    keeper = nil
     await hub.supervisor.unfollow(id)
     while !isStopped {
       do throws(HubError) {
@@ -179,9 +153,42 @@ package actor FoldedLog<Fold: TopicFold>: LoopActor {
     isStopped = true
     if let keeping { loop.cancel(keeping) }
     keeping = nil
-    guard let id = follow else { return }
-    follow = nil
-    await hub.supervisor.unfollow(id)
+    if let id = follow {
+      follow = nil
+      await hub.supervisor.unfollow(id)
+    }
+    if isLoaded, keeper?.isWorthwhile == true { leaveState() }
+    await writing?.value
+  }
+
+  // MARK: For the next run
+
+  /// Writes the state for the next run, unless that is being done; nothing depends on it.
+  private func leaveState() {
+    guard let keeper, let (anchor, last) = self.keeper?.take() else { return }
+    writing = loop.spawn { [fold, loop] in
+      do throws(SystemError) {
+        let outcome = try await loop.offload(named: "state", until: nil) { () -> Result<Void, SystemError> in
+          var writer = JSONWriter(capacity: 1 << 16)
+          writer.beginObject()
+          fold.keep(into: &writer)
+          writer.endObject()
+          let kept = KeptState(name: keeper.name, anchor: anchor, last: last, state: writer.bytes)
+          do throws(SystemError) { return .success(try keeper.file.write(kept)) } catch { return .failure(error) }
+        }
+        if case .value(let result) = outcome { try result.get() }
+        await self.leftState(nil)
+      } catch {
+        await self.leftState(error)
+      }
+    }
+  }
+
+  private func leftState(_ failure: SystemError?) {
+    keeper?.wrote()
+    guard let failure else { return }
+    keeper = nil
+    Log.write(.info, "a state is not kept for the next run", [("topic", topic.name), ("cause", failure.description)])
   }
 
   // MARK: Checkpoints

@@ -26,6 +26,16 @@ package protocol TopicFold: Sendable {
 
   /// The state as the text and attributes of a message, as it is at the place `through`; nil where it needs none.
   func checkpoint(through: Cursor) -> EventText?
+
+  /// What the state is and in which shape `keep` writes it, with all that it depends on beside the log; nil where it is
+  /// not kept between runs.
+  var keptAs: String? { get }
+
+  /// Writes the members of an object from which `restore` makes the same state.
+  func keep(into writer: inout JSONWriter)
+
+  /// Begins with a state that was kept; throws, and changes nothing, for what `keep` did not write.
+  mutating func restore(kept json: JSONSlice, of topic: Topic) throws(EventRefusal)
 }
 
 /// The text and the attributes of a message that carries an event.
@@ -37,4 +47,7 @@ extension TopicFold {
   package func through(of message: Message) -> Cursor? { nil }
   package mutating func restore(from checkpoint: Message) {}
   package func checkpoint(through: Cursor) -> EventText? { nil }
+  package var keptAs: String? { nil }
+  package func keep(into writer: inout JSONWriter) {}
+  package mutating func restore(kept json: JSONSlice, of topic: Topic) throws(EventRefusal) { throw .foreign }
 }

@@ -30,26 +30,27 @@ public struct TaskFold: TopicFold {
   /// What is over is remembered for so long after its time, in milliseconds.
   private static let memory: Int64 = 86_400_000
 
-  private let bounds: Bounds
+  // Not private: `TaskFold+Keeping` writes and reads all of it.
+  let bounds: Bounds
   /// The store's times are multiples of this, in milliseconds; leases are rounded up by it.
-  private let resolution: Int64
-  private var tasks: [TaskID: TaskRecord] = [:]
+  let resolution: Int64
+  var tasks: [TaskID: TaskRecord] = [:]
   /// In the order of posting; those that are over leave lazily.
-  private var order: [TaskID] = []
-  private var overInOrder = 0
+  var order: [TaskID] = []
+  var overInOrder = 0
   /// Everything in `order` before this place has ended: the oldest end first, and a claim must not walk over them.
-  private var firstLive = 0
+  var firstLive = 0
   /// Those that are over, in the order of their end.
-  private var ended: [TaskID] = []
-  private var byMessage: [MessageID: TaskID] = [:]
+  var ended: [TaskID] = []
+  var byMessage: [MessageID: TaskID] = [:]
   /// Texts that are kept, the oldest first.
-  private var texts: [(id: TaskID, isResult: Bool, bytes: Int)] = []
-  private var firstText = 0
-  private var textBytes = 0
-  private var newest: Int64 = 0
-  private var sincePurge = 0
+  var texts: [(id: TaskID, isResult: Bool, bytes: Int)] = []
+  var firstText = 0
+  var textBytes = 0
+  var newest: Int64 = 0
+  var sincePurge = 0
   /// Messages that looked like events and were damaged, or of a later version.
-  public private(set) var ignoredEvents = 0
+  public internal(set) var ignoredEvents = 0
 
   /// No tasks. `resolution` is how fine the store's times are, in milliseconds.
   public init(resolution: Int64 = 1) { self.init(resolution: resolution, bounds: Bounds()) }
@@ -106,7 +107,7 @@ public struct TaskFold: TopicFold {
 
   /// Whether no task that is not over begins with these digits.
   func isLabelFree(_ label: String) -> Bool {
-    !order[firstLive...].contains { $0.text.utf8.starts(with: label.utf8) }
+    !order[firstLive...].contains { $0.text.hasPrefix(label) }
   }
 
   // MARK: Taking events

@@ -303,11 +303,12 @@ package actor StdioServer: LoopActor {
     for task in others { task.cancel() }
     await answers?.stop()
     await approvals?.stop()
-    let farewell = loop.spawn { [presence, compat] in
+    let farewell = loop.spawn { [presence, compat, coordination] in
       // After the beat that may be under way: the goodbye is the last word.
       for task in others { await task.value }
       await compat.stop()
       await presence?.sayGoodbye(within: Self.closing)
+      await coordination.tasks.stop()
     }
     let closing = loop.now.advanced(by: Self.closing)
     await wiring.writer.emptied(until: closing)

@@ -20,6 +20,9 @@ public actor Hub: LoopActor {
     public var limits = Limits()
     /// How long a call waits for the backend before it fails with the backend's cause.
     public var patience: Duration = .seconds(10)
+    /// Where states that were read from this store are left for the next run, so that it reads what is new; nil where
+    /// each run reads the logs. Nothing but time is lost with the folder.
+    public var stateFolder: String?
 
     /// Makes a setup with the defaults.
     public init(author: Author, topics: [Topic]) {
