@@ -203,6 +203,8 @@ import Testing
     var plain = NATSOptions()
     plain.servers = ["127.0.0.1:\(server.port)"]
     plain.credentials = .user("u", password: "u")
+    // From files that are still being deleted, the server sometimes fills a stream made anew with the old messages.
+    plain.storage = .memory
     var administrator = OtherProgram(port: server.port)
     administrator.credentials = "\"user\":\"a\",\"pass\":\"a\""
     return (server, plain, administrator)
