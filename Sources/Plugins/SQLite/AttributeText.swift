@@ -23,6 +23,8 @@ enum AttributeText {
 
   private static func append(_ string: String, to text: inout String) {
     text += "\""
+    defer { text += "\"" }
+    guard !string.utf8.allSatisfy(isPlain) else { return text += string }
     for scalar in string.unicodeScalars {
       switch scalar {
       case "\"": text += "\\\""
@@ -36,7 +38,11 @@ enum AttributeText {
       default: text.unicodeScalars.append(scalar)
       }
     }
-    text += "\""
+  }
+
+  /// Whether a byte stands for itself in a string.
+  private static func isPlain(_ byte: UInt8) -> Bool {
+    byte >= 0x20 && byte != UInt8(ascii: "\"") && byte != UInt8(ascii: "\\")
   }
 
   /// A JSON reader (RFC 8259) for this one shape.
@@ -63,7 +69,7 @@ enum AttributeText {
     }
 
     private mutating func skipSpace() {
-      while index < bytes.count, [0x20, 0x09, 0x0a, 0x0d].contains(bytes[index]) { index += 1 }
+      while index < bytes.count, bytes[index] <= 0x20, [0x20, 0x09, 0x0a, 0x0d].contains(bytes[index]) { index += 1 }
     }
 
     private mutating func take(_ mark: Unicode.Scalar) -> Bool {
@@ -75,7 +81,9 @@ enum AttributeText {
 
     private mutating func string() -> String? {
       guard take("\"") else { return nil }
-      var units: [UInt8] = []
+      let start = index
+      while index < bytes.count, AttributeText.isPlain(bytes[index]) { index += 1 }
+      var units = bytes[start..<index]
       while index < bytes.count {
         let byte = bytes[index]
         index += 1
