@@ -65,6 +65,9 @@ import Testing
     #expect(surroundings.stateDirectory == "/s/parley")
     surroundings.environment["XDG_STATE_HOME"] = "relative"
     #expect(surroundings.stateDirectory == "/h/.local/state/parley")
+    #expect(surroundings.cacheDirectory == "/h/.cache/parley")
+    surroundings.environment["XDG_CACHE_HOME"] = "/c"
+    #expect(surroundings.cacheDirectory == "/c/parley")
   }
 
   @Test func aStateDirectoryThatCannotBeMadeIsTold() throws {
