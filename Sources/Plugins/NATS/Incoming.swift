@@ -23,10 +23,13 @@ enum Incoming: Sendable {
       self = Self.elsewhere(message)
       return
     }
-    let token = message.subject.dropFirst(inbox.count)
+    let subject = message.subject
+    let token = subject.span.extracting(droppingFirst: inbox.count)
     if let ticket = Delivered.number(token) {
       self = .answer(ticket: ticket, Answer(message))
-    } else if token.first == UInt8(ascii: "c"), let number = Delivered.number(token.dropFirst()) {
+    } else if token.count > 0, token[0] == UInt8(ascii: "c"),
+      let number = Delivered.number(token.extracting(droppingFirst: 1))
+    {
       self = .status(consumer: number, ConsumerStatus(message))
     } else {
       self = .other

@@ -61,9 +61,11 @@ import Glibc
   }
 
   /// The first value of a header.
-  func header(_ name: String) -> String? {
+  func header(_ name: StaticString) -> String? {
     var value: UnsafePointer<CChar>?
-    guard unsafe natsMsgHeader_Get(message, name, &value) == NATS_OK, let value = unsafe value else { return nil }
+    guard unsafe natsMsgHeader_Get(message, name.cString, &value) == NATS_OK, let value = unsafe value else {
+      return nil
+    }
     return unsafe String(cString: value)
   }
 
@@ -79,4 +81,9 @@ import Glibc
       return unsafe strncmp(text, start.assumingMemoryBound(to: CChar.self), bytes.count) == 0
     }
   }
+}
+
+extension StaticString {
+  /// As C reads it: the compiler ends it with a NUL.
+  @unsafe var cString: UnsafePointer<CChar> { unsafe UnsafeRawPointer(utf8Start).assumingMemoryBound(to: CChar.self) }
 }

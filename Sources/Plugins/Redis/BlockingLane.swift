@@ -46,6 +46,9 @@ final class BlockingLane: @unchecked Sendable {
   private var prematureReturns = 0
 
   private static let busyLimit = 16
+  /// A stream that others outran so often is busy no more: to ask about it with each of their reads costs them more than
+  /// it costs this one to be asked about when it wakes.
+  private static let outrunLimit = 32
   private static let inspectedAtOnce = 8
 
   init(
@@ -272,6 +275,7 @@ final class BlockingLane: @unchecked Sendable {
     for (subscription, place, loss) in read.losses where subscription.place == place { tell(loss, to: subscription) }
     var bytes = 0
     for found in read.found { bytes += deliver(found) }
+    if !read.found.isEmpty { forgetQuiet(read) }
     count = bytes > 1 << 20 ? max(count / 4, 1) : bytes < 1 << 17 ? min(count * 2, 256) : count
     guard read.found.isEmpty, !read.isOutdated else {
       prematureReturns = 0
@@ -325,6 +329,12 @@ final class BlockingLane: @unchecked Sendable {
     }
     if let last = found.messages.last?.id { stream.settle(at: last) }
     return bytes
+  }
+
+  /// Ends the questions about streams that others have outrun.
+  private func forgetQuiet(_ read: PendingRead) {
+    for stream in busy { stream.isRead(bringing: read.found(of: stream) != nil) }
+    busy.removeAll { $0.outruns >= Self.outrunLimit }
   }
 
   // MARK: Quiet streams

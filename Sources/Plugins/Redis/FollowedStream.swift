@@ -28,6 +28,8 @@ final class FollowedStream: @unchecked Sendable {
   /// What the question about its length was answered with.
   var length: Int?
   private var measure: Measure?
+  /// Reads that brought something of others and nothing of it, since its own last one.
+  private(set) var outruns = 0
   /// So many reads more are checked by the witness, since the length was of no use lately.
   private var distrust = 0
 
@@ -97,6 +99,9 @@ final class FollowedStream: @unchecked Sendable {
     }
     return true
   }
+
+  /// A read is over that brought something, perhaps of this stream.
+  func isRead(bringing: Bool) { outruns = bringing ? 0 : outruns + 1 }
 
   /// A read is over that brought everything up to `position`, and nothing was lost.
   func settle(at position: StreamID) {

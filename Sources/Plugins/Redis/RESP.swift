@@ -7,7 +7,9 @@ enum RESP {
   }
 
   /// Begins a command of so many arguments, which `append` adds.
-  static func begin(_ count: Int, into output: inout [UInt8]) { line(UInt8(ascii: "*"), UInt64(count), &output) }
+  static func begin(_ count: Int, into output: inout [UInt8]) {
+    output.append(addingCapacity: longestLine) { line(UInt8(ascii: "*"), UInt64(count), &$0) }
+  }
 
   /// One argument by itself, for those that come again and again.
   static func bulk(_ argument: String) -> [UInt8] {
@@ -17,32 +19,48 @@ enum RESP {
   }
 
   static func append(_ argument: String, to output: inout [UInt8]) {
-    line(UInt8(ascii: "$"), UInt64(argument.utf8.count), &output)
-    output.append(contentsOf: argument.utf8)
-    end(&output)
+    let text = argument.utf8Span.span
+    output.append(addingCapacity: longestLine + text.count + 2) { output in
+      line(UInt8(ascii: "$"), UInt64(text.count), &output)
+      unsafe output.withUnsafeMutableBufferPointer { buffer, count in
+        unsafe text.withUnsafeBufferPointer { source in
+          guard let from = source.baseAddress, let to = buffer.baseAddress else { return }
+          unsafe (to + count).update(from: from, count: source.count)
+          count += source.count
+        }
+      }
+      end(&output)
+    }
   }
 
   static func append(_ number: UInt64, to output: inout [UInt8]) {
-    line(UInt8(ascii: "$"), UInt64(digits(of: number)), &output)
-    write(number, &output)
-    end(&output)
+    output.append(addingCapacity: 2 * longestLine) { output in
+      line(UInt8(ascii: "$"), UInt64(digits(of: number)), &output)
+      write(number, &output)
+      end(&output)
+    }
   }
 
   static func append(_ id: StreamID, to output: inout [UInt8]) {
-    line(UInt8(ascii: "$"), UInt64(digits(of: id.milliseconds) + 1 + digits(of: id.sequence)), &output)
-    write(id.milliseconds, &output)
-    output.append(UInt8(ascii: "-"))
-    write(id.sequence, &output)
-    end(&output)
+    output.append(addingCapacity: 3 * longestLine) { output in
+      line(UInt8(ascii: "$"), UInt64(digits(of: id.milliseconds) + 1 + digits(of: id.sequence)), &output)
+      write(id.milliseconds, &output)
+      output.append(UInt8(ascii: "-"))
+      write(id.sequence, &output)
+      end(&output)
+    }
   }
 
-  private static func line(_ mark: UInt8, _ number: UInt64, _ output: inout [UInt8]) {
+  /// A mark, a number of twenty digits, CR LF.
+  private static let longestLine = 23
+
+  private static func line(_ mark: UInt8, _ number: UInt64, _ output: inout OutputSpan<UInt8>) {
     output.append(mark)
     write(number, &output)
     end(&output)
   }
 
-  private static func end(_ output: inout [UInt8]) {
+  private static func end(_ output: inout OutputSpan<UInt8>) {
     output.append(13)
     output.append(10)
   }
@@ -57,19 +75,16 @@ enum RESP {
   }
 
   /// From the last digit to the first: to divide by a constant is a multiplication.
-  private static func write(_ number: UInt64, _ output: inout [UInt8]) {
-    if number < 10 { return output.append(48 + UInt8(number)) }
-    if number < 100 {
-      output.append(48 + UInt8(number / 10))
-      return output.append(48 + UInt8(number % 10))
-    }
-    let count = digits(of: number)
-    let start = output.count
-    output.append(contentsOf: repeatElement(48, count: count))
-    var rest = number
-    for index in stride(from: start + count - 1, through: start, by: -1) {
-      output[index] = 48 + UInt8(rest % 10)
-      rest /= 10
+  private static func write(_ number: UInt64, _ output: inout OutputSpan<UInt8>) {
+    if number < 10 { return output.append(48 + UInt8(truncatingIfNeeded: number)) }
+    let digits = digits(of: number)
+    unsafe output.withUnsafeMutableBufferPointer { buffer, count in
+      var rest = number
+      for index in stride(from: count + digits - 1, through: count, by: -1) {
+        unsafe buffer[index] = 48 + UInt8(truncatingIfNeeded: rest % 10)
+        rest /= 10
+      }
+      count += digits
     }
   }
 }
