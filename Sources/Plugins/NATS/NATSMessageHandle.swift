@@ -38,6 +38,13 @@ import Glibc
   /// The subject it was published to.
   var subject: [UInt8] { unsafe Self.bytes(natsMsg_GetSubject(message)) }
 
+  /// Lends the subject from its `start`-th byte on, which it has.
+  func withSubject<Result>(from start: Int, _ body: (Span<UInt8>) -> Result) -> Result {
+    guard let text = unsafe natsMsg_GetSubject(message) else { return body(Span()) }
+    let bytes = unsafe UnsafeRawBufferPointer(start: text + start, count: strlen(text + start))
+    return unsafe bytes.withMemoryRebound(to: UInt8.self) { unsafe body($0.span) }
+  }
+
   /// The same as text; bytes that are not UTF-8 are repaired.
   var subjectText: String { unsafe String(cString: natsMsg_GetSubject(message)) }
 

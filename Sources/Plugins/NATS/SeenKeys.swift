@@ -12,7 +12,11 @@ struct SeenKeys: Sendable {
     /// By bytes: Swift's own hash of text is of its canonical form.
     init(_ message: Message, key: String, stream: String, generation: String) {
       var hasher = Hasher()
-      for text in [stream, generation, key, message.sender.name, message.content] { text.hashBytes(into: &hasher) }
+      stream.hashBytes(into: &hasher)
+      generation.hashBytes(into: &hasher)
+      key.hashBytes(into: &hasher)
+      message.sender.name.hashBytes(into: &hasher)
+      message.content.hashBytes(into: &hasher)
       // A second half of what the hasher has become, which is wider than one result of it.
       var further = hasher
       further.combine(true)

@@ -45,6 +45,11 @@ final class BlockingLane: @unchecked Sendable {
   /// Reads that came back empty before their time, one after the other.
   private var prematureReturns = 0
 
+  /// What every read has, as the server reads it.
+  private static let readCommand = RESP.bulk("XREAD") + RESP.bulk("COUNT")
+  private static let streamsArgument = RESP.bulk("STREAMS")
+  private let blockArguments: [UInt8]
+
   private static let busyLimit = 16
   /// A stream that others outran so often is busy no more: to ask about it with each of their reads costs them more than
   /// it costs this one to be asked about when it wakes.
@@ -59,6 +64,7 @@ final class BlockingLane: @unchecked Sendable {
     self.keys = keys
     loop = session.loop
     self.blocks = blocks
+    blockArguments = RESP.bulk("BLOCK") + RESP.bulk(String(max(1, session.options.block.milliseconds)))
     self.noticed = noticed
     self.lost = lost
   }
@@ -157,15 +163,11 @@ final class BlockingLane: @unchecked Sendable {
     let patience = blocks ? session.options.block : .zero
     connection.send(patience: patience, taking: { [self] in answered(read, $0) }) { output in
       RESP.begin((blocks ? 6 : 4) + 2 * wanted, into: &output)
-      RESP.append("XREAD", to: &output)
-      RESP.append("COUNT", to: &output)
+      output.append(contentsOf: Self.readCommand)
       RESP.append(UInt64(read.limit), to: &output)
-      if blocks {
-        RESP.append("BLOCK", to: &output)
-        RESP.append(UInt64(max(1, session.options.block.milliseconds)), to: &output)
-      }
-      RESP.append("STREAMS", to: &output)
-      for stream in streams where stream.readFrom != nil { RESP.append(stream.name, to: &output) }
+      if blocks { output.append(contentsOf: blockArguments) }
+      output.append(contentsOf: Self.streamsArgument)
+      for stream in streams where stream.readFrom != nil { output.append(contentsOf: stream.argument) }
       for stream in streams { if let position = stream.readFrom { RESP.append(position, to: &output) } }
     }
     for stream in busy where stream.readFrom != nil {

@@ -21,6 +21,9 @@ final class FollowedStream: @unchecked Sendable {
 
   let name: String
   let topic: Topic
+  /// Its name as an argument, and the question how long it is, as the server reads them.
+  let argument: [UInt8]
+  let lengthCommand: [UInt8]
   private(set) var subscriptions: [RedisSubscription] = []
   /// Where the read under way reads it from; nil where it does not.
   private(set) var readFrom: StreamID?
@@ -40,6 +43,10 @@ final class FollowedStream: @unchecked Sendable {
   init(name: String, topic: Topic) {
     self.name = name
     self.topic = topic
+    argument = RESP.bulk(name)
+    var command: [UInt8] = []
+    RESP.encode(["XLEN", name], into: &command)
+    lengthCommand = command
   }
 
   func add(_ subscription: RedisSubscription) { subscriptions.append(subscription) }
