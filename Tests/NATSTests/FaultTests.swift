@@ -203,6 +203,8 @@ import Testing
     var plain = NATSOptions()
     plain.servers = ["127.0.0.1:\(server.port)"]
     plain.credentials = .user("u", password: "u")
+    // From files that are still being deleted, the server sometimes fills a stream made anew with the old messages.
+    plain.storage = .memory
     var administrator = OtherProgram(port: server.port)
     administrator.credentials = "\"user\":\"a\",\"pass\":\"a\""
     return (server, plain, administrator)
@@ -224,18 +226,12 @@ import Testing
 
       try await administrator.ask("$JS.API.STREAM.DELETE.PARLEY_general")
       try await backends[1].post(draft("newer"))
-      let second = await withCheckedContinuation { continuation in
-        let deadline = backends[0].soon()
-        loop.execute {
-          backends[0].assumeIsolated {
-            $0.submit(draft("second"), deadline: deadline) { continuation.resume(returning: $0) }
-          }
-        }
-      }
+      let second = try await SubmitTests.outcomes(
+        of: [draft("second")], on: backends[0], deadline: backends[0].soon()
+      )[0].get()
       let last = try await backends[1].fetch(FetchRequest(general))
       #expect(last.messages.map(\.content) == ["newer", "second"])
-      let receipt = try second.get()
-      #expect(receipt.cursor == last.next && !receipt.isDuplicate)
+      #expect(second.cursor == last.next && !second.isDuplicate)
     }
   }
 

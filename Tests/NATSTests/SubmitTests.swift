@@ -8,7 +8,7 @@ import Testing
 /// Posts that are answered instead of waited for.
 @Suite(.serialized) struct SubmitTests {
   /// Submits all at once and returns how each ended, in the same order.
-  private static func outcomes(
+  static func outcomes(
     of drafts: [Draft], on backend: NATSBackend, deadline: LoopInstant
   ) async -> [Result<Receipt, SeamError>] {
     await withTaskGroup(of: (Int, Result<Receipt, SeamError>).self) { group in

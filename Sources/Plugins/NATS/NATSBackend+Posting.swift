@@ -51,6 +51,7 @@ extension NATSBackend {
       guard let ack = try? PublishAck(answer.data), !ack.isDuplicate, ack.stream.isExactly(order.names.stream)
       else { return finish(order, session, deadline: deadline, isRepeated: false, reply) }
       guard facts.numbers.take(ack) else {
+        session.forget(order.names.streamName)
         return finish(order, session, deadline: deadline, isRepeated: true, reply)
       }
       if !doubtful.isEmpty { doubtful.remove(order.key) }
