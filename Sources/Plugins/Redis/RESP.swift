@@ -19,18 +19,9 @@ enum RESP {
   }
 
   static func append(_ argument: String, to output: inout [UInt8]) {
-    let text = argument.utf8Span.span
-    output.append(addingCapacity: longestLine + text.count + 2) { output in
-      line(UInt8(ascii: "$"), UInt64(text.count), &output)
-      unsafe output.withUnsafeMutableBufferPointer { buffer, count in
-        unsafe text.withUnsafeBufferPointer { source in
-          guard let from = source.baseAddress, let to = buffer.baseAddress else { return }
-          unsafe (to + count).update(from: from, count: source.count)
-          count += source.count
-        }
-      }
-      end(&output)
-    }
+    output.append(addingCapacity: longestLine) { line(UInt8(ascii: "$"), UInt64(argument.utf8.count), &$0) }
+    output.append(contentsOf: argument.utf8)
+    output.append(addingCapacity: 2) { end(&$0) }
   }
 
   static func append(_ number: UInt64, to output: inout [UInt8]) {
@@ -76,15 +67,16 @@ enum RESP {
 
   /// From the last digit to the first: to divide by a constant is a multiplication.
   private static func write(_ number: UInt64, _ output: inout OutputSpan<UInt8>) {
-    if number < 10 { return output.append(48 + UInt8(truncatingIfNeeded: number)) }
-    let digits = digits(of: number)
-    unsafe output.withUnsafeMutableBufferPointer { buffer, count in
-      var rest = number
-      for index in stride(from: count + digits - 1, through: count, by: -1) {
-        unsafe buffer[index] = 48 + UInt8(truncatingIfNeeded: rest % 10)
-        rest /= 10
-      }
-      count += digits
+    var reversed = InlineArray<20, UInt8>(repeating: 0)
+    var (count, rest) = (0, number)
+    repeat {
+      reversed[count] = 48 + UInt8(truncatingIfNeeded: rest % 10)
+      rest /= 10
+      count += 1
+    } while rest > 0
+    while count > 0 {
+      count -= 1
+      output.append(reversed[count])
     }
   }
 }
