@@ -57,6 +57,8 @@ actor ProbeCourse: LoopActor {
   private let topic: Topic
   private let author: Author
   private let content = String(repeating: "x", count: 200)
+  /// What keys begin with.
+  private let stem: String
   private let outcome: Waiters<SeamError?>
   private var outcomeTicket: UInt64 = 0
   private var figures = Figures()
@@ -82,6 +84,7 @@ actor ProbeCourse: LoopActor {
     self.reader = reader
     self.topic = topic
     self.author = author
+    stem = author.instance + "-"
     outcome = Waiters(loop: loop)
   }
 
@@ -167,7 +170,7 @@ actor ProbeCourse: LoopActor {
 
   private func draft() -> Draft {
     posts += 1
-    return Draft(topic: topic, author: author, content: content, key: .generated("\(author.instance)-\(posts)"))
+    return Draft(topic: topic, author: author, content: content, key: .generated(String(stem, decimal: Int64(posts))))
   }
 
   private func submit(_ done: @escaping @Sendable () -> Void) {

@@ -88,6 +88,29 @@ import Testing
   }
 
   @Test(
+    "plain acknowledgements",
+    arguments: [
+      (#"{"stream":"S","seq":1}"#, "S", 1, false),
+      (#"{"stream":"PARLEY_a b", "seq":18446744}"#, "PARLEY_a b", 18_446_744, false),
+      (#"{"stream":"S","domain":"hub","seq":7}"#, "S", 7, false), (#"{"stream":"a\"b","seq":8}"#, "a\"b", 8, false),
+      (#"{"stream":"é","seq":9}"#, "é", 9, false), (#"{"stream":"S","seq":10,"duplicate":true}"#, "S", 10, true),
+      (#"{"seq":11,"stream":"S"}"#, "S", 11, false), (#"{ "stream":"S","seq":12 }"#, "S", 12, false),
+    ])
+  func plainAcknowledgements(_ text: String, _ stream: String, _ sequence: UInt64, _ isDuplicate: Bool) throws {
+    let ack = try PublishAck(Array(text.utf8))
+    #expect(ack.stream == stream && ack.sequence == sequence && ack.isDuplicate == isDuplicate)
+  }
+
+  @Test func refusalsAreNoAcknowledgements() {
+    for text in [
+      #"{"stream":"S","seq":0}"#, #"{"stream":"S","seq":}"#, #"{"stream":"S","seq":-1}"#, #"{"stream":,"seq":1}"#,
+      #"{"stream":"","seq":1"#, #"{"stream":"S"}"#, #"{"error":{"code":503},"stream":"S","seq":1}"#,
+    ] {
+      #expect(throws: JetStreamFailure.self, "\(text)") { try PublishAck(Array(text.utf8)) }
+    }
+  }
+
+  @Test(
     "server addresses",
     arguments: [
       ("127.0.0.1:4222", "127.0.0.1", 4222, "127.0.0.1:4222"),

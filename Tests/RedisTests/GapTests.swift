@@ -120,6 +120,39 @@ import Testing
     }
   }
 
+  @Test func aStreamThatOthersOutrunIsAskedAboutWhenItWakesAlone() async throws {
+    try await withServer { place in
+      let backend = try await place.connect()
+      let quiet = Topic("quiet")
+      let (slow, fast) = (DeliveryRecorder(loop: place.loop), DeliveryRecorder(loop: place.loop))
+      for (topic, recorder) in [(quiet, slow), (general, fast)] {
+        let cursor = try await backend.post(draft("start", on: topic)).cursor
+        _ = try await backend.subscribe(topic, after: cursor, sink: recorder.sink)
+        try await backend.post(draft("first", on: topic))
+        #expect(await recorder.wait(until: place.soon) { $0.messages.count == 1 })
+      }
+      func run(_ numbers: ClosedRange<Int>) async throws {
+        for number in numbers {
+          try await backend.post(draft("\(number)"))
+          #expect(await fast.wait(until: place.soon) { $0.messages.count == number })
+        }
+      }
+      // Until the fast one is long enough to be judged by its length, and the other is outrun.
+      try await run(2...100)
+      let before = try await place.questions
+      try await run(101...150)
+      // One for each read, and not three.
+      #expect(try await place.questions - before < 75)
+      try await place.server.command(
+        "EVAL",
+        "for i = 1, 100 do redis.call('XADD', KEYS[1], 'MAXLEN', '10', '*', 'sender', 'x', 'content', tostring(i)) end",
+        "1", "parley:quiet")
+      #expect(await slow.wait(until: place.soon) { $0.messages.last?.content == "100" })
+      #expect(slow.messages.map(\.content) == ["first"] + (91...100).map(String.init))
+      #expect(slow.gaps.count == 1)
+    }
+  }
+
   /// Streams long enough to be judged by their length.
   @Test(arguments: [
     // Trimmed below what was unread; deleted and made anew, as long as the old one and one more; the same, longer.
@@ -191,6 +224,20 @@ import Testing
       for number in 0..<70 { try await byAge.post(draft("\(number)", on: Topic("aged"))) }
       let left = try await place.server.command("XLEN", "parley:aged").integer ?? 0
       #expect(left < 250, "\(left)")
+    }
+  }
+}
+
+extension Place {
+  /// How often the server was asked for the length of a stream or for entries of it.
+  fileprivate var questions: Int {
+    get async throws {
+      let text = try await server.command("INFO", "commandstats").text ?? ""
+      return text.split(whereSeparator: \.isNewline).reduce(0) { sum, line in
+        guard line.hasPrefix("cmdstat_xlen:") || line.hasPrefix("cmdstat_xrange:") else { return sum }
+        let calls = line.split(separator: "=").dropFirst().first?.prefix { $0.isNumber } ?? "0"
+        return sum + (Int(calls) ?? 0)
+      }
     }
   }
 }

@@ -94,6 +94,12 @@ import Testing
   }
 
   /// Damaged streams in random pieces: any outcome but a crash, and the same outcome in one piece as in many.
+  @Test func quotesAreMarksInAttributesAlone() {
+    let element = XMLElement("body", Namespace.client, ["id": "\"'<&"], text: "\"it's\" <b> & \r")
+    let written = String(decoding: element.bytes, as: UTF8.self)
+    #expect(written == #"<body id="&quot;&apos;&lt;&amp;">"it's" &lt;b&gt; &amp; &#13;</body>"#)
+  }
+
   @Test func survivesDamage() throws {
     let loop = try EventLoop(seed: 4711)
     try loop.run {

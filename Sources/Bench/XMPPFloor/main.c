@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -112,6 +113,9 @@ static stream *dial(const char *url, const char *authorities, int managed) {
   int descriptor = socket(found->ai_family, SOCK_STREAM, 0), yes = 1;
   if (connect(descriptor, found->ai_addr, found->ai_addrlen)) fail(url, "no connection");
   setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
+  // A room that does not let us in would keep us for ever.
+  struct timeval patience = {.tv_sec = 30};
+  setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   SSL_CTX *context = SSL_CTX_new(TLS_client_method());
   if (*authorities ? !SSL_CTX_load_verify_file(context, authorities) : !SSL_CTX_set_default_verify_paths(context))
     fail(authorities, "no authorities");
@@ -177,8 +181,12 @@ static int roundtrip(const char *url, const char *authorities, int managed, cons
     snprintf(mark, sizeof mark, "floor %llx.%ld ", run, i);
     if (i == 0) begun = now();
     nanoseconds sent = now();
-    say(writer, "<message type='groupchat' to='%s' id='f%ld'><body>%s%s</body><origin-id xmlns='urn:xmpp:sid:0' id='f%ld'/>"
-                "</message>", room, i + warm, mark, padding, i + warm);
+    // The same elements that Parley sends, of the same length.
+    say(writer, "<message type='groupchat' to='%s' id='f%041ld'><body>%s%s</body>"
+                "<origin-id xmlns='urn:xmpp:sid:0' id='f%041ld'/>"
+                "<parley xmlns='urn:parley:message:1'>{\"handle\":\"writer\",\"instance\":"
+                "\"00000000-0000-4000-8000-000000000000\",\"at\":1700000000000}</parley></message>",
+        room, i + warm, mark, padding, i + warm);
     await(reader, mark, NULL);
     await(reader, "</message>", NULL);
     if (i >= 0) times[i] = now() - sent;

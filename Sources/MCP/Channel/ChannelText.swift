@@ -27,6 +27,7 @@ enum ChannelText {
 
   /// Text that stays inside a quoted attribute.
   static func attribute(_ text: String) -> String {
+    if text.utf8.count <= attributeLimit, isPlain(text) { return text }
     let visible = VisibleText.visible(text, keepsLines: false)
     guard
       visible.hasByte(UInt8(ascii: "\"")) || visible.hasByte(UInt8(ascii: "<")) || visible.hasByte(UInt8(ascii: ">"))
@@ -41,6 +42,19 @@ enum ChannelText {
       }
     }
     return cut(result, to: attributeLimit).map { $0 + "…" } ?? result
+  }
+
+  /// Whether it is ASCII with which nothing has to be done inside an attribute, as nearly all names and ids are.
+  static func isPlain(_ text: String) -> Bool {
+    let bytes = text.utf8Span.span
+    for index in bytes.indices {
+      switch bytes[index] {
+      case UInt8(ascii: "\""), UInt8(ascii: "<"), UInt8(ascii: ">"): return false
+      case 0x20..<0x7F: continue
+      default: return false
+      }
+    }
+    return true
   }
 
   /// The longest prefix of at most `limit` bytes that ends between characters; nil when the text is not longer.

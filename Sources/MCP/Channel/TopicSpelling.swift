@@ -10,7 +10,9 @@ enum TopicSpelling {
 
   /// How events spell a topic.
   static func spelling(of topic: Topic) -> String {
-    guard topic.name.unicodeScalars.contains(where: isMarked) else { return topic.name }
+    guard !ChannelText.isPlain(topic.name), topic.name.unicodeScalars.contains(where: isMarked) else {
+      return topic.name
+    }
     var text = ""
     for scalar in topic.name.unicodeScalars {
       if isMarked(scalar) { text += VisibleText.codePoint(scalar) } else { text.unicodeScalars.append(scalar) }

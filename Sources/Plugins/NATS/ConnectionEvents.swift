@@ -35,16 +35,16 @@ final class ConnectionEvents: @unchecked Sendable {
 
   func attach(_ socket: CInt) { descriptor.withLock { $0 = socket } }
 
-  func wantWrite(_ isWanted: Bool) { onLoop { $0.onWriteWanted?(isWanted) } }
+  /// At once where the library called on the loop, else there as soon as may be; so is `detach`.
+  func wantWrite(_ isWanted: Bool) {
+    if loop.isCurrent { onWriteWanted?(isWanted) } else { loop.execute { [self] in onWriteWanted?(isWanted) } }
+  }
 
-  func detach() { onLoop { $0.onDetach?() } }
+  func detach() {
+    if loop.isCurrent { onDetach?() } else { loop.execute { [self] in onDetach?() } }
+  }
 
   func tell(_ event: ConnectionEvent) { loop.execute { [self] in onEvent?(event) } }
-
-  /// At once where the library called on the loop, else there as soon as may be.
-  private func onLoop(_ action: @escaping @Sendable (ConnectionEvents) -> Void) {
-    if loop.isCurrent { action(self) } else { loop.execute { [self] in action(self) } }
-  }
 }
 
 /// The connections that callbacks may still be about, by number.

@@ -13,25 +13,26 @@ struct Delivered: Hashable, Sendable {
 
   /// Nil for any other subject.
   init?(_ reply: [UInt8]) {
-    guard reply.starts(with: Self.prefix) else { return nil }
+    let mark = Self.prefix
+    let bytes = reply.span
+    let prefix = mark.span
+    guard bytes.count > prefix.count else { return nil }
+    for index in prefix.indices where bytes[index] != prefix[index] { return nil }
     // Where its parts end, at most the first twelve.
     var ends = InlineArray<12, Int>(repeating: 0)
     var count = 0
-    for index in Self.prefix.count..<reply.count where reply[index] == UInt8(ascii: ".") && count < 11 {
+    for index in prefix.count..<bytes.count where bytes[index] == UInt8(ascii: ".") && count < 11 {
       ends[count] = index
       count += 1
     }
-    ends[count] = reply.count
+    ends[count] = bytes.count
     count += 1
     let skipped = count >= 9 ? 2 : 0
-    func part(_ number: Int) -> ArraySlice<UInt8> {
-      let place = number + skipped
-      return reply[(place == 0 ? Self.prefix.count : ends[place - 1] + 1)..<ends[place]]
-    }
-    guard count - skipped >= 7, let sequence = Self.number(part(3)), let own = Self.number(part(4)),
-      let time = Self.number(part(5))
+    func part(_ number: Int) -> Range<Int> { ends[number + skipped - 1] + 1..<ends[number + skipped] }
+    guard count - skipped >= 7, let sequence = Self.number(bytes.extracting(part(3))),
+      let own = Self.number(bytes.extracting(part(4))), let time = Self.number(bytes.extracting(part(5)))
     else { return nil }
-    consumer = part(1)
+    consumer = reply[part(1)]
     self.sequence = sequence
     consumerSequence = own
     nanoseconds = Int64(clamping: time)
@@ -39,10 +40,12 @@ struct Delivered: Hashable, Sendable {
 
   static let prefix = Array("$JS.ACK.".utf8)
 
-  static func number(_ digits: ArraySlice<UInt8>) -> UInt64? {
+  /// A number in decimal digits, nothing else.
+  static func number(_ digits: Span<UInt8>) -> UInt64? {
     guard (1...20).contains(digits.count) else { return nil }
     var value: UInt64 = 0
-    for digit in digits {
+    for index in digits.indices {
+      let digit = digits[index]
       guard (0x30...0x39).contains(digit) else { return nil }
       let (product, overflow) = value.multipliedReportingOverflow(by: 10)
       guard !overflow, product <= .max - 9 else { return nil }

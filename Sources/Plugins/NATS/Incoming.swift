@@ -23,14 +23,15 @@ enum Incoming: Sendable {
       self = Self.elsewhere(message)
       return
     }
-    let token = message.subject.dropFirst(inbox.count)
-    if let ticket = Delivered.number(token) {
-      self = .answer(ticket: ticket, Answer(message))
-    } else if token.first == UInt8(ascii: "c"), let number = Delivered.number(token.dropFirst()) {
-      self = .status(consumer: number, ConsumerStatus(message))
-    } else {
-      self = .other
+    let (isConsumer, number) = message.withSubject(from: inbox.count) { token in
+      let isConsumer = token.count > 0 && token[0] == UInt8(ascii: "c")
+      return (isConsumer, Delivered.number(isConsumer ? token.extracting(droppingFirst: 1) : token))
     }
+    guard let number else {
+      self = .other
+      return
+    }
+    self = isConsumer ? .status(consumer: number, ConsumerStatus(message)) : .answer(ticket: number, Answer(message))
   }
 
   private static func elsewhere(_ message: borrowing NATSMessage) -> Incoming {

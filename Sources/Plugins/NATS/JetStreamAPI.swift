@@ -169,6 +169,12 @@ struct PublishAck: Hashable, Sendable {
   var isRepetition = false
 
   init(_ data: [UInt8]) throws(JetStreamFailure) {
+    if let (name, sequence) = Self.plain(data) {
+      stream = String(decoding: name, as: UTF8.self)
+      self.sequence = sequence
+      isDuplicate = false
+      return
+    }
     let reply = try JetStreamAPI.reply(data)
     let members = reply.members(["stream", "seq", "duplicate"])
     guard let stream = members[0]?.string, let sequence = members[1]?.int, sequence > 0 else {
@@ -178,6 +184,29 @@ struct PublishAck: Hashable, Sendable {
     self.sequence = UInt64(sequence)
     isDuplicate = members[2]?.bool ?? false
   }
+
+  /// The form in which servers acknowledge nearly every post, read without looking for others:
+  /// `{"stream":"NAME","seq":NUMBER}`, the name of printable ASCII without escapes, perhaps a space before `"seq"`.
+  private static func plain(_ data: [UInt8]) -> (name: ArraySlice<UInt8>, sequence: UInt64)? {
+    var end = data.count - 1
+    guard end > head.count, data[end] == UInt8(ascii: "}"), data.starts(with: head) else { return nil }
+    while end > 0, (0x30...0x39).contains(data[end - 1]) { end -= 1 }
+    guard let sequence = Delivered.number(data.span.extracting(end..<data.count - 1)), sequence > 0 else { return nil }
+    end -= middle.count
+    guard end >= head.count, data[end...].starts(with: middle) else { return nil }
+    if data[end - 1] == 0x20 { end -= 1 }
+    guard end >= head.count + 2, data[end - 1] == UInt8(ascii: ","), data[end - 2] == UInt8(ascii: "\"") else {
+      return nil
+    }
+    let name = data[head.count..<end - 2]
+    for byte in name where byte < 0x20 || byte > 0x7e || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") {
+      return nil
+    }
+    return (name, sequence)
+  }
+
+  private static let head = Array(#"{"stream":""#.utf8)
+  private static let middle = Array(#""seq":"#.utf8)
 }
 
 extension NATSOptions {
@@ -188,13 +217,13 @@ extension NATSOptions {
 }
 
 extension JSONWriter {
-  mutating func field(_ name: String, _ value: String) {
-    key(name)
+  mutating func field(_ name: StaticString, _ value: String) {
+    key(trusted: name)
     string(value)
   }
 
-  mutating func field(_ name: String, _ value: some FixedWidthInteger) {
-    key(name)
+  mutating func field(_ name: StaticString, _ value: some FixedWidthInteger) {
+    key(trusted: name)
     int(value)
   }
 }

@@ -48,7 +48,7 @@ extension NATSBackend {
       if error.code == .outcomeUnknown { doubtful.add(order.key, at: loop.now) }
       reply(.failure(error))
     case .answer(let answer) where answer.status == nil:
-      guard let ack = try? PublishAck(answer.data), !ack.isDuplicate, StreamName(ack.stream) == order.names.streamName
+      guard let ack = try? PublishAck(answer.data), !ack.isDuplicate, ack.stream.isExactly(order.names.stream)
       else { return finish(order, session, deadline: deadline, isRepeated: false, reply) }
       guard facts.numbers.take(ack) else {
         session.forget(order.names.streamName)
@@ -222,7 +222,7 @@ extension NATSBackend {
   private func receipt(
     _ ack: PublishAck, _ order: Order, _ session: NATSSession, _ facts: StreamFacts, deadline: LoopInstant
   ) async throws(SeamError) -> Receipt {
-    guard StreamName(ack.stream) == order.names.streamName else {
+    guard ack.stream.isExactly(order.names.stream) else {
       throw SeamError(
         .unsupported, operation: "post",
         cause: "the stream \(ack.stream) takes the subject \(order.names.subject), so that \(order.names.stream) cannot"

@@ -18,6 +18,8 @@ import ParleyRuntime
   private var buried: [OpaquePointer] = unsafe []
   private var buriedBytes = 0
   private var isFlushScheduled = false
+  /// `flush`, as it is handed to the loop turn after turn.
+  private lazy var flushAtEnd: () -> Void = { [weak self] in self?.flush() }
   /// The library has something to write.
   private var wantsWrite = false
   /// It waits until the socket takes more.
@@ -173,7 +175,7 @@ import ParleyRuntime
     wantsWrite = isWanted
     if isWanted, !isFlushScheduled {
       isFlushScheduled = true
-      events.loop.atEndOfTurn { [weak self] in self?.flush() }
+      events.loop.atEndOfTurn(flushAtEnd)
     } else if !isWanted, watchesWrite {
       watchesWrite = false
       if let watch { events.loop.rewatch(watch, for: .read) }
@@ -228,29 +230,46 @@ import ParleyRuntime
     guard !isClosed else { throw NATSFailure(status: NATS_CONNECTION_CLOSED, text: "closed") }
     guard let headers else {
       let status = unsafe data.withUnsafeBytes { bytes in
-        let (start, count) = (bytes.baseAddress, CInt(bytes.count))
-        guard let reply else { return unsafe natsConnection_Publish(connection, subject, start, count) }
-        return unsafe natsConnection_PublishRequest(connection, subject, reply, start, count)
+        unsafe Self.withCStrings(subject, reply) { subject, reply in
+          let (start, count) = (bytes.baseAddress, CInt(bytes.count))
+          guard let reply = unsafe reply else {
+            return unsafe natsConnection_Publish(connection, subject, start, count)
+          }
+          return unsafe natsConnection_PublishRequest(connection, subject, reply, start, count)
+        }
       }
       return try Self.check(status)
     }
     var message: OpaquePointer?
     let made = unsafe data.withUnsafeBytes { bytes in
-      unsafe natsMsg_Create(
-        &message, subject, reply, bytes.assumingMemoryBound(to: CChar.self).baseAddress, CInt(bytes.count))
+      unsafe Self.withCStrings(subject, reply) { subject, reply in
+        unsafe natsMsg_Create(
+          &message, subject, reply, bytes.assumingMemoryBound(to: CChar.self).baseAddress, CInt(bytes.count))
+      }
     }
     try Self.check(made)
     guard let message = unsafe message else { throw NATSFailure(status: NATS_NO_MEMORY, text: "no memory") }
     defer { unsafe bury(message) }
-    if let key = headers.key { try Self.check(unsafe natsMsgHeader_Set(message, "Nats-Msg-Id", key)) }
-    if let instance = headers.instance {
-      try Self.check(unsafe natsMsgHeader_Set(message, "Parley-Instance", instance))
-    }
-    if let to = headers.to { try Self.check(unsafe natsMsgHeader_Set(message, "Parley-To", to)) }
-    if let attributes = headers.attributes {
-      try Self.check(unsafe natsMsgHeader_Set(message, "Parley-Attributes", attributes))
-    }
+    try unsafe Self.set("Nats-Msg-Id", headers.key, of: message)
+    try unsafe Self.set("Parley-Instance", headers.instance, of: message)
+    try unsafe Self.set("Parley-To", headers.to, of: message)
+    try unsafe Self.set("Parley-Attributes", headers.attributes, of: message)
     try Self.check(unsafe natsConnection_PublishMsg(connection, message))
+  }
+
+  private static func set(_ name: StaticString, _ value: String?, of message: OpaquePointer) throws(NATSFailure) {
+    guard let value else { return }
+    try check(unsafe value.withCString { unsafe natsMsgHeader_Set(message, name.cString, $0) })
+  }
+
+  /// Lends both as C reads them, the second as NULL where it is nil; passed as they are, each would be copied to the heap.
+  private static func withCStrings(
+    _ first: String, _ second: String?, _ body: (UnsafePointer<CChar>, UnsafePointer<CChar>?) -> natsStatus
+  ) -> natsStatus {
+    unsafe first.withCString { first in
+      guard let second else { return unsafe body(first, nil) }
+      return unsafe second.withCString { unsafe body(first, $0) }
+    }
   }
 
   // MARK: Facts

@@ -38,6 +38,13 @@ import Glibc
   /// The subject it was published to.
   var subject: [UInt8] { unsafe Self.bytes(natsMsg_GetSubject(message)) }
 
+  /// Lends the subject from its `start`-th byte on, which it has.
+  func withSubject<Result>(from start: Int, _ body: (Span<UInt8>) -> Result) -> Result {
+    guard let text = unsafe natsMsg_GetSubject(message) else { return body(Span()) }
+    let bytes = unsafe UnsafeRawBufferPointer(start: text + start, count: strlen(text + start))
+    return unsafe bytes.withMemoryRebound(to: UInt8.self) { unsafe body($0.span) }
+  }
+
   /// The same as text; bytes that are not UTF-8 are repaired.
   var subjectText: String { unsafe String(cString: natsMsg_GetSubject(message)) }
 
@@ -61,9 +68,11 @@ import Glibc
   }
 
   /// The first value of a header.
-  func header(_ name: String) -> String? {
+  func header(_ name: StaticString) -> String? {
     var value: UnsafePointer<CChar>?
-    guard unsafe natsMsgHeader_Get(message, name, &value) == NATS_OK, let value = unsafe value else { return nil }
+    guard unsafe natsMsgHeader_Get(message, name.cString, &value) == NATS_OK, let value = unsafe value else {
+      return nil
+    }
     return unsafe String(cString: value)
   }
 
@@ -79,4 +88,9 @@ import Glibc
       return unsafe strncmp(text, start.assumingMemoryBound(to: CChar.self), bytes.count) == 0
     }
   }
+}
+
+extension StaticString {
+  /// As C reads it: the compiler ends it with a NUL.
+  @unsafe var cString: UnsafePointer<CChar> { unsafe UnsafeRawPointer(utf8Start).assumingMemoryBound(to: CChar.self) }
 }

@@ -12,14 +12,24 @@ final class NATSSession: @unchecked Sendable {
   }
 
   /// A request that has not been answered.
-  struct Asked {
+  final class Asked {
     let subject: String
     /// Where it is a post, whose outcome is open when the session ends: its stream, as it was known then.
     let post: PostTarget?
     /// What has come of an answer in many parts; nil where it is one.
     var parts: [StoredMessage]?
     /// Who takes the answer where no task waits for it, and until when.
-    var unattended: (patience: LoopInstant, take: (Reply) -> Void)?
+    let unattended: (patience: LoopInstant, take: (Reply) -> Void)?
+
+    init(
+      subject: String, post: PostTarget?, parts: [StoredMessage]? = nil,
+      unattended: (patience: LoopInstant, take: (Reply) -> Void)? = nil
+    ) {
+      self.subject = subject
+      self.post = post
+      self.parts = parts
+      self.unattended = unattended
+    }
   }
 
   /// Where a post goes.
@@ -88,9 +98,12 @@ final class NATSSession: @unchecked Sendable {
 
   /// The number of one of our consumers, by its name.
   func consumer(named name: ArraySlice<UInt8>) -> UInt64? {
-    guard name.count > consumerBytes.count else { return nil }
-    for (offset, byte) in consumerBytes.enumerated() where name[name.startIndex + offset] != byte { return nil }
-    return Delivered.number(name.dropFirst(consumerBytes.count))
+    let known = consumerBytes
+    let bytes = name.span
+    let prefix = known.span
+    guard bytes.count > prefix.count else { return nil }
+    for index in prefix.indices where bytes[index] != prefix[index] { return nil }
+    return Delivered.number(bytes.extracting(droppingFirst: prefix.count))
   }
 
   /// Sends a request and returns the ticket to wait with.
@@ -147,15 +160,17 @@ final class NATSSession: @unchecked Sendable {
 
   /// Files an answer. One in many parts ends with the first that is no message.
   func take(_ answer: Answer, _ ticket: UInt64) {
-    guard asked[ticket]?.parts != nil else {
-      if let request = asked.removeValue(forKey: ticket) { deliver(ticket, request, .answer(answer)) }
-      return
+    guard let request = asked[ticket] else { return }
+    guard request.parts != nil else {
+      asked[ticket] = nil
+      return deliver(ticket, request, .answer(answer))
     }
     if let message = answer.direct {
-      asked[ticket]?.parts?.append(message)
+      request.parts?.append(message)
       return
     }
-    let parts = asked.removeValue(forKey: ticket)?.parts ?? []
+    asked[ticket] = nil
+    let parts = request.parts ?? []
     // 204: all of them came. 404: there were none.
     let isEnd = answer.status == 204 || answer.status == 404
     replies.resume(ticket, isEnd ? .batch(parts) : .answer(answer))

@@ -3,7 +3,7 @@ import ParleyRuntime
 /// Recognises later copies of a message: the same key from the same author with the same text, further on in the log.
 ///
 /// The server drops copies within its window; this is for those that it does not (a purge and a restart in between, or
-/// another program). Bounded: the oldest of 65,536 is forgotten. Keys are kept as 128 bits of two seeded hashes.
+/// another program). Bounded: the oldest of 65,536 is forgotten. Keys are kept as 128 bits of a seeded hash.
 struct SeenKeys: Sendable {
   private struct Mark: Hashable, Sendable {
     let first: Int
@@ -11,18 +11,16 @@ struct SeenKeys: Sendable {
 
     /// By bytes: Swift's own hash of text is of its canonical form.
     init(_ message: Message, key: String, stream: String, generation: String) {
-      var (first, second) = (Hasher(), Hasher())
-      second.combine(true)
-      func add(_ text: String) {
-        text.hashBytes(into: &first)
-        text.hashBytes(into: &second)
-      }
-      add(stream)
-      add(generation)
-      add(key)
-      add(message.sender.name)
-      add(message.content)
-      (self.first, self.second) = (first.finalize(), second.finalize())
+      var hasher = Hasher()
+      stream.hashBytes(into: &hasher)
+      generation.hashBytes(into: &hasher)
+      key.hashBytes(into: &hasher)
+      message.sender.name.hashBytes(into: &hasher)
+      message.content.hashBytes(into: &hasher)
+      // A second half of what the hasher has become, which is wider than one result of it.
+      var further = hasher
+      further.combine(true)
+      (first, second) = (hasher.finalize(), further.finalize())
     }
   }
 

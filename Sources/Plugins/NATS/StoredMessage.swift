@@ -1,7 +1,7 @@
 import ParleyRuntime
 
 /// One message as its stream holds it, however it was read.
-struct StoredMessage: Sendable {
+final class StoredMessage: Sendable {
   /// Its place in the stream.
   let sequence: UInt64
   /// When the stream stored it, in milliseconds since 1970.

@@ -2,7 +2,7 @@ import ParleyRuntime
 import Synchronization
 
 /// What the server says of a stream (`io.nats.jetstream.api.v1.stream_info_response`), as far as it matters here.
-struct StreamFacts: Sendable {
+final class StreamFacts: Sendable {
   /// Names the incarnation: its creation time in nanoseconds, to the base 36.
   let generation: String
   /// The first sequence number that is there; `last + 1` when the stream is empty, at least 1.

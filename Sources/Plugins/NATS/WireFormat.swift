@@ -79,7 +79,7 @@ enum WireFormat {
   private static func attributes(_ attributes: [String: String]) -> String {
     var writer = JSONWriter(capacity: 128)
     writer.beginObject()
-    for (key, value) in attributes.sorted(by: { $0.key < $1.key }) { writer.field(key, value) }
+    for (key, value) in attributes.sorted(by: { $0.key < $1.key }) { writer.member(key, value) }
     writer.endObject()
     return String(decoding: writer.bytes, as: UTF8.self)
   }

@@ -38,11 +38,7 @@ extension BlockingLane {
       }
       proceed(read)
     }
-    connection.send(patience: patience, taking: take) {
-      RESP.begin(2, into: &$0)
-      RESP.append("XLEN", to: &$0)
-      RESP.append(stream.name, to: &$0)
-    }
+    connection.send(patience: patience, taking: take) { $0.append(contentsOf: stream.lengthCommand) }
   }
 
   /// The read's answer is here, but nothing that was asked with it shows that it is whole.

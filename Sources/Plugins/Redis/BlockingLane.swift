@@ -45,7 +45,15 @@ final class BlockingLane: @unchecked Sendable {
   /// Reads that came back empty before their time, one after the other.
   private var prematureReturns = 0
 
+  /// What every read has, as the server reads it.
+  private static let readCommand = RESP.bulk("XREAD") + RESP.bulk("COUNT")
+  private static let streamsArgument = RESP.bulk("STREAMS")
+  private let blockArguments: [UInt8]
+
   private static let busyLimit = 16
+  /// A stream that others outran so often is busy no more: to ask about it with each of their reads costs them more than
+  /// it costs this one to be asked about when it wakes.
+  private static let outrunLimit = 32
   private static let inspectedAtOnce = 8
 
   init(
@@ -56,6 +64,7 @@ final class BlockingLane: @unchecked Sendable {
     self.keys = keys
     loop = session.loop
     self.blocks = blocks
+    blockArguments = RESP.bulk("BLOCK") + RESP.bulk(String(max(1, session.options.block.milliseconds)))
     self.noticed = noticed
     self.lost = lost
   }
@@ -154,15 +163,11 @@ final class BlockingLane: @unchecked Sendable {
     let patience = blocks ? session.options.block : .zero
     connection.send(patience: patience, taking: { [self] in answered(read, $0) }) { output in
       RESP.begin((blocks ? 6 : 4) + 2 * wanted, into: &output)
-      RESP.append("XREAD", to: &output)
-      RESP.append("COUNT", to: &output)
+      output.append(contentsOf: Self.readCommand)
       RESP.append(UInt64(read.limit), to: &output)
-      if blocks {
-        RESP.append("BLOCK", to: &output)
-        RESP.append(UInt64(max(1, session.options.block.milliseconds)), to: &output)
-      }
-      RESP.append("STREAMS", to: &output)
-      for stream in streams where stream.readFrom != nil { RESP.append(stream.name, to: &output) }
+      if blocks { output.append(contentsOf: blockArguments) }
+      output.append(contentsOf: Self.streamsArgument)
+      for stream in streams where stream.readFrom != nil { output.append(contentsOf: stream.argument) }
       for stream in streams { if let position = stream.readFrom { RESP.append(position, to: &output) } }
     }
     for stream in busy where stream.readFrom != nil {
@@ -272,6 +277,7 @@ final class BlockingLane: @unchecked Sendable {
     for (subscription, place, loss) in read.losses where subscription.place == place { tell(loss, to: subscription) }
     var bytes = 0
     for found in read.found { bytes += deliver(found) }
+    if !read.found.isEmpty { forgetQuiet(read) }
     count = bytes > 1 << 20 ? max(count / 4, 1) : bytes < 1 << 17 ? min(count * 2, 256) : count
     guard read.found.isEmpty, !read.isOutdated else {
       prematureReturns = 0
@@ -325,6 +331,12 @@ final class BlockingLane: @unchecked Sendable {
     }
     if let last = found.messages.last?.id { stream.settle(at: last) }
     return bytes
+  }
+
+  /// Ends the questions about streams that others have outrun.
+  private func forgetQuiet(_ read: PendingRead) {
+    for stream in busy { stream.isRead(bringing: read.found(of: stream) != nil) }
+    busy.removeAll { $0.outruns >= Self.outrunLimit }
   }
 
   // MARK: Quiet streams

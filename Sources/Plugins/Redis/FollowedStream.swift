@@ -21,6 +21,9 @@ final class FollowedStream: @unchecked Sendable {
 
   let name: String
   let topic: Topic
+  /// Its name as an argument, and the question how long it is, as the server reads them.
+  let argument: [UInt8]
+  let lengthCommand: [UInt8]
   private(set) var subscriptions: [RedisSubscription] = []
   /// Where the read under way reads it from; nil where it does not.
   private(set) var readFrom: StreamID?
@@ -28,6 +31,8 @@ final class FollowedStream: @unchecked Sendable {
   /// What the question about its length was answered with.
   var length: Int?
   private var measure: Measure?
+  /// Reads that brought something of others and nothing of it, since its own last one.
+  private(set) var outruns = 0
   /// So many reads more are checked by the witness, since the length was of no use lately.
   private var distrust = 0
 
@@ -38,6 +43,10 @@ final class FollowedStream: @unchecked Sendable {
   init(name: String, topic: Topic) {
     self.name = name
     self.topic = topic
+    argument = RESP.bulk(name)
+    var command: [UInt8] = []
+    RESP.encode(["XLEN", name], into: &command)
+    lengthCommand = command
   }
 
   func add(_ subscription: RedisSubscription) { subscriptions.append(subscription) }
@@ -97,6 +106,9 @@ final class FollowedStream: @unchecked Sendable {
     }
     return true
   }
+
+  /// A read is over that brought something, perhaps of this stream.
+  func isRead(bringing: Bool) { outruns = bringing ? 0 : outruns + 1 }
 
   /// A read is over that brought everything up to `position`, and nothing was lost.
   func settle(at position: StreamID) {

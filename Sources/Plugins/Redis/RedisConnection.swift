@@ -28,6 +28,8 @@ final class RedisConnection: @unchecked Sendable {
   private var watchdog: LoopTimer?
   private var lastHeard: LoopInstant
   private var ending: SeamError?
+  /// Nothing has ended it.
+  private(set) var isOpen = true
   private let answers: Waiters<Result<RedisReply, SeamError>>
 
   /// What the server told of itself when the connection was opened.
@@ -72,8 +74,6 @@ final class RedisConnection: @unchecked Sendable {
 
   // MARK: Commands
 
-  var isOpen: Bool { ending == nil }
-
   /// Whether a command would be taken now.
   var hasRoom: Bool { stream.hasRoom }
 
@@ -88,7 +88,7 @@ final class RedisConnection: @unchecked Sendable {
 
   /// Sends the one command that `encode` appends; `take` is called once, on the loop.
   func send(patience: Duration = .zero, taking take: @escaping Taker, _ encode: (inout [UInt8]) -> Void) {
-    if let ending { return take(.failure(ending)) }
+    if !isOpen, let ending { return take(.failure(ending)) }
     guard stream.write(appending: encode) else {
       return take(
         .failure(
@@ -203,6 +203,7 @@ final class RedisConnection: @unchecked Sendable {
   private func end(_ error: SeamError, tells: Bool) {
     guard isOpen else { return }
     ending = error
+    isOpen = false
     if let watchdog { loop.cancel(watchdog) }
     watchdog = nil
     let unanswered = pending[head...]

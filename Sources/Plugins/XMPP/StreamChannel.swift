@@ -49,7 +49,7 @@ final class StreamChannel: @unchecked Sendable {
     parser = XMLHandle()
     inbox = []
     var header: [UInt8] = Array("<?xml version='1.0'?><stream:stream to=\"".utf8)
-    XMLText.escape(domain, into: &header)
+    XMLText.escapeAttribute(domain, into: &header)
     header += "\" xmlns=\"jabber:client\" xmlns:stream=\"\(Namespace.streams)\" version=\"1.0\">".utf8
     stream.write(header)
   }

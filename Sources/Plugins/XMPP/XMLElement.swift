@@ -83,7 +83,7 @@ struct XMLElement: Hashable, Sendable {
     output.append(UInt8(ascii: " "))
     output.append(contentsOf: attribute.name.utf8)
     output.append(contentsOf: "=\"".utf8)
-    XMLText.escape(attribute.value, into: &output)
+    XMLText.escapeAttribute(attribute.value, into: &output)
     output.append(UInt8(ascii: "\""))
   }
 }

@@ -1,17 +1,30 @@
 /// What XML 1.0 can carry, and how it is written.
 enum XMLText {
-  /// Writes text so that any parser gives it back: the five marks of XML, and what a parser would normalise.
+  /// Writes text between tags so that any parser gives it back: what XML takes for marks, and what a parser would
+  /// normalise. Quotes are no marks there (XML 1.0, section 2.4), and each that is escaped is a piece of its own to the
+  /// server's parser.
   static func escape(_ text: String, into output: inout [UInt8]) {
-    for byte in text.utf8 {
+    for byte in text.utf8 { escape(byte, into: &output) }
+  }
+
+  /// Writes an attribute's value, which stands in quotes of either kind.
+  static func escapeAttribute(_ value: String, into output: inout [UInt8]) {
+    for byte in value.utf8 {
       switch byte {
-      case UInt8(ascii: "<"): output.append(contentsOf: "&lt;".utf8)
-      case UInt8(ascii: ">"): output.append(contentsOf: "&gt;".utf8)
-      case UInt8(ascii: "&"): output.append(contentsOf: "&amp;".utf8)
       case UInt8(ascii: "\""): output.append(contentsOf: "&quot;".utf8)
       case UInt8(ascii: "'"): output.append(contentsOf: "&apos;".utf8)
-      case 0x0d: output.append(contentsOf: "&#13;".utf8)
-      default: output.append(byte)
+      default: escape(byte, into: &output)
       }
+    }
+  }
+
+  private static func escape(_ byte: UInt8, into output: inout [UInt8]) {
+    switch byte {
+    case UInt8(ascii: "<"): output.append(contentsOf: "&lt;".utf8)
+    case UInt8(ascii: ">"): output.append(contentsOf: "&gt;".utf8)
+    case UInt8(ascii: "&"): output.append(contentsOf: "&amp;".utf8)
+    case 0x0d: output.append(contentsOf: "&#13;".utf8)
+    default: output.append(byte)
     }
   }
 

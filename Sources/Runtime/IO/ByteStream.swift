@@ -42,6 +42,8 @@ import Glibc
   /// Sealed bytes (encrypted streams).
   private var sealed = ByteQueue()
   private var isFlushDue = false
+  /// `flush`, as it is handed to the loop turn after turn.
+  private lazy var flushAtEnd: () -> Void = { [weak self] in self?.flush() }
   /// The kernel's buffer is full; the descriptor is watched for room.
   private var isBlocked = false
   private let roomWaiters: Waiters<Void>
@@ -308,7 +310,7 @@ import Glibc
   private func scheduleFlush() {
     guard !isFlushDue else { return }
     isFlushDue = true
-    loop.atEndOfTurn { [weak self] in self?.flush() }
+    loop.atEndOfTurn(flushAtEnd)
   }
 
   private func flush() {

@@ -34,6 +34,8 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
   private var ready: [Work] = []
   private var readyHead = 0
   private var endOfTurn: [() -> Void] = []
+  /// Those of `endOfTurn` that are being run; kept for its room.
+  private var ending: [() -> Void] = []
   private var timers = TimerQueue()
   private var generator: SeededGenerator?
 
@@ -204,9 +206,9 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     takeInbox()
     runReady()
     while !endOfTurn.isEmpty {
-      let actions = endOfTurn
-      endOfTurn = []
-      for action in actions { action() }
+      swap(&endOfTurn, &ending)
+      for action in ending { action() }
+      ending.removeAll(keepingCapacity: ending.capacity <= 4096)
     }
     let idle = readyHead == ready.count && mayBlock() && !stopping.load(ordering: .relaxed)
     if idle, clock.isVirtual {

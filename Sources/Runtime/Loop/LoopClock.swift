@@ -25,10 +25,7 @@ public struct LoopInstant: Comparable, Hashable, Sendable {
 extension Duration {
   /// Whole nanoseconds, saturating at about 292 years.
   public var nanoseconds: Int64 {
-    let (seconds, attoseconds) = components
-    let (whole, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
-    if overflow { return seconds > 0 ? .max : .min }
-    return whole.addingReportingOverflow(attoseconds / 1_000_000_000).partialValue
+    Int64(clamping: attoseconds / 1_000_000_000)
   }
 
   /// Whole milliseconds, rounded down.
