@@ -73,6 +73,8 @@ package struct Configuration: Sendable {
     package var redirects: [String]
     /// Whoever reaches the door gets a token for a handle that nobody has.
     package var isSelfService: Bool
+    /// Sessions of callers without a handle post under names of their own.
+    package var namesSessions: Bool
   }
 
   /// An outside authority that vouches for whoever enters.
@@ -209,7 +211,8 @@ extension Configuration {
       publicURL: auth.stringIfSet("public_url").map { $0.hasSuffix("/") ? String($0.dropLast()) : $0 },
       store: auth.string("store"), storePassword: auth.stringIfSet("store_password"),
       storeKey: auth.stringIfSet("store_key"), storeAuthorities: auth.stringIfSet("store_ca_file"),
-      redirects: auth.strings("redirects"), isSelfService: settings.block("keys").boolean("self_service"))
+      redirects: auth.strings("redirects"), isSelfService: settings.block("keys").boolean("self_service"),
+      namesSessions: settings.block("sessions").string("identity") == "per_session")
     http = HTTP(settings.block("http"))
     self.backend = backend.name
     backendSettings = settings.block("backend_config")

@@ -8,8 +8,9 @@ struct ConfigurationRules {
   private(set) var problems: [ConfigurationProblem] = []
   private(set) var warnings: [ConfigurationProblem] = []
 
-  /// `toolNames` are those that `tools` may hold; empty where the caller has no tools to offer.
-  init(file: String, root: ResolvedBlock, surroundings: Surroundings, toolNames: [String]) {
+  /// `toolNames` are those that `tools` may hold; empty where the caller has no tools to offer. `compat` are tool sets
+  /// beside those of the file.
+  init(file: String, root: ResolvedBlock, surroundings: Surroundings, toolNames: [String], compat: [String] = []) {
     self.file = file
     self.root = root
     self.surroundings = surroundings
@@ -23,13 +24,16 @@ struct ConfigurationRules {
     checkHTTP()
     checkHooks()
     if !toolNames.isEmpty { checkTools(toolNames) }
-    checkCompat()
+    checkCompat(compat)
   }
 
-  private mutating func checkCompat() {
+  private mutating func checkCompat(_ further: [String]) {
     let names = ConfigurationSchema.compatSets
     each("compat") { names.contains($0) ? nil : .notAChoice(value: $0, among: names) }
     guard let entry = root.entry("compat"), case .strings(let chosen) = entry.value else { return }
+    if string("sessions.identity") == "per_session", !(chosen + further).contains("channels") {
+      report("sessions.identity", line("sessions.identity"), .sessionsWithoutNames)
+    }
     for set in names where chosen.contains(set) {
       for path in ["compat_options.\(set).prefix", "compat_options.\(set).topic"] {
         if let name = string(path) { checkTopic(name, path, line(path)) }

@@ -29,6 +29,7 @@ package enum ConfigurationSchema {
       Setting("approvals", .block(approvals), optional: true, "Whom a session asks for leave, and where."),
       Setting("auth", .block(auth), "Who may enter by HTTP."),
       Setting("keys", .block(keys), "Keys that agents get for themselves."),
+      Setting("sessions", .block(sessions), "Whom sessions over HTTP post as."),
       Setting("http", .block(http), "Where and how `serve --http` listens, and to whom."),
       Setting(
         "backend", .string(minimumBytes: 1), default: defaultBackend.map { .string($0) },
@@ -145,6 +146,12 @@ package enum ConfigurationSchema {
     Setting(
       "self_service", .boolean, default: .boolean(false),
       "Whoever reaches the door gets a token of its own for a handle that nobody has.")
+  ])
+
+  private static let sessions = SettingsSchema([
+    Setting(
+      "identity", .choice(["shared", "per_session"]), default: .string("shared"),
+      "Of callers whose token names no handle: all as the configured one, or each as agent-N.")
   ])
 
   private static let oidc = SettingsSchema([

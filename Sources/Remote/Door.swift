@@ -59,12 +59,7 @@ final class Door: HTTPApplication, @unchecked Sendable {
         return .answer(.refusal(refusal, fields: [("Allow", "GET, HEAD")]))
       }
       let client = options.access.client(of: head, peer: peer)
-      if case .refused(let response) = options.authenticator.authenticate(head) {
-        options.metrics.refused(.token)
-        log("request refused", head, client, response.status)
-        return .answer(response)
-      }
-      return .body(limit: 0)
+      return admission(of: head, from: client, options.authenticator.authenticate(head))
     default:
       if let keys, head.path == KeyDesk.path {
         guard options.access.allows(options.access.client(of: head, peer: peer)) else {
@@ -72,7 +67,11 @@ final class Door: HTTPApplication, @unchecked Sendable {
         }
         return keys.admit(head)
       }
-      if let routes = guardedRoutes(of: head) { return admit(head, to: routes, from: peer) }
+      if guardedRoutes(of: head) != nil {
+        let client = options.access.client(of: head, peer: peer)
+        guard options.access.allows(client) else { return .answer(.refusal(Self.notFromHere)) }
+        return admission(of: head, from: client, options.authenticator.authenticate(head))
+      }
       if let hooks, let hook = hooks.hook(of: head) { return hooks.admit(hook, head) }
       // Like the consent page it is for people, from wherever their owner is.
       if let console, console.serves(head.path) { return console.admit(head) }
@@ -89,20 +88,24 @@ final class Door: HTTPApplication, @unchecked Sendable {
 
   private func guardedRoutes(of head: RequestHead) -> (any GuardedRoutes)? { guarded.first { $0.serves(head.path) } }
 
-  private func admit(_ head: RequestHead, to routes: any GuardedRoutes, from peer: IPAddress?) -> HTTPAdmission {
-    let client = options.access.client(of: head, peer: peer)
-    guard options.access.allows(client) else { return .answer(.refusal(Self.notFromHere)) }
-    // Before method and body are looked at: a stranger learns nothing of what is served.
-    if case .refused(let response) = options.authenticator.authenticate(head) {
+  /// Who it is comes before method and body: a stranger learns nothing of what is served, and has nothing read.
+  private func admission(of head: RequestHead, from client: IPAddress?, _ found: Authentication) -> HTTPAdmission {
+    switch found {
+    case .refused(let response):
       options.metrics.refused(.token)
       log("request refused", head, client, response.status)
       return .answer(response)
+    case .known(let principal):
+      guard let routes = guardedRoutes(of: head) else { return .body(limit: 0, finding: principal) }
+      if let response = routes.refusal(of: head) { return .answer(response) }
+      return .body(limit: routes.bodyLimit(of: head), finding: principal)
+    case .pending(let find):
+      return .later { [self] reply in find { [self] in reply(admission(of: head, from: client, $0)) } }
     }
-    if let response = routes.refusal(of: head) { return .answer(response) }
-    return .body(limit: routes.bodyLimit(of: head))
   }
 
   func handle(_ exchange: HTTPExchange) {
+    if let principal = exchange.finding as? Principal { return serve(exchange, .known(principal)) }
     if let hooks, let hook = hooks.hook(of: exchange.head) {
       log("webhook", exchange.head, options.access.client(of: exchange.head, peer: exchange.peer), nil)
       return hooks.handle(hook, exchange)

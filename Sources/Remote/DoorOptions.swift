@@ -50,6 +50,8 @@ package struct DoorOptions: Sendable {
   package var presenceLingering: Duration = .seconds(300)
   /// Marks to take over from another program, once, where the participant has none yet.
   package var importMarks: [Topic: Cursor]?
+  /// Sessions of callers without a handle post under the names that they have among agents, while they have one.
+  package var namesSessions = false
   /// Sessions in all.
   package var sessions = 1_000
   /// A session without a request and without an open stream ends after so long.

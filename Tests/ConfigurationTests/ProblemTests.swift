@@ -47,6 +47,10 @@ struct Mistake: Sendable, CustomTestStringConvertible {
     Mistake(
       adding: "presence:\n  heartbeat_ms: 10\n  ttl_ms: 9\n",
       "6: presence.ttl_ms: presence.ttl_ms must be >= presence.heartbeat_ms; peers would appear offline between beats"),
+    Mistake(adding: "sessions: {identity: each}\n", "4: sessions.identity: \"each\" is not one of the choices"),
+    Mistake(
+      adding: "compat: [duo]\nsessions:\n  identity: per_session\n",
+      "6: sessions.identity: \"per_session\" needs the names that the tool set channels gives"),
     Mistake(
       adding: "presence: {topic: general}\n",
       "3: topics: \"general\" is reserved for presence (presence.topic); rename the topic or change presence.topic"),

@@ -100,6 +100,64 @@ import Testing
     }
   }
 
+  /// Waits until the application judges so many requests.
+  private static func judging(_ world: ServerWorld, _ count: Int) async -> Bool {
+    let deadline = world.soon
+    while world.application.judging.count < count, world.loop.now < deadline {
+      await world.loop.sleep(for: .milliseconds(1))
+    }
+    return world.application.judging.count == count
+  }
+
+  /// Whoever is still asked about is asked for no body, and one who is refused has none read.
+  @Test func whoIsJudgedLaterSendsNoBody() throws {
+    try ServerWorld.use { world async throws in
+      let head = "POST /judge HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n"
+      let client = try await world.connect()
+      client.send(head + "Expect: 100-continue\r\n\r\n")
+      #expect(await Self.judging(world, 1) && client.text.isEmpty)
+      world.application.judging[0](.answer(TestApplication.refusal))
+      #expect(await client.rest().hasPrefix("HTTP/1.1 401 ") && world.application.handled == 0)
+      let eager = try await world.connect()
+      eager.send(head + "\r\n" + String(repeating: "x", count: 50_000))
+      #expect(await Self.judging(world, 2))
+      world.application.judging[1](.answer(TestApplication.refusal))
+      #expect(await eager.rest().hasPrefix("HTTP/1.1 401 ") && world.application.handled == 0)
+      // One who is let in goes on, with what came meanwhile and what follows it.
+      let known = try await world.connect()
+      known.send("POST /judge HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi" + Self.echo)
+      #expect(await Self.judging(world, 3))
+      world.application.judging[2](.body(limit: 10, finding: "known"))
+      try await known.wait(for: "X-Finding: known")
+      #expect(await known.wait { known.text.components(of: "HTTP/1.1 200 ") == 2 })
+      // One who has gone is no trouble, nor is a body over the limit.
+      let gone = try await world.connect()
+      gone.send("GET /judge HTTP/1.1\r\nHost: a\r\n\r\n")
+      #expect(await Self.judging(world, 4))
+      gone.stream.close()
+      let large = try await world.connect()
+      large.send(head + "\r\n")
+      #expect(await Self.judging(world, 5))
+      world.application.judging[3](.body(limit: 10))
+      world.application.judging[4](.body(limit: 10))
+      #expect(await large.rest().hasPrefix("HTTP/1.1 413 "))
+    }
+  }
+
+  /// What was found out about a request is handed on with a body that is there, not with one that comes later.
+  @Test func findingsAreForWhatIsThereAtOnce() throws {
+    try ServerWorld.use { world async throws in
+      let head = "POST /found HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n"
+      let client = try await world.connect()
+      client.send(head + "hi")
+      try await client.wait(for: "X-Finding: found")
+      client.send(head + "h")
+      await world.loop.sleep(for: .milliseconds(20))
+      client.send("i")
+      try await client.wait(for: "X-Finding: nothing")
+    }
+  }
+
   @Test func slowClientsAreGivenUp() throws {
     var limits = ServerLimits()
     limits.headTime = .milliseconds(80)

@@ -48,18 +48,30 @@ final class ServerWorld: @unchecked Sendable {  // confined to its loop
   var soon: LoopInstant { loop.now.advanced(by: .seconds(5)) }
 }
 
-/// What the tests serve: `/echo`, `/hang`, `/stream` (ended by the test), `/refuse` (before the body).
+/// What the tests serve: `/echo`, `/hang`, `/stream` (ended by the test), `/refuse` (before the body), `/judge` (admitted or
+/// not by the test), `/found` (answers what was found out about it).
 final class TestApplication: HTTPApplication, @unchecked Sendable {  // confined to its loop
   var open: [HTTPExchange] = []
+  var judging: [@Sendable (HTTPAdmission) -> Void] = []
   var gone = 0
   var congestion: [Bool] = []
   var handled = 0
   var onChange: () -> Void = {}
 
   func admit(_ head: RequestHead, from peer: IPAddress?) -> HTTPAdmission {
-    head.path == "/refuse"
-      ? .answer(.refusal(HTTPRefusal(401, "unauthorized", "no"))) : .body(limit: 1 << 20)
+    switch head.path {
+    case "/refuse": .answer(Self.refusal)
+    case "/found": .body(limit: 1 << 20, finding: "found")
+    case "/judge":
+      .later { [self] reply in
+        judging.append(reply)
+        onChange()
+      }
+    default: .body(limit: 1 << 20)
+    }
   }
+
+  static let refusal = HTTPResponse.refusal(HTTPRefusal(401, "unauthorized", "no"))
 
   func handle(_ exchange: HTTPExchange) {
     handled += 1
@@ -76,6 +88,9 @@ final class TestApplication: HTTPApplication, @unchecked Sendable {  // confined
         onChange()
       }
       if exchange.head.path == "/stream" { exchange.beginStream(200, fields: [("Content-Type", "text/plain")]) }
+    case "/found", "/judge":
+      let finding = exchange.finding as? String ?? "nothing"
+      exchange.answer(HTTPResponse(200, fields: [("X-Finding", finding)], body: exchange.body))
     default: exchange.answer(.refusal(HTTPRefusal(404, "notFound", "nothing")))
     }
     onChange()

@@ -6,7 +6,7 @@ import Testing
 @Suite struct SchemathesisTests {
   /// Seconds.
   private static var time: String {
-    Environment.value("PARLEY_FUZZ_SECONDS") ?? (Environment.value("PARLEY_SOAK") == "1" ? "300" : "20")
+    Environment.value("PARLEY_FUZZ_SECONDS") ?? (Environment.value("PARLEY_SOAK") == "1" ? "300" : "90")
   }
   private static let checks = [
     "not_a_server_error", "status_code_conformance", "content_type_conformance", "response_schema_conformance",
@@ -17,7 +17,7 @@ import Testing
     try await onLoop { loop in
       let door = try await DoorServer(
         loop: loop, http: "token: 0123456789abcdef0123456789abcdef",
-        configuration: "topics: [general]\nlimits: { wait_ms: 1000 }")
+        configuration: "topics: [general]\nlimits: { wait_ms: 1000 }\nkeys: { self_service: true }")
       let fuzzer = try ChildProcess(
         loop: loop, path: try TestPrograms.path("schemathesis"),
         arguments: [

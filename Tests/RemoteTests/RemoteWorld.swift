@@ -27,7 +27,9 @@ final class RemoteWorld: @unchecked Sendable {  // confined to its loop
   var authority: String { "\(endpoint)" }
   var soon: LoopInstant { loop.now.advanced(by: .seconds(10)) }
 
-  private init(loop: EventLoop, adjust: (inout DoorOptions, EventLoop) throws -> Void) throws {
+  private init(
+    loop: EventLoop, offer: StdioServer.Offer, adjust: (inout DoorOptions, EventLoop) throws -> Void
+  ) throws {
     self.loop = loop
     store = SimulatedStore(loop: loop)
     let changed = Waiters<Void>(loop: loop)
@@ -43,7 +45,7 @@ final class RemoteWorld: @unchecked Sendable {  // confined to its loop
     supervisor = Supervisor(loop: loop, backend: SimulatedBackend(store: store))
     server = try RemoteServer(
       hub: setup, supervisor: supervisor,
-      offer: .standard(), options: options
+      offer: offer, options: options
     ) { found in
       places.endpoint = found.first
       changed.resumeAll(())
@@ -51,20 +53,21 @@ final class RemoteWorld: @unchecked Sendable {  // confined to its loop
   }
 
   static func use(
-    _ adjust: @escaping @Sendable (inout DoorOptions) -> Void = { _ in },
+    _ adjust: @escaping @Sendable (inout DoorOptions) -> Void = { _ in }, offer: StdioServer.Offer = .standard(),
     _ body: @escaping @Sendable (RemoteWorld) async throws -> Void
   ) throws {
-    try use(adjusting: { options, _ in adjust(&options) }, body)
+    try use(offer: offer, adjusting: { options, _ in adjust(&options) }, body)
   }
 
   static func use(
+    offer: StdioServer.Offer = .standard(),
     adjusting adjust: @escaping @Sendable (inout DoorOptions, EventLoop) throws -> Void,
     _ body: @escaping @Sendable (RemoteWorld) async throws -> Void
   ) throws {
     let loop = try EventLoop(name: "test")
     let result: Result<Void, any Error> = try loop.run {
       do {
-        let world = try RemoteWorld(loop: loop, adjust: adjust)
+        let world = try RemoteWorld(loop: loop, offer: offer, adjust: adjust)
         let life = loop.spawn { () async -> SystemError? in
           do throws(SystemError) {
             try await world.server.run(watchesProcess: false)
@@ -171,15 +174,22 @@ final class RemoteWorld: @unchecked Sendable {  // confined to its loop
     return JSONValue.object(message).text
   }
 
-  /// The fields of a session that has finished its handshake.
-  func open(_ version: String = "2025-11-25") async throws -> [String: String] {
+  /// The result of a tool's call in a session.
+  func tool(_ name: String, _ arguments: JSONValue = [:], in session: [String: String]) async throws -> JSONValue? {
+    let body = Self.legacy("tools/call", ["name": .string(name), "arguments": arguments])
+    return try await request("POST", "/mcp", session, body).message?["result"]
+  }
+
+  /// The fields of a session that has finished its handshake; `token` is its bearer's.
+  func open(_ version: String = "2025-11-25", token: String? = nil) async throws -> [String: String] {
+    let bearer = token.map { ["Authorization": "Bearer \($0)"] } ?? [:]
     let response = try await request(
-      "POST", "/mcp", [:],
+      "POST", "/mcp", bearer,
       Self.legacy(
         "initialize",
         ["protocolVersion": .string(version), "capabilities": [:], "clientInfo": ["name": "test", "version": "0"]]))
     let id = try #require(response.fields["mcp-session-id"])
-    let fields = ["Mcp-Session-Id": id, "MCP-Protocol-Version": version]
+    let fields = ["Mcp-Session-Id": id, "MCP-Protocol-Version": version].merging(bearer) { $1 }
     let noted = try await request("POST", "/mcp", fields, Self.legacy("notifications/initialized", id: nil))
     #expect(noted.status == 202 && noted.body.isEmpty)
     return fields

@@ -1,3 +1,4 @@
+import ParleyMCP
 import ParleyRuntime
 import Testing
 
@@ -53,6 +54,50 @@ import Testing
       "POST", "/mcp", RemoteWorld.modernFields("tools/call", name: "parley_post").merging(fields) { $1 },
       JSONValue.object(message).text)
     #expect(response.status == 200 && response.message?["result"]?["isError"] == nil, "\(response.text)")
+  }
+
+  /// Whatever a request stores has its trace: tasks, conversations and webhooks too.
+  @Test func itIsKeptWithAllThatARequestStores() throws {
+    try RemoteWorld.use(offer: .standard(["task_post", "task_claim", "task_update", "conversations", "post"])) {
+      world async throws in
+      func call(_ name: String, _ arguments: JSONObject) async throws -> JSONValue? {
+        let response = try await world.request(
+          "POST", "/mcp",
+          RemoteWorld.modernFields("tools/call", name: name).merging(["traceparent": Self.parent]) { $1 },
+          RemoteWorld.modern("tools/call", ["name": .string(name), "arguments": .object(arguments)]))
+        let result = response.message?["result"]
+        #expect(result?["isError"] == nil, "\(response.text)")
+        return result?["structuredContent"]
+      }
+      let task = try await call("parley_task_post", ["topic": "ops", "title": "t"])?["task"]?["task"]
+      let id = try #require(task?.string)
+      let claim = try await call("parley_task_claim", ["task": .string(id)])
+      let fence = try #require(claim?["task"]?["fence"] ?? claim?["fence"])
+      _ = try await call("parley_task_update", ["task": .string(id), "fence": fence, "action": "done"])
+      let events = try await world.messages(on: "ops")
+      #expect(events.count == 3 && events.allSatisfy { $0.attributes["traceparent"] == Self.parent }, "\(events)")
+      let sent = try await call("parley_conversation", ["action": "send", "with": "bob", "content": "hello"])
+      let topic = try #require(sent?["conversation"]?["conversation"]?.string)
+      let said = try await world.messages(on: topic)
+      #expect(said.last?.content == "hello" && said.last?.attributes["traceparent"] == Self.parent)
+      let own = try await world.request(
+        "POST", "/v1/tasks", ["traceparent": Self.other], #"{"topic":"ops","title":"by a script"}"#)
+      #expect(own.status == 200)
+      #expect(try await world.messages(on: "ops").last?.attributes["traceparent"] == Self.other)
+      // Nothing of it stays: what comes after belongs to no trace.
+      try await Self.post(world, [:])
+      #expect(try await Self.last(world) == nil)
+    }
+  }
+
+  /// With a key each attempt is the same message, though each is of a trace of its own.
+  @Test func aRetryByKeyIsTheSameMessageInAnyTrace() throws {
+    try RemoteWorld.use { world async throws in
+      for trace in [Self.parent, Self.other] {
+        try await Self.post(world, ["traceparent": trace], ["key": "once"])
+      }
+      #expect(try await world.messages().count == 1)
+    }
   }
 
   @Test func itIsCarriedByHeaderAndByMeta() throws {

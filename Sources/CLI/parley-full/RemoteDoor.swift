@@ -147,6 +147,7 @@ extension HTTPDoor {
       options.loadCipher = load
     }
     options.sessions = http.sessions
+    options.namesSessions = room.access.namesSessions
     options.sessionIdleTime = http.sessionIdle
     options.livePush = room.session.livePush
     options.catchUp = room.session.catchUp

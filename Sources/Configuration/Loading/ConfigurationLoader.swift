@@ -53,7 +53,8 @@ struct ConfigurationLoader {
     if backend == nil, let entry = root["backend"], case .string(let name) = entry.value, entry.origin != .default {
       problems.append(unknownBackend(name, entry))
     }
-    let rules = ConfigurationRules(file: file, root: root, surroundings: surroundings, toolNames: toolNames)
+    let rules = ConfigurationRules(
+      file: file, root: root, surroundings: surroundings, toolNames: toolNames, compat: compat)
     problems += rules.problems
     var warnings = rules.warnings + exposedSecrets(reader)
     if case .boolean(false) = root["strict"]?.value {

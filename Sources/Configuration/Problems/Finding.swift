@@ -46,6 +46,7 @@ package enum Finding: Hashable, Sendable {
   case notAnOrigin(String)
   case notAHookName(String)
   case shortToken(bytes: Int)
+  case sessionsWithoutNames
 
   // Without a configuration.
   case stateDirectory(path: String, reason: String)

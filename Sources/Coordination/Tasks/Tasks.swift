@@ -23,7 +23,7 @@ public actor Tasks: LoopActor {
   private let changes: Waiters<Void>
   private var observers: [@Sendable () -> Void] = []
 
-  var author: Author { hub.setup.author }
+  var author: Author { hub.assumeIsolated { $0.author } }
 
   /// Makes the tasks of the hub's participant; nothing is read until it is needed.
   public init(hub: Hub) { self.init(hub: hub, pageLimit: 1000, bounds: .init()) }

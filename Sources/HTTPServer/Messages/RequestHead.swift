@@ -43,26 +43,32 @@ package struct RequestHead: Sendable {
 
   /// Whether the client takes a media type: it says so, by name or by range, or it says nothing (RFC 9110 12.5.1).
   package func accepts(_ type: String) -> Bool {
-    let slash = type.utf8.firstIndex(of: UInt8(ascii: "/")) ?? type.endIndex
-    let family = String(type[..<slash]) + "/*"
     var isStated = false
     var isTaken = false
     fields.forEachMember(of: "accept") { range in
       isStated = true
       let end = range.firstIndex(of: UInt8(ascii: ";")) ?? range.endIndex
       let name = HeaderFields.trimmed(range[..<end])
-      isTaken =
-        [type, family, "*/*"].contains { HeaderFields.isSame(name, $0) } && !Self.isRefused(range[end...])
+      isTaken = Self.covers(name, type) && !Self.isRefused(range[end...])
       return !isTaken
     }
     return isTaken || !isStated
   }
 
+  /// Whether a media range is this type, all of its family, or everything.
+  private static func covers(_ range: ArraySlice<UInt8>, _ type: String) -> Bool {
+    if HeaderFields.isSame(range, type) { return true }
+    guard range.last == UInt8(ascii: "*") else { return false }
+    let slash = type.utf8.firstIndex(of: UInt8(ascii: "/")) ?? type.endIndex
+    return HeaderFields.isSame(range, "*/*") || HeaderFields.isSame(range, String(type[..<slash]) + "/*")
+  }
+
   /// A weight of zero among the parameters of a media range.
   private static func isRefused(_ parameters: ArraySlice<UInt8>) -> Bool {
-    parameters.split(separator: UInt8(ascii: ";")).contains { parameter in
-      let parameter = HeaderFields.trimmed(parameter)
-      return ["q=0", "q=0.0", "q=0.00", "q=0.000"].contains { HeaderFields.isSame(parameter, $0) }
-    }
+    !parameters.isEmpty
+      && parameters.split(separator: UInt8(ascii: ";")).contains { parameter in
+        let parameter = HeaderFields.trimmed(parameter)
+        return ["q=0", "q=0.0", "q=0.00", "q=0.000"].contains { HeaderFields.isSame(parameter, $0) }
+      }
   }
 }

@@ -7,7 +7,9 @@ final class HTTPConnection: @unchecked Sendable {
   enum Phase {
     /// Between requests, or in the middle of a head.
     case head
-    case body(RequestHead, limit: Int)
+    /// The application does not know yet whether it admits the request.
+    case judging(RequestHead)
+    case body(RequestHead, limit: Int, finding: (any Sendable)?)
     case answering(HTTPExchange)
     /// A response was sent before the body came; it is passed over.
     case skipping
@@ -94,12 +96,15 @@ final class HTTPConnection: @unchecked Sendable {
         }
         return false
       }
-      try begin(head)
+      try begin(head, server.application.admit(head, from: peer))
       return true
-    case .body(let head, let limit):
-      guard let body = try parser.nextBody(limit: limit) else { return false }
+    case .body(let head, let limit, let finding):
+      guard let body = try parser.nextBody(limit: limit) else {
+        if finding != nil { phase = .body(head, limit: limit, finding: nil) }
+        return false
+      }
       deadline = nil
-      let exchange = HTTPExchange(head: head, body: body, peer: peer, connection: self)
+      let exchange = HTTPExchange(head: head, body: body, peer: peer, finding: finding, connection: self)
       phase = .answering(exchange)
       server.application.handle(exchange)
       return true
@@ -107,17 +112,31 @@ final class HTTPConnection: @unchecked Sendable {
       guard try parser.skipBody(limit: Self.skippedBytes) else { return false }
       awaitNext()
       return true
-    case .answering, .lingering, .closed: return false
+    case .judging, .answering, .lingering, .closed: return false
     }
   }
 
-  private func begin(_ head: RequestHead) throws(HTTPRefusal) {
-    switch server.application.admit(head, from: peer) {
-    case .body(let limit):
+  private func judged(_ admission: HTTPAdmission) {
+    guard case .judging(let head) = phase else { return }
+    do throws(HTTPRefusal) {
+      try begin(head, admission)
+    } catch {
+      refuse(error)
+    }
+    process()
+  }
+
+  private func begin(_ head: RequestHead, _ admission: HTTPAdmission) throws(HTTPRefusal) {
+    switch admission {
+    case .later(let find):
+      phase = .judging(head)
+      deadline = nil
+      find { [weak self] in self?.judged($0) }
+    case .body(let limit, let finding):
       if case .length(let length) = head.framing, length > limit {
         throw HTTPRefusal(413, "tooLarge", "the body has more than \(limit) bytes")
       }
-      phase = .body(head, limit: limit)
+      phase = .body(head, limit: limit, finding: finding)
       guard head.framing != .none else { return }
       expire(after: server.limits.bodyTime)
       // Whoever already sends does not wait for the word.
@@ -137,9 +156,14 @@ final class HTTPConnection: @unchecked Sendable {
     }
   }
 
-  /// While one request is answered, only so much of the next ones is read.
+  /// While one request is judged or answered, only so much of what follows is read.
   private func holdBack() {
-    guard case .answering = phase else {
+    let isHeld =
+      switch phase {
+      case .judging, .answering: true
+      default: false
+      }
+    guard isHeld else {
       if isReadingPaused, case .closed = phase {
       } else if isReadingPaused {
         isReadingPaused = false
@@ -177,6 +201,9 @@ final class HTTPConnection: @unchecked Sendable {
   func beginStream(_ status: Int, _ fields: [(name: String, value: String)], for head: RequestHead) {
     isChunked = !head.isOld
     isCongested = false
+    // It may be long until there is a deadline again, and a timer without one wakes the loop for nothing.
+    if let timer { loop.cancel(timer.timer) }
+    timer = nil
     stream.write { bytes in
       server.writeHead(status, fields, for: head, into: &bytes)
       bytes += (isChunked ? "Transfer-Encoding: chunked\r\n\r\n" : "Connection: close\r\n\r\n").utf8
@@ -273,7 +300,7 @@ final class HTTPConnection: @unchecked Sendable {
     case .head: refuse(HTTPRefusal(408, "timeout", "the request's head did not come in time"))
     case .body: refuse(HTTPRefusal(408, "timeout", "the request's body did not come in time"))
     case .skipping, .lingering: close()
-    case .answering, .closed: break
+    case .judging, .answering, .closed: break
     }
   }
 

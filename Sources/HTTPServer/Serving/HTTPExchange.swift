@@ -17,6 +17,8 @@ package final class HTTPExchange: @unchecked Sendable {
   package let body: [UInt8]
   /// The other end of the connection; nil for a Unix socket.
   package let peer: IPAddress?
+  /// What the application found out when it admitted the request, where the body was there already.
+  package let finding: (any Sendable)?
   private var phase = Phase.open
   private weak var connection: HTTPConnection?
 
@@ -27,10 +29,13 @@ package final class HTTPExchange: @unchecked Sendable {
   /// Called with true when the client takes a stream more slowly than it is written, with false when all is sent.
   package var onCongestion: ((Bool) -> Void)?
 
-  init(head: RequestHead, body: [UInt8], peer: IPAddress?, connection: HTTPConnection) {
+  init(
+    head: RequestHead, body: [UInt8], peer: IPAddress?, finding: (any Sendable)?, connection: HTTPConnection
+  ) {
     self.head = head
     self.body = body
     self.peer = peer
+    self.finding = finding
     self.connection = connection
   }
 

@@ -80,6 +80,10 @@ package struct CompatSets: Sendable {
     channels?.assumeIsolated { $0.connect { event, topic in feed.push(event, of: topic) } }
   }
 
+  /// Tells what the session is called among agents, and nil when it has no name any more; must be called on the loop,
+  /// before `run`.
+  package func onName(_ named: @escaping @Sendable (String?) -> Void) { channels?.assumeIsolated { $0.onName(named) } }
+
   /// Whether messages can be pushed into the session from now on; must be called on the loop.
   package func setReachable(_ isReachable: Bool) { channels?.assumeIsolated { $0.setReachable(isReachable) } }
 

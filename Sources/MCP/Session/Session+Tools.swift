@@ -34,18 +34,16 @@ extension Session {
     try checkRoom()
     let serial = pending.nextSerial()
     pending.insert(call, serial: serial, .reply)
-    tool.call(arguments, in: context(for: call, serial, reportsProgress: reportsProgress)) { [self] outcome in
-      assumeIsolated { $0.answer(call, serial, outcome) }
+    let context = context(for: call, serial, reportsProgress: reportsProgress)
+    TraceContext.during(call.trace) {
+      tool.call(arguments, in: context) { [self] outcome in assumeIsolated { $0.answer(call, serial, outcome) } }
     }
   }
 
   /// What every call may use.
   func context(for call: Call, _ serial: UInt64, reportsProgress: Bool) -> CallContext {
-    let trace = call.trace
-    guard reportsProgress, let token = call.progressToken else {
-      return trace.map { quietContext.tracing($0) } ?? quietContext
-    }
-    return CallContext(hub: setup.hub, inbox: setup.inbox, coordination: setup.coordination, trace: trace) {
+    guard reportsProgress, let token = call.progressToken else { return quietContext }
+    return CallContext(hub: setup.hub, inbox: setup.inbox, coordination: setup.coordination) {
       [weak self, loop] done, total, text in
       let report: @Sendable () -> Void = { [weak self] in
         self?.assumeIsolated { $0.progress(call, serial, token, done, total, text) }

@@ -178,12 +178,14 @@ package actor Session: LoopActor {
   ) throws(RPCError) {
     try checkRoom()
     let serial = pending.nextSerial()
-    let task = loop.spawn { await work(self, serial) }
-    pending.insert(call, serial: serial, .task(task))
+    TraceContext.during(call.trace) {
+      pending.insert(call, serial: serial, .task(loop.spawn { await work(self, serial) }))
+    }
   }
 
   /// Throws when too many calls are not answered yet.
   func checkRoom() throws(RPCError) {
+    setup.called?()
     guard pending.count < setup.limits.pendingCalls else {
       throw RPCError(.tooManyCalls, "Too many calls: \(setup.limits.pendingCalls) are not answered yet")
     }

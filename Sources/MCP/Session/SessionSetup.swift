@@ -19,6 +19,8 @@ package struct SessionSetup: Sendable {
   package var coordination: Coordination
   /// Takes what the client asks leave for, on the loop; nil where nobody can be asked.
   package var asked: (@Sendable (PermissionRequest) -> Void)?
+  /// Told of every call that the conversation is needed for, on the loop; nil where nobody waits for the first.
+  package var called: (@Sendable () -> Void)?
 
   package init(
     name: String, version: String, isChannel: Bool, tools: [any Tool], resources: (any ResourceProvider)?,
@@ -44,6 +46,7 @@ package struct SessionSetup: Sendable {
       prompts: prompts, hub: hub, inbox: inbox, coordination: coordination)
     setup.moreInstructions = moreInstructions
     setup.asked = asked
+    setup.called = called
     return setup
   }
 

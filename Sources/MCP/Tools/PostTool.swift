@@ -110,12 +110,11 @@ enum Posting {
     guard let content = try ToolArguments.text(found[1], "content") else {
       throw .badArgument(name: "content", reason: "is required")
     }
-    let attributes = try ToolArguments.textMap(found[5], "attributes") ?? [:]
     return PostRequest(
       topic: try TopicSpelling.topic(meantBy: topic, in: context.hub), content: content,
       inReplyTo: try ToolArguments.text(found[2], "in_reply_to").map(MessageID.init),
       to: try ToolArguments.text(found[3], "to").map(Handle.init), key: try ToolArguments.text(found[4], "key"),
-      attributes: context.trace?.adding(to: attributes) ?? attributes)
+      attributes: try ToolArguments.textMap(found[5], "attributes") ?? [:])
   }
 }
 

@@ -31,7 +31,7 @@ package struct StatusTool: Tool {
     var writer = JSONWriter(capacity: 1024)
     writer.key("backend")
     Self.write(health, traits, into: &writer)
-    writer.member("handle", setup.author.handle.name)
+    writer.member("handle", await context.hub.author.handle.name)
     writer.strings("topics", setup.topics.map(\.name))
     if !setup.postPatterns.isEmpty { writer.strings("postTopics", setup.postPatterns) }
     writer.key("limits")

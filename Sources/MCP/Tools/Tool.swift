@@ -39,8 +39,12 @@ extension ReplyingTool {
 
   /// The reply, for callers that wait.
   func reply(to arguments: JSONSlice, in context: CallContext) async -> ToolOutcome {
-    await withCheckedContinuation { continuation in
-      context.hub.loop.execute { call(arguments, in: context) { continuation.resume(returning: $0) } }
+    // What the loop executes is no part of this task.
+    let trace = TraceContext.current
+    return await withCheckedContinuation { continuation in
+      context.hub.loop.execute {
+        TraceContext.during(trace) { call(arguments, in: context) { continuation.resume(returning: $0) } }
+      }
     }
   }
 }
@@ -83,26 +87,16 @@ package final class CallContext: Sendable {
   package let progress: @Sendable (Double, Double?, String?) -> Void
   /// The client asked for progress: where it did not, nobody need be told that a call still waits.
   let isReporting: Bool
-  /// The trace that the call belongs to, kept with what it posts.
-  package let trace: TraceContext?
 
   package init(
-    hub: Hub, inbox: Inbox, coordination: Coordination, isReporting: Bool = true, trace: TraceContext? = nil,
+    hub: Hub, inbox: Inbox, coordination: Coordination, isReporting: Bool = true,
     progress: @escaping @Sendable (Double, Double?, String?) -> Void
   ) {
     self.hub = hub
     self.inbox = inbox
     self.coordination = coordination
-    self.trace = trace
     self.progress = progress
     self.isReporting = isReporting
-  }
-
-  /// The same for a call of a trace.
-  func tracing(_ trace: TraceContext) -> CallContext {
-    CallContext(
-      hub: hub, inbox: inbox, coordination: coordination, isReporting: isReporting, trace: trace,
-      progress: progress)
   }
 
   package var marks: ReadMarks { coordination.marks }

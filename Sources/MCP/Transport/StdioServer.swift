@@ -111,6 +111,8 @@ package actor StdioServer: LoopActor {
   private let approvals: Approvals?
   private let ending: Waiters<End>
   private let endTicket: UInt64
+  private let calling: Waiters<Void>
+  private let callTicket: UInt64
   private var end: End?
 
   private enum End: Sendable {
@@ -143,6 +145,8 @@ package actor StdioServer: LoopActor {
     compat = CompatSets(offer.compat, hub: hub)
     ending = Waiters(loop: supervisor.loop)
     endTicket = ending.ticket()
+    calling = Waiters(loop: supervisor.loop)
+    callTicket = calling.ticket()
   }
 
   // MARK: Running
@@ -152,13 +156,22 @@ package actor StdioServer: LoopActor {
   /// Runs the supervisor too. Throws when descriptors 0 and 1 cannot be used.
   package func run() async throws(SystemError) {
     let wiring = try wire()
-    let connection = loop.spawn { [supervisor] in await supervisor.run() }
+    let connection = loop.spawn { [self] in await connect() }
     let catchUp = loop.spawn { [self] in await startInbox(wiring.inbox) }
     let beating = presence.map { presence in loop.spawn { await presence.run() } }
     let keeping = loop.spawn { [compat] in await compat.run() }
     if end == nil, case .cancelled = await ending.wait(endTicket, until: nil) { end = .cancelled }
     await finish(wiring, connection: connection, others: [catchUp, beating, keeping].compactMap { $0 })
     if case .failure(let error)? = end { throw error }
+  }
+
+  /// Keeps the backend connected; where that takes a key that is not there yet, from the first call on, since many a
+  /// session never has one.
+  private func connect() async {
+    if let issuer = supervisor.backend as? any KeyIssuer, await issuer.lacksKey() {
+      guard case .value = await calling.wait(callTicket, until: nil) else { return }
+    }
+    await supervisor.run()
   }
 
   /// What `run` holds together.
@@ -192,6 +205,9 @@ package actor StdioServer: LoopActor {
       tools: offer.tools + compat.tools, resources: offer.resources, prompts: offer.prompts, hub: hub, inbox: inbox,
       coordination: coordination)
     setup.moreInstructions = compat.instructions
+    if supervisor.backend is any KeyIssuer {
+      setup.called = { [calling, callTicket] in calling.resume(callTicket, ()) }
+    }
     let approvals = answerableApprovals
     if let approvals { setup.asked = { request in approvals.loop.spawn { await approvals.ask(request) } } }
     let session = Session(setup: setup, subscriptions: subscriptions, opened: { feed.open() }, output: output)

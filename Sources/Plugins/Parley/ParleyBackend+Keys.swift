@@ -8,6 +8,18 @@ extension ParleyBackend {
     try await door.issueKey(label, deadline: deadline)
   }
 
+  /// Whether the file that its key belongs in is not there, and nothing else gives it one.
+  public func lacksKey() async -> Bool {
+    guard door.token == nil, let key = options.ownKey else { return false }
+    let file = KeyFileHandle(path: key.path)
+    do throws(SeamError) {
+      return try await onDisk(loop.now.advanced(by: .seconds(5)), { () throws(SystemError) in try file.read() }) == nil
+    } catch {
+      // Connecting tells what is wrong with it.
+      return false
+    }
+  }
+
   /// The token in the file; where there is none, one that the door gives, which is kept there.
   func token(_ key: ParleyOptions.OwnKey, deadline: LoopInstant) async throws(SeamError) -> String {
     let file = KeyFileHandle(path: key.path)

@@ -42,15 +42,16 @@ enum APIDocument {
     let result = operation.tool.map { APIOperation.schema("outputSchema", of: $0, for: hub) } ?? operation.result
     var entry: JSONObject = [
       "operationId": .string(operation.name.rawValue), "summary": .string(operation.summary),
-      "description": .string("Needs the scope \(operation.scope.rawValue)."),
-      "responses": [
-        "200": ["description": "Done", "content": ["application/json": ["schema": result]]],
+      "description": .string(operation.scope.map { "Needs the scope \($0.rawValue)." } ?? "Needs no token."),
+      "responses": .object([
+        String(operation.success): ["description": "Done", "content": ["application/json": ["schema": result]]],
         "default": [
           "description": "Refused or failed",
           "content": ["application/json": ["schema": ["$ref": "#/components/schemas/Error"]]],
         ],
-      ],
+      ]),
     ]
+    if operation.scope == nil { entry["security"] = [] }
     if !operation.parameters.isEmpty {
       entry["parameters"] = .array(
         operation.parameters.map { parameter in
@@ -68,7 +69,6 @@ enum APIDocument {
     if let tool = operation.tool {
       return ["application/json": ["schema": APIOperation.schema("inputSchema", of: tool, for: hub)]]
     }
-    guard operation.name == .inject else { return nil }
-    return ["text/plain": ["schema": ["type": "string"]]]
+    return operation.body.map { .object([$0.type: ["schema": $0.schema]]) }
   }
 }

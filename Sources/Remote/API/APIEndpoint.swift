@@ -19,7 +19,8 @@ final class APIEndpoint: GuardedRoutes, @unchecked Sendable {
     self.rooms = rooms
     self.options = options
     self.calls = calls
-    operations = APIOperation.all(for: rooms.own.participant.hub.setup.limits)
+    operations = APIOperation.all(
+      for: rooms.own.participant.hub.setup.limits, issuesKeys: options.keys != nil)
   }
 
   func serves(_ path: String) -> Bool { operations.contains { $0.path == path } }
@@ -48,7 +49,7 @@ final class APIEndpoint: GuardedRoutes, @unchecked Sendable {
     guard let operation = operation(of: exchange.head) else {
       return exchange.answer(.refusal(HTTPRefusal(404, "notFound", "there is nothing here")))
     }
-    guard principal.scopes.covers(operation.scope) else { return calls.refuse(exchange, lacking: operation.scope) }
+    if let scope = operation.scope, !principal.scopes.covers(scope) { return calls.refuse(exchange, lacking: scope) }
     // A proxy here that is not named in the configuration makes everybody look near, but says for whom it asks.
     let isNear =
       exchange.head.fields["x-forwarded-for"] == nil && exchange.head.fields["forwarded"] == nil
@@ -57,12 +58,14 @@ final class APIEndpoint: GuardedRoutes, @unchecked Sendable {
       return exchange.answer(.refusal(HTTPRefusal(403, "addressNotAllowed", "from this machine alone")))
     }
     rooms.note(exchange, of: principal, isStream: false)
-    calls.answer(exchange, rechecks: operation.scope == .read) { [self] in
-      do throws(HubError) {
-        let room = try rooms.room(of: principal)
-        return .json(200, try await answer(operation, exchange, room))
-      } catch {
-        return .failure(error)
+    TraceContext.during(TraceContext(exchange.head)) {
+      calls.answer(exchange, rechecks: operation.scope == .read) { [self] in
+        do throws(HubError) {
+          let room = try rooms.room(of: principal)
+          return .json(200, try await answer(operation, exchange, room))
+        } catch {
+          return .failure(error)
+        }
       }
     }
   }
@@ -71,16 +74,16 @@ final class APIEndpoint: GuardedRoutes, @unchecked Sendable {
     _ operation: APIOperation, _ exchange: HTTPExchange, _ room: Room
   ) async throws(HubError) -> [UInt8] {
     let query = try APIQuery(exchange.head.query, operation.parameters)
-    if let tool = operation.tool { return try await call(tool, try body(of: exchange), exchange.head, in: room) }
+    if let tool = operation.tool { return try await call(tool, try body(of: exchange), in: room) }
     let hub = room.participant.hub
     switch operation.name {
     case .document: return APIDocument.text(operations, version: options.version, for: hub.setup)
     case .listTopics: return topics(room)
     case .readMessages: return try await messages(query, hub)
     case .listTasks: return try await tasks(query, room)
-    case .listUsers: return try await call(ListUsersTool(), users(query), exchange.head, in: room)
+    case .listUsers: return try await call(ListUsersTool(), users(query), in: room)
     case .inject: return try await inject(exchange, query, room)
-    case .postMessage, .postTask, .claimTask, .updateTask:
+    case .postMessage, .postTask, .claimTask, .updateTask, .issueKey:
       throw .badArgument(name: "path", reason: "there is nothing here")
     }
   }
@@ -98,12 +101,12 @@ final class APIEndpoint: GuardedRoutes, @unchecked Sendable {
   }
 
   private func call(
-    _ tool: any Tool, _ arguments: JSONSlice, _ head: RequestHead, in room: Room
+    _ tool: any Tool, _ arguments: JSONSlice, in room: Room
   ) async throws(HubError) -> [UInt8] {
     let participant = room.participant
     let context = CallContext(
       hub: participant.hub, inbox: participant.inbox, coordination: participant.coordination,
-      trace: TraceContext(head), progress: { _, _, _ in })
+      progress: { _, _, _ in })
     switch await tool.call(arguments, in: context) {
     case .success(let members): return [UInt8(ascii: "{")] + members + [UInt8(ascii: "}")]
     case .failure(let error): throw error
@@ -185,7 +188,7 @@ final class APIEndpoint: GuardedRoutes, @unchecked Sendable {
     let event = try EventAttributes.event(source: query.text("source"), severity: query.text("severity"))
     let receipt = try await hub.post(
       PostRequest(
-        topic: topic, content: text, attributes: TraceContext(exchange.head)?.adding(to: event) ?? event,
+        topic: topic, content: text, attributes: event,
         author: Author(handle: hub.setup.author.handle, instance: instance)))
     var writer = JSONWriter(capacity: 160)
     writer.beginObject()

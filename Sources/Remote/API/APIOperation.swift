@@ -6,20 +6,27 @@ import ParleyRuntime
 struct APIOperation: Sendable {
   enum Name: String, Sendable {
     case document, listTopics, readMessages, postMessage, listTasks, postTask, claimTask, updateTask, listUsers, inject
+    case issueKey
   }
 
   let name: Name
   let method: HTTPMethod
   let path: String
   let summary: String
-  let scope: Scope
+  /// Nil where no token is asked for.
+  let scope: Scope?
   var parameters: [APIParameter] = []
   /// The tool that does it, with its schemas.
   var tool: (any Tool)?
   /// The result where no tool describes it, as JSON Schema.
   var result: JSONValue = ["type": "object"]
+  /// The status of what went well.
+  var success = 200
+  /// The body where no tool describes it: its type, and its JSON Schema.
+  var body: (type: String, schema: JSONValue)?
 
-  static func all(for limits: Limits) -> [APIOperation] {
+  /// `issuesKeys`: whoever asks gets a key.
+  static func all(for limits: Limits, issuesKeys: Bool) -> [APIOperation] {
     let topic = APIParameter(name: "topic", kind: .text, isRequired: true, documentation: "The topic's name.")
     return [
       APIOperation(
@@ -65,8 +72,8 @@ struct APIOperation: Sendable {
           APIParameter(name: "topic", kind: .text, documentation: "The topic; the first one unless given."),
           APIParameter(name: "source", kind: .text, documentation: "Where it comes from, at most 128 bytes."),
           APIParameter(name: "severity", kind: .choice(Severity.names), documentation: "How bad it is."),
-        ], result: resultSchema(of: PostTool())),
-    ]
+        ], result: resultSchema(of: PostTool()), body: ("text/plain", ["type": "string"])),
+    ] + (issuesKeys ? [KeyDesk.operation] : [])
   }
 
   private static func reading(_ limits: Limits) -> [APIParameter] {

@@ -6,14 +6,19 @@ import ParleyTLS
 package struct Principal: Hashable, Sendable {
   /// What sessions are bound to: the same for all tokens of one client and handle. Never shown to others.
   package let name: String
+  /// Whom the tool sets of other systems take it for: its name, or for consents the handle, whichever client has them.
+  package let guest: String
   /// The token, or the owner's consent, by which it entered: what a revocation takes away.
   package var holder: String
   /// The handle it posts as; nil for the door's own.
   package var handle: Handle?
   package var scopes: Scopes
 
-  package init(_ name: String, holder: String = "", handle: Handle? = nil, scopes: Scopes = .all) {
+  package init(
+    _ name: String, guest: String? = nil, holder: String = "", handle: Handle? = nil, scopes: Scopes = .all
+  ) {
     self.name = name
+    self.guest = guest ?? name
     self.holder = holder
     self.handle = handle
     self.scopes = scopes
@@ -45,8 +50,7 @@ extension Authenticator {
 package enum Authentication: Sendable {
   case known(Principal)
   case refused(HTTPResponse)
-  /// It cannot be said without waiting; the body may be read meanwhile. The outcome is told once, on the loop, and is
-  /// not pending again.
+  /// It cannot be said without waiting. The outcome is told once, on the loop, and is not pending again.
   case pending(@Sendable (_ reply: @escaping @Sendable (Authentication) -> Void) -> Void)
 }
 

@@ -50,7 +50,8 @@ package struct StoredTokens: Authenticator {
       grant.resource == address.resource
     else { return nil }
     return Principal(
-      "client \(grant.client) as \(grant.handle.name)", holder: grant.id, handle: grant.handle, scopes: scopes)
+      "client \(grant.client) as \(grant.handle.name)", guest: "consent as \(grant.handle.name)", holder: grant.id,
+      handle: grant.handle, scopes: scopes)
   }
 
   package func refusal(lacking scope: Scope) -> HTTPResponse {

@@ -1,8 +1,11 @@
 import ParleyMCP
 import ParleyRuntime
 
-/// The principals that use tool sets of other systems, each from its first request until it was away for a while.
-/// Confined to the loop.
+/// Those who use tool sets of other systems, each from its first request until it was away for a while. Confined to the
+/// loop.
+///
+/// Clients with a consent for one handle are one guest, at every door on the same records: a client registers anew whenever
+/// it likes, and is the same participant to the owner. A token is one of its own, since the owner makes it for one program.
 //
 // @unchecked: confined to the loop's thread.
 final class Guests: @unchecked Sendable {
@@ -28,7 +31,7 @@ final class Guests: @unchecked Sendable {
 
   /// The guest that a principal is; `room` is whose handle it has.
   func guest(of principal: Principal, in room: Room) throws(HubError) -> Guest {
-    if let guest = guests[principal.name] { return guest }
+    if let guest = guests[principal.guest] { return guest }
     if guests.count >= Self.limit,
       let idle = guests.filter({ $0.value.uses == 0 }).min(by: { $0.value.lastUse < $1.value.lastUse })
     {
@@ -39,15 +42,15 @@ final class Guests: @unchecked Sendable {
       handle: setup.author.handle, instance: Self.instance(of: principal),
       stableInstance: setup.author.stableInstance)
     let guest = Guest(options, hub: try Hub(setup: setup, supervisor: supervisor), beside: room.setup)
-    guests[principal.name] = guest
+    guests[principal.guest] = guest
     if sweep == nil { sweepLater() }
     return guest
   }
 
-  /// What names are bound to: what let the principal in, where that has an id of its own, so that the names are its own
-  /// at every replica and after a restart too.
+  /// What names are bound to: the same for one guest at every replica and after a restart, where something lets it in that
+  /// has an id of its own.
   private static func instance(of principal: Principal) -> String {
-    principal.holder.isEmpty ? UUIDv4.make() : "guest-\(SHA256.hexadecimal(principal.name, digits: 32))"
+    principal.holder.isEmpty ? UUIDv4.make() : "guest-\(SHA256.hexadecimal(principal.guest, digits: 32))"
   }
 
   /// The sets in which a session is somebody of its own; nil where none is offered.

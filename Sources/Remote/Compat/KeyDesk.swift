@@ -14,6 +14,27 @@ final class KeyDesk: @unchecked Sendable {
   private static let name = "self-service"
   private static let labelBytes = 128
 
+  /// As it stands in the OpenAPI document.
+  static let operation = APIOperation(
+    name: .issueKey, method: .post, path: path, summary: "A token for whoever asks, for a handle that nobody has",
+    scope: nil,
+    result: [
+      "type": "object", "required": ["key", "key_id", "tier", "expires_at", "agent_label", "warning"],
+      "properties": [
+        "key": ["type": "string"], "key_id": ["type": "string"], "tier": ["type": "string"],
+        "expires_at": ["type": "null"], "agent_label": ["type": "string"], "warning": ["type": "string"],
+      ],
+    ], success: 201,
+    body: (
+      "application/json",
+      [
+        "type": "object", "required": ["agent_label"],
+        "properties": [
+          "agent_label": ["type": "string", "minLength": 1, "description": "The handle, at most 128 bytes"]
+        ],
+      ]
+    ))
+
   private let store: any AuthStore
   private let loop: EventLoop
   private let compat: CompatOptions

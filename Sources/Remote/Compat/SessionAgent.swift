@@ -14,6 +14,8 @@ final class SessionAgent: @unchecked Sendable {
   private var life: Task<Void, Never>?
   private var timer: LoopTimer?
   private var isHere = false
+  /// The session's own, where it posts under its name.
+  private var hub: Hub?
 
   init(_ sets: CompatSets, loop: EventLoop) {
     self.sets = sets
@@ -26,6 +28,19 @@ final class SessionAgent: @unchecked Sendable {
 
   func connect(_ feed: ChannelFeed) { sets.connect(feed) }
 
+  /// What the session posts, and what is directed to it, has its name from now on; until it is known whose name that is,
+  /// posts wait for it. While it has none it is the handle's.
+  func name(_ hub: Hub, _ inbox: Inbox) {
+    self.hub = hub
+    sets.onName { [weak hub, weak inbox] name in
+      inbox?.assumeIsolated { $0.setName(name) }
+      hub?.assumeIsolated { hub in
+        hub.setName(name)
+        hub.setGate(.open)
+      }
+    }
+  }
+
   /// The session's stream was opened, or lost.
   func streamChanged(isOpen: Bool) {
     if let timer { loop.cancel(timer) }
@@ -37,6 +52,7 @@ final class SessionAgent: @unchecked Sendable {
     guard !isHere else { return }
     isHere = true
     sets.setReachable(true)
+    hub?.assumeIsolated { $0.setGate(.pending) }
     let before = life
     life = loop.spawn { [sets] in
       await before?.value

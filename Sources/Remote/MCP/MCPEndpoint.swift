@@ -267,6 +267,7 @@ final class MCPEndpoint: GuardedRoutes, @unchecked Sendable {
       joined.isChannel = true
       joined.moreInstructions = agent.instructions
       agent.connect(feed)
+      if options.namesSessions, session.principal.handle == nil { agent.name(setup.hub, setup.inbox) }
       session.streamChanged = { agent.streamChanged(isOpen: $0) }
     }
     session.ended = { [weak self] in

@@ -57,8 +57,13 @@ final class ReplyStream: @unchecked Sendable {
     return true
   }
 
+  /// Whole beats of the clock, so that streams that are quiet together say so in one turn of the loop: a thousand of them
+  /// wake it once a second.
   private func beat() {
-    timer = loop.schedule(after: keepAlive) { [weak self] in
+    let step = max(1, keepAlive.nanoseconds / 30)
+    let now = loop.now.nanoseconds
+    let due = (now + keepAlive.nanoseconds) / step * step
+    timer = loop.schedule(after: .nanoseconds(due - now)) { [weak self] in
       guard let self, isOpen else { return }
       exchange.send(EventText.keepAlive)
       beat()

@@ -118,38 +118,45 @@ struct DoorSeal: Sendable {
     // itself says nothing of who it is.
     guard draft.attributes["kind"] != MachineEvent.hook, !draft.author.isSelfNamed else { return draft }
     var stamped = draft
-    stamped.attributes[Self.attribute] = Base64.encodeURL(
-      code(draft.topic, draft.author.handle, draft.content, draft.inReplyTo, draft.to, draft.attributes))
+    stamped.attributes[Self.attribute] =
+      code(draft.topic, draft.author.handle, draft.content, draft.inReplyTo, draft.to, draft.attributes)
     return stamped
   }
 
   /// The message without its code, `verified` where that is right; unchanged otherwise.
   func judge(_ message: Message) -> Message {
-    guard let text = message.attributes[Self.attribute], let given = Base64.decodeURL(text) else { return message }
+    guard let given = message.attributes[Self.attribute] else { return message }
     var plain = message
     plain.attributes[Self.attribute] = nil
     let expected = code(
       message.topic, message.sender, message.content, message.inReplyTo, message.to, plain.attributes)
-    guard given.isIdentical(to: expected) else { return message }
+    guard Array(given.utf8).isIdentical(to: Array(expected.utf8)) else { return message }
     plain.provenance = .verified
     return plain
   }
 
-  /// Each part behind its length, so that no two messages have the same bytes.
+  /// The code as it is carried. Each part is behind its length, so that no two messages have the same bytes.
   private func code(
     _ topic: Topic, _ handle: Handle, _ content: String, _ inReplyTo: MessageID?, _ to: Handle?,
     _ attributes: [String: String]
-  ) -> [UInt8] {
+  ) -> String {
     var bytes: [UInt8] = []
+    bytes.reserveCapacity(content.utf8.count + 256)
     func add(_ text: String?) {
-      bytes += "\(text.map(\.utf8.count) ?? -1):".utf8
-      bytes += (text ?? "").utf8
+      guard let text else { return bytes += "-1:".utf8 }
+      bytes += String(decimal: Int64(text.utf8.count)).utf8
+      bytes.append(UInt8(ascii: ":"))
+      bytes += text.utf8
     }
-    for text in [topic.name, handle.name, content, inReplyTo?.text, to?.name] { add(text) }
+    add(topic.name)
+    add(handle.name)
+    add(content)
+    add(inReplyTo?.text)
+    add(to?.name)
     for (name, value) in attributes.sorted(by: { $0.key < $1.key }) {
       add(name)
       add(value)
     }
-    return key.code(bytes, for: .message)
+    return Base64.encodeURL(key.code(bytes, for: .message))
   }
 }

@@ -21,14 +21,19 @@ package enum Base64 {
   private static func encode(_ bytes: [UInt8], _ alphabet: [UInt8], isPadded: Bool) -> String {
     var output: [UInt8] = []
     output.reserveCapacity((bytes.count + 2) / 3 * 4)
-    for start in stride(from: 0, to: bytes.count, by: 3) {
-      let group = bytes[start..<min(start + 3, bytes.count)]
-      let word = group.reduce(0) { $0 << 8 | UInt32($1) } << (8 * UInt32(3 - group.count))
-      for index in 0..<4 where index <= group.count || isPadded {
-        output.append(
-          index <= group.count ? alphabet[Int(word >> (18 - 6 * UInt32(index)) & 63)] : UInt8(ascii: "="))
-      }
+    var start = 0
+    while start < bytes.count {
+      let count = min(3, bytes.count - start)
+      var word = Int(bytes[start]) << 16
+      if count > 1 { word |= Int(bytes[start + 1]) << 8 }
+      if count > 2 { word |= Int(bytes[start + 2]) }
+      output.append(alphabet[word >> 18])
+      output.append(alphabet[word >> 12 & 63])
+      if count > 1 { output.append(alphabet[word >> 6 & 63]) }
+      if count > 2 { output.append(alphabet[word & 63]) }
+      start += 3
     }
+    while isPadded, output.count % 4 != 0 { output.append(UInt8(ascii: "=")) }
     return String(decoding: output, as: UTF8.self)
   }
 

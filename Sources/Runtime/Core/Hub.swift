@@ -40,6 +40,8 @@ public actor Hub: LoopActor {
   private var lastKey: UInt64 = 0
   private let keyPrefix: String
   private var gate = Gate.open
+  /// Who posts: the setup's author, under another name where it was given one.
+  package private(set) var author: Author
   /// Conversations that the participant is in, which it may use as its topics.
   package private(set) var conversations: Set<Topic> = []
   private let gateChanges: Waiters<Void>
@@ -58,6 +60,7 @@ public actor Hub: LoopActor {
     loop = supervisor.loop
     self.setup = setup
     self.supervisor = supervisor
+    author = setup.author
     // Hubs may share an instance: their keys differ all the same.
     keyPrefix = "\(setup.author.instance)-\(String(UInt64.random(in: 0...UInt64.max), radix: 36))-"
     gateChanges = Waiters(loop: supervisor.loop)
@@ -73,7 +76,10 @@ public actor Hub: LoopActor {
     if isOpen { conversations.insert(topic) } else { conversations.remove(topic) }
   }
 
-  /// Opens or closes posting, for whoever keeps the lease on the participant's handle.
+  /// What the participant is called from now on; nil for its own handle.
+  package func setName(_ name: String?) { author = name.map(setup.author.calling(itself:)) ?? setup.author }
+
+  /// Opens or closes posting, for whoever keeps the lease on the participant's handle, or gives it a name.
   package func setGate(_ gate: Gate) {
     self.gate = gate
     if gate != .pending { gateChanges.resumeAll(()) }
@@ -143,7 +149,7 @@ public actor Hub: LoopActor {
           throw .seam(
             SeamError(
               .unavailable, operation: "post",
-              cause: "it is not known yet whether another process uses the handle \"\(setup.author.handle.name)\""))
+              cause: "it is not known yet whether it may post as \"\(setup.author.handle.name)\""))
         }
       }
     }
@@ -151,13 +157,15 @@ public actor Hub: LoopActor {
 
   private func draft(_ request: PostRequest, hop: Int?) -> Draft {
     var attributes = request.attributes
+    // What has a key is the same message whenever it is posted again, and each attempt has a trace of its own.
+    if request.key == nil, let trace = TraceContext.current { attributes = trace.adding(to: attributes) }
     if setup.isPerson {
       attributes[LoopGuard.attribute] = "0"
     } else if let hop, hop > 1 {
       attributes[LoopGuard.attribute] = String(hop)
     }
     return Draft(
-      topic: request.topic, author: request.author ?? setup.author, content: request.content,
+      topic: request.topic, author: request.author ?? author, content: request.content,
       key: request.key.map(DraftKey.chosen) ?? generateKey(), inReplyTo: request.inReplyTo, to: request.to,
       attributes: attributes)
   }

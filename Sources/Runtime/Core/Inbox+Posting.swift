@@ -35,7 +35,7 @@ extension Inbox {
 
   private func tellStop(on topic: Topic, hop: Int) {
     loopGuard.noteTold()
-    let line = LoopGuard.line(by: hub.setup.author.handle, limit: hub.setup.limits.hops)
+    let line = LoopGuard.line(by: hub.assumeIsolated { $0.author.handle }, limit: hub.setup.limits.hops)
     hub.loop.spawn { [hub] in
       do throws(HubError) {
         let request = PostRequest(topic: topic, content: line, attributes: ["kind": LoopGuard.kind])

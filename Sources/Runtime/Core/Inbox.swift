@@ -73,7 +73,7 @@ public actor Inbox: LoopActor {
 
   public nonisolated let loop: EventLoop
   let hub: Hub
-  private let options: Options
+  private var options: Options
   private var places: [Topic: Place] = [:]
   /// Grows with every change of `unread`, so that readers may keep what they made of it.
   package private(set) var unreadRevision: UInt64 = 0
@@ -95,6 +95,9 @@ public actor Inbox: LoopActor {
     started = Waiters(loop: hub.loop)
     added = Waiters(loop: hub.loop)
   }
+
+  /// What is directed to this name concerns the session too, from now on; nil for its handle alone.
+  package func setName(_ name: String?) { options.filter.name = name.map { Handle($0) } }
 
   // MARK: Start and end
 

@@ -2,6 +2,8 @@
 public struct PushFilter: Hashable, Sendable {
   /// Whose session it is.
   public var author: Author
+  /// What it goes by beside the author's handle; nil for nothing else.
+  public var name: Handle?
   /// Push only what mentions the handle, or is directed to it.
   public var mentionsOnly = false
   /// Push only what these handles sent; nil for everyone.
@@ -13,12 +15,14 @@ public struct PushFilter: Hashable, Sendable {
   /// Not sent by this very process, not directed to somebody else, and no bookkeeping: what unread counts and waiting
   /// calls count.
   public func concerns(_ message: Message) -> Bool {
-    message.instance != author.instance && (message.to == nil || message.to == author.handle) && !message.isQuiet
+    message.instance != author.instance && (message.to.map(isOwn) ?? true) && !message.isQuiet
   }
+
+  private func isOwn(_ handle: Handle) -> Bool { handle == author.handle || handle == name }
 
   /// Whether a live session is told at once.
   public func pushes(_ message: Message) -> Bool {
     guard concerns(message), senders?.contains(message.sender) ?? true else { return false }
-    return !mentionsOnly || message.to == author.handle || message.mentions.contains(author.handle)
+    return !mentionsOnly || message.to.map(isOwn) ?? false || message.mentions.contains(where: isOwn)
   }
 }

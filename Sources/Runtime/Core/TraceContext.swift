@@ -7,6 +7,9 @@ package struct TraceContext: Hashable, Sendable {
   /// Section 3.3.1.5: at least so much must be passed on; what is longer is left out.
   private static let stateLimit = 512
 
+  /// The trace of the request that is being worked on: what is stored meanwhile belongs to it.
+  @TaskLocal package static var current: TraceContext?
+
   /// `00-<trace id>-<parent id>-<flags>`, in lower-case hexadecimal digits.
   package let parent: String
   /// What vendors add; nil where there is nothing, or nothing that can be passed on.
@@ -17,6 +20,12 @@ package struct TraceContext: Hashable, Sendable {
     guard let parent, Self.isWellFormed(Array(parent.utf8)) else { return nil }
     self.parent = parent
     self.state = state.flatMap { Self.isState($0) ? $0 : nil }
+  }
+
+  /// Does `work`, and whatever tasks it starts, as part of a trace; without one as part of none.
+  package static func during(_ trace: TraceContext?, _ work: () -> Void) {
+    guard let trace else { return work() }
+    $current.withValue(trace, operation: work)
   }
 
   /// What a message carries.

@@ -51,9 +51,13 @@ import Testing
       }
       let ada = try await Self.session(place, "backchannel", environment("ada", "home-a"))
       let bob = try await Self.session(place, "backchannel", environment("bob", "home-b"))
+      let file = place.folder.path("home-a/.config/backchannel/key")
+      // A session that calls nothing asks for nothing.
+      _ = await ada.tools()
+      await place.loop.sleep(for: .milliseconds(500))
+      #expect(Self.mode(file) == nil)
       let posted = await ada.call("post_task", ["channel": "builds", "content": "build the docs"])
       #expect(!posted.isError, "\(posted.text)")
-      let file = place.folder.path("home-a/.config/backchannel/key")
       #expect(Self.mode(file) == 0o600)
       let key = TextFile.read(file)?.split(separator: "\n").first.map(String.init)
       let claimed = await bob.call("claim_task", ["channel": "builds", "actor": "worker"])

@@ -1,5 +1,6 @@
 import ParleyMCP
 import ParleyRuntime
+import ParleyTestKit
 import Testing
 
 @testable import ParleyRemote
@@ -130,6 +131,42 @@ import Testing
       #expect(required?.array == ["topic", "content"])
       #expect(post?["responses"]?["default"] != nil)
     }
+  }
+
+  /// Every path below `/v1` that a source of the door names is described, and what is described is served.
+  @Test func theDocumentIsWholeAndTrue() throws {
+    let folder = try TemporaryDirectory()
+    try RemoteWorld.use(
+      adjusting: { options, _ in options.keys = try FileAuthStore(folder.path("auth.store")) },
+      { world async throws in
+        let document = try #require(try await world.request("GET", "/v1/openapi.json", Self.json).message)
+        let paths = try #require(document["paths"]?.object)
+        #expect(Set(paths.members.map(\.name)) == (try await Self.pathsInSources(world.loop)))
+        for (path, operations) in paths.members {
+          for (method, operation) in operations.object?.members ?? [] {
+            let answer = try await world.request(method.uppercased(), path, Self.json, "{}")
+            #expect(![404, 405].contains(answer.status) && answer.status < 500, "\(method) \(path): \(answer.text)")
+            #expect(operation["responses"]?["default"] != nil)
+          }
+        }
+        let key = paths["/v1/keys"]?["post"]
+        #expect(key?["security"]?.array?.isEmpty == true && key?["responses"]?["201"] != nil)
+        let given = try await world.request("POST", "/v1/keys", Self.json, #"{"agent_label":"ada"}"#)
+        #expect(given.status == 201)
+        let schema = key?["responses"]?["201"]?["content"]?["application/json"]?["schema"]
+        let required = schema?["required"]?.array?.compactMap(\.string)
+        #expect(given.message?.object?.members.map(\.name) == required)
+      })
+    withExtendedLifetime(folder) {}
+  }
+
+  private static func pathsInSources(_ loop: EventLoop) async throws -> Set<String> {
+    let root = #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(4).joined(separator: "/")
+    let grep = try ChildProcess(
+      loop: loop, path: "/bin/grep", arguments: ["-rhoE", #""/v1/[a-z./]+""#, "\(root)/Sources/Remote"])
+    grep.closeInput()
+    #expect(await grep.waitForExit(until: loop.now.advanced(by: .seconds(10))) == .status(0))
+    return Set(grep.outputLines.map { String($0.dropFirst().dropLast()) })
   }
 
   @Test func whatIsInjectedIsPushedAndNoCommand() throws {

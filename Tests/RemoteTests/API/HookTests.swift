@@ -64,6 +64,16 @@ import Testing
     }
   }
 
+  @Test func aTraceGoesInAndOutAgain() throws {
+    try Self.use { world async throws in
+      let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+      let fields = Self.github(Self.push).merging(["traceparent": parent]) { $1 }
+      #expect(try await world.request("POST", "/hooks/forge", fields, Self.push).status == 200)
+      let found = try await Self.messages(world, on: "general")
+      #expect(found.first?["attributes"]?["traceparent"]?.string == parent)
+    }
+  }
+
   /// GitHub's own example: https://docs.github.com/en/webhooks/using-webhooks/validating-webhook-deliveries
   @Test func theSignatureIsGitHubs() throws {
     try Self.use({ $0[0].secret = "It's a Secret to Everybody" }) { world async throws in

@@ -1,3 +1,4 @@
+import ParleyMCP
 import ParleyRuntime
 import ParleyTLS
 import ParleyTestKit
@@ -25,25 +26,28 @@ final class OAuthWorld: @unchecked Sendable {
 
   static func use(
     _ adjust: @escaping @Sendable (inout AuthorizationOptions) -> Void = { _ in },
-    door: @escaping @Sendable (inout DoorOptions) -> Void = { _ in },
+    door: @escaping @Sendable (inout DoorOptions) -> Void = { _ in }, offer: StdioServer.Offer = .standard(),
     _ body: @escaping @Sendable (OAuthWorld) async throws -> Void
   ) throws {
     let folder = try TemporaryDirectory()
     let store = try FileAuthStore(folder.path("auth.store"))
     try store.changeNow { $0.owner = "hash of \(passphrase)" }
-    try RemoteWorld.use(adjusting: { options, loop in
-      guard let address = PublicAddress(issuer) else { return }
-      var server = AuthorizationOptions(address: address, handle: Handle("me"), fetch: { _, _ in nil })
-      options.owner.verify = { "hash of \($0)" == $1 }
-      adjust(&server)
-      options.access.hosts = [address.host]
-      options.access.origins = [issuer]
-      options.authenticator = StoredTokens(loop: loop, store: store, address: address, configured: nil)
-      options.metadata = OAuthMetadata(address)
-      options.authorization = (store, server)
-      options.revocationInterval = .milliseconds(20)
-      door(&options)
-    }) { world async throws in try await body(OAuthWorld(world, store, folder)) }
+    try RemoteWorld.use(
+      offer: offer,
+      adjusting: { options, loop in
+        guard let address = PublicAddress(issuer) else { return }
+        var server = AuthorizationOptions(address: address, handle: Handle("me"), fetch: { _, _ in nil })
+        options.owner.verify = { "hash of \($0)" == $1 }
+        adjust(&server)
+        options.access.hosts = [address.host]
+        options.access.origins = [issuer]
+        options.authenticator = StoredTokens(loop: loop, store: store, address: address, configured: nil)
+        options.metadata = OAuthMetadata(address)
+        options.authorization = (store, server)
+        options.revocationInterval = .milliseconds(20)
+        door(&options)
+      }
+    ) { world async throws in try await body(OAuthWorld(world, store, folder)) }
   }
 
   // MARK: A client

@@ -21,6 +21,8 @@ package actor Channels: LoopActor {
   private let log: FoldedLog<AgentFold>
   /// Tells the session of a message; set before anything runs.
   private var push: (@Sendable (ChannelEvent, Topic) -> Void)?
+  /// Told the session's name, and nil when it has none any more; set before anything runs.
+  private var named: (@Sendable (String?) -> Void)?
   private var follow: FollowID?
   private var arriving: Task<Result<Void, Refusal>, Never>?
   /// What this session last was called: it is asked for again after a silence.
@@ -45,6 +47,9 @@ package actor Channels: LoopActor {
 
   /// Where messages to this session go.
   func connect(_ push: @escaping @Sendable (ChannelEvent, Topic) -> Void) { self.push = push }
+
+  /// Who wants to know what the session is called, and nil when it is called nothing any more.
+  func onName(_ named: @escaping @Sendable (String?) -> Void) { self.named = named }
 
   /// Whether messages can be pushed into the session from now on.
   func setReachable(_ isReachable: Bool) { self.isReachable = isReachable }
@@ -74,12 +79,15 @@ package actor Channels: LoopActor {
     if let arriving { _ = await arriving.value }
     if let follow { await hub.supervisor.unfollow(follow) }
     follow = nil
+    named?(nil)
     if isHere {
       isHere = false
       do throws(HubError) {
         let (content, attributes) = AgentEvent.depart(session: session).message
-        _ = try await hub.postUnchecked(
-          PostRequest(topic: options.topic, content: content, attributes: attributes, patience: .milliseconds(200)))
+        let request = PostRequest(
+          topic: options.topic, content: content, attributes: attributes, author: hub.setup.author,
+          patience: .milliseconds(200))
+        _ = try await hub.postUnchecked(request, passesGate: named != nil)
       } catch {
         Log.write(.info, "the agents were not told of the end", [("cause", error.description)])
       }
@@ -137,13 +145,19 @@ package actor Channels: LoopActor {
   private func say(_ event: AgentEvent) async throws(Refusal) -> AgentFold.Outcome {
     let (content, attributes) = event.message
     let receipt = try await refusing { () throws(HubError) in
-      try await hub.postUnchecked(PostRequest(topic: options.topic, content: content, attributes: attributes))
+      let request = PostRequest(
+        topic: options.topic, content: content, attributes: attributes, author: hub.setup.author)
+      // Where posts go by the name, they wait for what this brings.
+      return try await hub.postUnchecked(request, passesGate: named != nil)
     }
     await log.note(receipt)
     guard let outcome = await log.outcome(of: receipt.id, until: deadline) else {
       throw Refusal(504, "outcomeUnknown", "the backend did not show in time what came of it")
     }
-    if case .named(let name) = outcome { lastName = name }
+    if case .named(let name) = outcome {
+      lastName = name
+      named?(name)
+    }
     return outcome
   }
 
