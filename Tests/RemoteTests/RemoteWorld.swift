@@ -2,10 +2,10 @@ import Glibc
 import ParleyConformance
 import ParleyHTTPServer
 import ParleyMCP
-import ParleyRuntime
 import Testing
 
 @testable import ParleyRemote
+@testable import ParleyRuntime
 
 /// A door over a simulated backend, and HTTP clients of it, all on one loop.
 final class RemoteWorld: @unchecked Sendable {  // confined to its loop
@@ -106,6 +106,11 @@ final class RemoteWorld: @unchecked Sendable {  // confined to its loop
         topic: Topic(topic), author: Author(handle: Handle(handle), instance: "instance-bob"), content: content,
         key: .generated("k\(number)"), attributes: attributes), deadline: soon
     ).id
+  }
+
+  /// How many parts of the door follow a topic.
+  func followers(of topic: String = "general") async -> Int {
+    await supervisor.feeds[Topic(topic)]?.followers.count ?? 0
   }
 
   /// The newest messages of a topic, the newest last.

@@ -33,6 +33,23 @@ import Testing
     }
   }
 
+  @Test func whoIsGoneFollowsNothing() throws {
+    try RemoteWorld.use { world async throws in
+      let before = await world.followers()
+      let fields = try await world.open()
+      let posted = try await world.request(
+        "POST", "/mcp", fields, Self.call("parley_task_post", ["topic": "general", "title": "t"]))
+      #expect(posted.message?["result"]?["isError"] == nil)
+      #expect(await world.followers() > before)
+      #expect(try await world.request("DELETE", "/mcp", fields).status == 204)
+      let deadline = world.soon
+      while await world.followers() > before, world.loop.now < deadline {
+        await world.loop.sleep(for: .milliseconds(2))
+      }
+      #expect(await world.followers() == before)
+    }
+  }
+
   @Test func whatASessionAsksOfRequests() throws {
     try RemoteWorld.use { world async throws in
       var fields = try await world.open()

@@ -1,3 +1,4 @@
+import ParleyCoordination
 import ParleyHTTPServer
 import ParleyMCP
 import ParleyRuntime
@@ -24,6 +25,7 @@ final class LegacySession: @unchecked Sendable {
   private var feed: ChannelFeed?
   private var subscriptions: ResourceSubscriptions?
   private var inbox: Inbox?
+  private var tasks: Tasks?
   private var log = EventLog(limit: logBytes)
   private var lastStream = 0
   private var replies: [Int: LegacyReply] = [:]
@@ -49,9 +51,10 @@ final class LegacySession: @unchecked Sendable {
     lastUse = loop.now
   }
 
-  /// Connects the parts; `setup` has this session's own hub and inbox.
+  /// Connects the parts; `setup` has this session's own hub, inbox and tasks.
   func begin(_ setup: SessionSetup, inbox: Inbox, feed: ChannelFeed, subscriptions: ResourceSubscriptions) {
     self.inbox = inbox
+    tasks = setup.coordination.tasks
     self.feed = feed
     self.subscriptions = subscriptions
     session = Session(
@@ -184,6 +187,8 @@ final class LegacySession: @unchecked Sendable {
     session = nil
     feed = nil
     subscriptions = nil
+    if let tasks { loop.spawn { await tasks.stop() } }
+    tasks = nil
     ended()
     return inbox
   }
