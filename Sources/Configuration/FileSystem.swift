@@ -40,14 +40,6 @@ enum FileSystem {
     return Status(mode: status.st_mode)
   }
 
-  /// Makes a directory and those above it that are missing, readable by the user alone.
-  static func makeDirectories(_ path: String) throws(SystemError) {
-    if unsafe mkdir(path, 0o700) == 0 || errno == EEXIST { return }
-    guard errno == ENOENT, path != "/" else { throw .last("mkdir") }
-    try makeDirectories(Path.parent(path))
-    if unsafe mkdir(path, 0o700) != 0, errno != EEXIST { throw .last("mkdir") }
-  }
-
   /// Makes a file with this content; nothing where it is there already.
   static func create(_ path: String, _ content: String) throws(SystemError) {
     let descriptor = unsafe parley_open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)

@@ -14,8 +14,8 @@ final class Workspace {
     var template = Array("\(Surroundings.process["TMPDIR"] ?? "/var/tmp")/parley-configuration-XXXXXX".utf8CString)
     guard mkdtemp(&template) != nil else { throw SystemError.last("mkdtemp") }
     root = template.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
-    try FileSystem.makeDirectories(root + "/project")
-    try FileSystem.makeDirectories(root + "/home")
+    try PrivateFolder.make(root + "/project")
+    try PrivateFolder.make(root + "/home")
   }
 
   deinit { Self.remove(root) }
@@ -28,7 +28,7 @@ final class Workspace {
   @discardableResult
   func write(_ path: String, _ bytes: [UInt8], mode: mode_t = 0o600) throws -> String {
     let path = "\(root)/\(path)"
-    try FileSystem.makeDirectories(Path.parent(path))
+    try PrivateFolder.make(Path.parent(path))
     let descriptor = try SystemError.check("creat", creat(path, mode))
     defer { close(descriptor) }
     fchmod(descriptor, mode)

@@ -21,7 +21,7 @@ package final class HandleLease: Sendable {
 
   /// Takes `base`, or else the first of `base-2`, `base-3`, … that no living process holds. Nil when all are held.
   static func take(_ base: String, in directory: String) throws(SystemError) -> HandleLease? {
-    try FileSystem.makeDirectories(directory)
+    try PrivateFolder.make(directory)
     for number in 1...attempts {
       let handle = number == 1 ? base : "\(base)-\(number)"
       if let descriptor = try FileSystem.lock("\(directory)/\(handle).lock") {

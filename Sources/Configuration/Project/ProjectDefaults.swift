@@ -75,7 +75,7 @@ struct ProjectDefaults {
   private func chatroomFolder(_ project: Project) throws(ConfigurationError) -> String {
     let folder = Path.join(Self.chatroomRoot(project, in: surroundings), ".parley")
     do throws(SystemError) {
-      try FileSystem.makeDirectories(folder)
+      try PrivateFolder.make(folder)
       try FileSystem.create(Path.join(folder, ".gitignore"), "*\n")
     } catch {
       throw problem(.stateDirectory(path: folder, reason: error.description))
@@ -94,7 +94,7 @@ struct ProjectDefaults {
   private func lease(_ project: Project, leasesHandle: Bool) throws(ConfigurationError) -> HandleLease? {
     var lease: HandleLease?
     do throws(SystemError) {
-      try FileSystem.makeDirectories(project.stateDirectory)
+      try PrivateFolder.make(project.stateDirectory)
       guard leasesHandle else { return nil }
       lease = try HandleLease.take(project.baseHandle, in: project.stateDirectory + "/handles")
     } catch {

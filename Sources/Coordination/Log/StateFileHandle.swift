@@ -41,7 +41,7 @@ struct StateFileHandle: Sendable {
   func write(_ kept: KeptState) throws(SystemError) {
     let bytes = kept.bytes
     guard bytes.count <= Self.byteLimit else { throw SystemError(operation: "write \(path)", code: EFBIG) }
-    try Self.makeFolder(folder)
+    try PrivateFolder.make(folder)
     let draft = "\(path).\(getpid()).\(UInt32.random(in: 0...UInt32.max))"
     let flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC
     let descriptor = try SystemError.check("open \(draft)", unsafe Glibc.open(draft, flags, 0o600))
@@ -60,15 +60,5 @@ struct StateFileHandle: Sendable {
       unsafe unlink(draft)
       throw error
     }
-  }
-
-  /// Makes a folder, and those above it that are missing, for this user alone.
-  private static func makeFolder(_ path: String) throws(SystemError) {
-    if unsafe mkdir(path, 0o700) == 0 || errno == EEXIST { return }
-    guard errno == ENOENT, let slash = path.lastIndex(of: "/"), slash > path.startIndex else {
-      throw .last("mkdir \(path)")
-    }
-    try makeFolder(String(path[..<slash]))
-    guard unsafe mkdir(path, 0o700) == 0 || errno == EEXIST else { throw .last("mkdir \(path)") }
   }
 }

@@ -33,7 +33,7 @@ import ParleyRuntime
 
   /// Takes the lock; nil while another process has it. Makes missing directories, mode 0700.
   static func acquire(_ path: String) throws(SystemError) -> TokenFileHandle? {
-    try makeDirectories(of: path)
+    try PrivateFolder.make(of: path)
     let flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW
     let lock = try SystemError.check("open \(path).lock", unsafe parley_open(path + ".lock", flags, 0o600))
     guard flock(lock, LOCK_EX | LOCK_NB) == 0 else {
@@ -66,14 +66,6 @@ import ParleyRuntime
       let error = isWritten ? SystemError.last("rename \(draft)") : failure
       unsafe unlink(draft)
       throw error
-    }
-  }
-
-  private static func makeDirectories(of path: String) throws(SystemError) {
-    var prefix = ""
-    for part in path.split(separator: "/", omittingEmptySubsequences: true).dropLast() {
-      prefix += (prefix.isEmpty && !path.hasPrefix("/") ? "" : "/") + part
-      if unsafe mkdir(prefix, 0o700) != 0, errno != EEXIST { throw SystemError.last("mkdir \(prefix)") }
     }
   }
 }

@@ -30,7 +30,7 @@ struct KeyFileHandle: Sendable {
 
   /// Makes the file; nothing where there is one.
   func write(_ token: String) throws(SystemError) {
-    try makeFolder(of: path)
+    try PrivateFolder.make(of: path)
     // Whole at once, so that nobody reads half a token.
     let temporary = "\(path).\(getpid()).\(UInt32.random(in: 0...UInt32.max))"
     let flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC
@@ -43,14 +43,5 @@ struct KeyFileHandle: Sendable {
     let written = unsafe bytes.withUnsafeBytes { unsafe Glibc.write(descriptor, $0.baseAddress, $0.count) }
     guard written == bytes.count else { throw .last("write") }
     if unsafe link(temporary, path) != 0, errno != EEXIST { throw .last("link") }
-  }
-
-  private func makeFolder(of path: String) throws(SystemError) {
-    guard let slash = path.lastIndex(of: "/"), slash > path.startIndex else { return }
-    let folder = String(path[..<slash])
-    if unsafe mkdir(folder, 0o700) == 0 || errno == EEXIST { return }
-    guard errno == ENOENT else { throw .last("mkdir") }
-    try makeFolder(of: folder)
-    if unsafe mkdir(folder, 0o700) != 0, errno != EEXIST { throw .last("mkdir") }
   }
 }

@@ -47,7 +47,9 @@ struct NoticeFileHandle: Sendable {
   /// Replaces the text by what `edit` makes of it, at once for every reader; nothing where that is nil. A file that is not
   /// there counts as an empty one.
   func change(_ edit: (String) -> String?) throws(Failure) {
-    if isPrivate { try Self.makeFolder(folder) }
+    if isPrivate {
+      do throws(SystemError) { try PrivateFolder.make(folder) } catch { throw .system(error) }
+    }
     let directory = try open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     defer { close(directory) }
     guard flock(directory, LOCK_EX) == 0 else { throw .system(.last("flock")) }
@@ -67,16 +69,6 @@ struct NoticeFileHandle: Sendable {
     }
     guard let edited = edit(text), edited != text else { return }
     try replace(in: directory, Array(edited.utf8), mode: before?.mode ?? (isPrivate ? 0o600 : 0o644), before)
-  }
-
-  /// Makes a folder, and those above it that are missing, for this user alone.
-  private static func makeFolder(_ path: String) throws(Failure) {
-    if unsafe mkdir(path, 0o700) == 0 || errno == EEXIST { return }
-    guard errno == ENOENT, let slash = path.lastIndex(of: "/"), slash > path.startIndex else {
-      throw .system(.last("mkdir"))
-    }
-    try makeFolder(String(path[..<slash]))
-    guard unsafe mkdir(path, 0o700) == 0 || errno == EEXIST else { throw .system(.last("mkdir")) }
   }
 
   /// Removes the file; nothing where it is not there.

@@ -11,7 +11,7 @@ extension ServerKey {
   }
 
   private static func load(_ file: String) throws(SystemError) -> [UInt8] {
-    try makeFolder(of: file)
+    try PrivateFolder.make(of: file)
     if unsafe access(file, F_OK) != 0 {
       let temporary = "\(file).\(getpid())"
       try FileAuthStore.writeNew(temporary, [UInt8](random: bytes))
@@ -24,14 +24,5 @@ extension ServerKey {
     let secret = try FileAuthStore.read(file)
     guard secret.count == bytes else { throw SystemError(operation: "read \(file)", code: EINVAL) }
     return secret
-  }
-
-  private static func makeFolder(of path: String) throws(SystemError) {
-    guard let slash = path.lastIndex(of: "/"), slash != path.startIndex else { return }
-    let folder = String(path[..<slash])
-    if unsafe mkdir(folder, 0o700) == 0 || errno == EEXIST { return }
-    guard errno == ENOENT else { throw .last("mkdir \(folder)") }
-    try makeFolder(of: folder)
-    guard unsafe mkdir(folder, 0o700) == 0 || errno == EEXIST else { throw .last("mkdir \(folder)") }
   }
 }
