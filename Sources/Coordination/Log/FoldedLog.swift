@@ -55,6 +55,15 @@ package actor FoldedLog<Fold: TopicFold>: LoopActor {
   /// The state as far as the log is known here.
   package var state: Fold { fold }
 
+  /// The state and the store's time, for callers on the loop: had without a suspension. A copy that is kept makes the next
+  /// event copy all of it.
+  ///
+  /// See `isCurrent`.
+  package nonisolated var current: (state: Fold, now: Int64) { assumeIsolated { ($0.fold, $0.now) } }
+
+  /// Whether the log was read and is followed; for callers on the loop.
+  package nonisolated var isCurrent: Bool { assumeIsolated { $0.isLoaded } }
+
   /// The store's time now, as well as it can be known here: what it last said, or our clock set by our own posts.
   package var now: Int64 { max(newestStoredAt, loop.wallClockMilliseconds + clockOffset) }
 

@@ -26,6 +26,9 @@ public struct TaskID: Hashable, Sendable, Comparable, CustomStringConvertible {
     text = SHA256.hexadecimal("task\u{1f}\(scope)\u{1f}\(topic.name)\u{1f}\(key)", digits: Self.length)
   }
 
+  /// What people call the task, unless another one begins so.
+  var label: String { text.prefix(bytes: Self.shortest) }
+
   public var description: String { text }
 
   public static func < (a: TaskID, b: TaskID) -> Bool { a.text < b.text }

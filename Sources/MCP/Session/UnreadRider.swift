@@ -16,25 +16,21 @@ struct UnreadRider {
     guard current != revision else { return }
     revision = current
     let counts = inbox.assumeIsolated { $0.unread }.sorted { $0.key < $1.key }
-    members = Self.text(counts, prefix: "")
-    metaMembers = Self.text(counts, prefix: "parley/")
-  }
-
-  private static func text(_ counts: [(key: Topic, value: Unread)], prefix: String) -> [UInt8] {
-    var writer = JSONWriter()
-    writer.key(prefix + "unread")
-    writer.beginObject()
+    var object = JSONWriter(capacity: 64)
+    object.beginObject()
     for (topic, unread) in counts {
-      writer.key(topic.name)
-      writer.int(unread.count)
+      object.key(topic.name)
+      object.int(unread.count)
     }
-    writer.endObject()
-    let capped = counts.filter { $0.value.isCapped }
-    guard !capped.isEmpty else { return writer.bytes }
-    writer.key(prefix + "unreadCapped")
-    writer.beginArray()
-    for (topic, _) in capped { writer.string(topic.name) }
-    writer.endArray()
-    return writer.bytes
+    object.endObject()
+    members = Array(#""unread":"#.utf8) + object.bytes
+    metaMembers = Array(#""parley/unread":"#.utf8) + object.bytes
+    guard counts.contains(where: \.value.isCapped) else { return }
+    var capped = JSONWriter()
+    capped.beginArray()
+    for (topic, unread) in counts where unread.isCapped { capped.string(topic.name) }
+    capped.endArray()
+    members += Array(#","unreadCapped":"#.utf8) + capped.bytes
+    metaMembers += Array(#","parley/unreadCapped":"#.utf8) + capped.bytes
   }
 }
