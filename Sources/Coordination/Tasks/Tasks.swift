@@ -145,11 +145,11 @@ public actor Tasks: LoopActor {
   func find(
     _ name: String, on topic: Topic?
   ) async throws(HubError) -> (log: FoldedLog<TaskFold>, task: TaskRecord) {
+    if topic == nil, let id = TaskID(name), let found = known(id) { return found }
     guard let reference = TaskReference(name) else {
       throw .badArgument(
         name: "task", reason: "must be the id of a task, or at least its first \(TaskID.shortest) digits")
     }
-    if topic == nil, let id = TaskID(name), let found = known(id) { return found }
     let topics: [Topic]
     if let topic {
       try await check(topic)

@@ -16,21 +16,26 @@ struct UnreadRider {
     guard current != revision else { return }
     revision = current
     let counts = inbox.assumeIsolated { $0.unread }.sorted { $0.key < $1.key }
-    var object = JSONWriter(capacity: 64)
-    object.beginObject()
+    members = Self.text(counts, "unread", capped: "unreadCapped")
+    metaMembers = Self.text(counts, "parley/unread", capped: "parley/unreadCapped")
+  }
+
+  private static func text(
+    _ counts: [(key: Topic, value: Unread)], _ name: StaticString, capped cappedName: StaticString
+  ) -> [UInt8] {
+    var writer = JSONWriter(capacity: 64)
+    writer.key(trusted: name)
+    writer.beginObject()
     for (topic, unread) in counts {
-      object.key(topic.name)
-      object.int(unread.count)
+      writer.key(topic.name)
+      writer.int(unread.count)
     }
-    object.endObject()
-    members = Array(#""unread":"#.utf8) + object.bytes
-    metaMembers = Array(#""parley/unread":"#.utf8) + object.bytes
-    guard counts.contains(where: \.value.isCapped) else { return }
-    var capped = JSONWriter()
-    capped.beginArray()
-    for (topic, unread) in counts where unread.isCapped { capped.string(topic.name) }
-    capped.endArray()
-    members += Array(#","unreadCapped":"#.utf8) + capped.bytes
-    metaMembers += Array(#","parley/unreadCapped":"#.utf8) + capped.bytes
+    writer.endObject()
+    guard counts.contains(where: \.value.isCapped) else { return writer.bytes }
+    writer.key(trusted: cappedName)
+    writer.beginArray()
+    for (topic, unread) in counts where unread.isCapped { writer.string(topic.name) }
+    writer.endArray()
+    return writer.bytes
   }
 }
