@@ -55,14 +55,12 @@ package actor FoldedLog<Fold: TopicFold>: LoopActor {
   /// The state as far as the log is known here.
   package var state: Fold { fold }
 
-  /// The state and the store's time, for callers on the loop: had without a suspension. A copy that is kept makes the next
-  /// event copy all of it.
-  ///
-  /// See `isCurrent`.
+  /// The state and the store's time, without a suspension; must be asked for on the loop. A state that is held over one
+  /// makes the next event copy all of it.
   package nonisolated var current: (state: Fold, now: Int64) { assumeIsolated { ($0.fold, $0.now) } }
 
-  /// Whether the log was read and is followed; for callers on the loop.
-  package nonisolated var isCurrent: Bool { assumeIsolated { $0.isLoaded } }
+  /// Whether the log was read, so that `load` has nothing to do; must be asked for on the loop.
+  package nonisolated var isReady: Bool { assumeIsolated { $0.isLoaded } }
 
   /// The store's time now, as well as it can be known here: what it last said, or our clock set by our own posts.
   package var now: Int64 { max(newestStoredAt, loop.wallClockMilliseconds + clockOffset) }

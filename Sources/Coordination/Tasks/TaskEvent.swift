@@ -164,10 +164,8 @@ enum TaskEvent: Hashable, Sendable {
 enum ClockText {
   /// `14:05 UTC` of milliseconds since 1970.
   static func text(_ milliseconds: Int64) -> String {
-    let minutes = max(0, milliseconds) / 60_000 % 1_440
-    let digits = [minutes / 600, minutes / 60 % 10, minutes % 60 / 10, minutes % 10].map {
-      UInt8(ascii: "0") + UInt8($0)
-    }
-    return String(decoding: digits[..<2], as: UTF8.self) + ":" + String(decoding: digits[2...], as: UTF8.self) + " UTC"
+    let minutes = milliseconds / 60_000 % 1_440
+    func two(_ number: Int64) -> String { number < 10 ? "0\(number)" : "\(number)" }
+    return "\(two(minutes / 60)):\(two(minutes % 60)) UTC"
   }
 }

@@ -131,7 +131,7 @@ public actor Tasks: LoopActor {
       logs[topic] = log
       log.assumeIsolated { $0.observe { [weak self] in self?.assumeIsolated { $0.changed() } } }
     }
-    if !log.isCurrent { try await log.load() }
+    if !log.isReady { try await log.load() }
     return log
   }
 
@@ -168,7 +168,7 @@ public actor Tasks: LoopActor {
   private func known(_ id: TaskID) -> (log: FoldedLog<TaskFold>, task: TaskRecord)? {
     var found: (log: FoldedLog<TaskFold>, task: TaskRecord)?
     for (topic, log) in logs where found.map({ topic < $0.log.topic }) ?? true {
-      if log.isCurrent, let task = log.current.state[id] { found = (log, task) }
+      if log.isReady, let task = log.current.state[id] { found = (log, task) }
     }
     return found
   }
