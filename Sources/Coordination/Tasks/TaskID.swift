@@ -49,8 +49,12 @@ public struct TaskReference: Hashable, Sendable, CustomStringConvertible {
   public var description: String { text }
 
   static func isHexadecimal(_ text: String) -> Bool {
-    text.utf8.allSatisfy { byte in
-      (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains(byte)
+    let bytes = text.utf8Span.span
+    return bytes.indices.allSatisfy { index in
+      switch bytes[index] {
+      case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "f"): true
+      default: false
+      }
     }
   }
 }
