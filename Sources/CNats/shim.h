@@ -1,8 +1,7 @@
-// cnats, and what of libcrypto derives an NKEY's public half: cnats 3.4 wants it beside the seed file.
+// cnats, what of libcrypto derives an NKEY's public half (cnats 3.4 wants it beside the seed file), and the scheduling of
+// the library's threads.
 #pragma once
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
+#include <linux/sched.h>
 #include <nats/nats.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>

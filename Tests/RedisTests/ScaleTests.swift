@@ -74,7 +74,7 @@ import Testing
         try await writer.post(draft("\(number)"))
         #expect(await recorder.wait(until: place.soon) { $0.messages.count == number + 1 })
       }
-      #expect(try await place.reads() - before >= 100)
+      #expect(try await place.reads() - before >= 95)
     }
   }
 
@@ -130,10 +130,13 @@ import Testing
 }
 
 extension Place {
-  /// How many XREADs the server has been sent.
+  /// How many XREADs have returned.
   fileprivate func reads(isolation: isolated (any Actor)? = #isolation) async throws -> Int {
     let statistics = try await server.command("INFO", "commandstats").text ?? ""
-    let line = try #require(statistics.split(separator: "\r\n").first { $0.hasPrefix("cmdstat_xread:") })
+    // No line before the first one has returned.
+    guard let line = statistics.split(separator: "\r\n").first(where: { $0.hasPrefix("cmdstat_xread:") }) else {
+      return 0
+    }
     return try #require(line.split(separator: ",").first.flatMap { Int($0.drop { $0 != "=" }.dropFirst()) })
   }
 }

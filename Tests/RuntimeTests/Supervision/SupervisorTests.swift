@@ -96,7 +96,7 @@ private struct Scene: Sendable {
     return try await supervisor.post(draft, deadline: loop.now.advanced(by: patience))
   }
 
-  func tail() async throws(SeamError) -> Cursor {
+  func tail(of topic: Topic = Topic("t")) async throws(SeamError) -> Cursor {
     try await supervisor.fetch(FetchRequest(topic), deadline: loop.now.advanced(by: .seconds(5))).next
   }
 }
@@ -240,10 +240,10 @@ private final class Inbound: Sendable {
       #expect(await backend.demands == [.moreLater])
       let resumes = await backend.resumes
 
-      let end = try await scene.tail()
-      let urgent = await supervisor.follow(scene.topic, after: end) { _ in .more }
+      let urgent = await supervisor.follow(scene.topic, after: try await scene.tail()) { _ in .more }
       #expect(await backend.resumes == resumes + 1)
-      let elsewhere = await supervisor.follow(Topic("elsewhere"), after: end) { _ in .more }
+      let place = try await scene.tail(of: Topic("elsewhere"))
+      let elsewhere = await supervisor.follow(Topic("elsewhere"), after: place) { _ in .more }
       await supervisor.unfollow(urgent)
       try await scene.post("b")
       await scene.loop.sleep(for: .seconds(1))
