@@ -18,6 +18,8 @@ public actor Supervisor: LoopActor {
   /// Grows with every session, so that what a lost one still delivers is known to be late.
   var sessionNumber = 0
   var feeds: [Topic: Feed] = [:]
+  /// How many wait for what comes, on whatever topic: urgent followers, and who called `expect`.
+  var waiting = 0
   var troubledTopics: [Topic: SeamError] = [:]
   /// Feeds whose subscription waits to be made, in order, and the tasks that make them.
   var unsubscribed: ArraySlice<(Topic, Feed)> = []
