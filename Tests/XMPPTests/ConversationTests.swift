@@ -14,9 +14,9 @@ import Testing
     let conversations: Conversations
     private let life: Task<Void, Never>
 
-    init(_ handle: String, account: String, _ store: TestStore, _ loop: EventLoop) throws {
+    init(_ handle: String, account: String, _ store: TestStore, _ loop: EventLoop, isTied: Bool = true) throws {
       var settings = store.settings(account)
-      settings["accounts"] = .strings(["ann=alice@chat.test", "bob=bob@chat.test"])
+      if isTied { settings["accounts"] = .strings(["ann=alice@chat.test", "bob=bob@chat.test"]) }
       let supervisor = Supervisor(
         loop: loop, backend: XMPPBackend(loop: loop, options: try XMPPOptions(settings)))
       let author = Author(handle: Handle(handle), instance: "instance-\(account)")
@@ -95,6 +95,48 @@ import Testing
       #expect(await own.state.settings.isEmpty)
       #expect(await own.ignoredEvents == 1)
       for member in [ada, mallory] { await member.end() }
+      await store.end()
+    }
+  }
+
+  /// Read marks and replies under the recipient's handle count from its account alone; it is known by configuration, or
+  /// since the recipient announced itself.
+  @Test(arguments: [true, false])
+  func aReceiptIsTheRecipientsOwn(isTied: Bool) async throws {
+    try await onLoop { loop in
+      let store = try await TestStore()
+      let bob = try Member("bob", account: "bob", store, loop)
+      let mallory = try Member("bob", account: "alice", store, loop)
+      let general = Topic("general")
+      _ = try await bob.hub.postUnchecked(PostRequest(topic: bob.hub.setup.presenceTopic, content: "here"))
+      let ada = try Member("ada", account: "parley", store, loop, isTied: isTied)
+      let receipts = Receipts(hub: ada.hub)
+      let posted = try await ada.hub.post(PostRequest(topic: general, content: "read this", to: Handle("bob")))
+      func wait(_ stage: ReceiptStage, seconds: Int) async -> ReceiptStage {
+        await receipts.wait(
+          for: stage, of: posted, on: general, recipient: Handle("bob"),
+          until: loop.now.advanced(by: .seconds(seconds)))
+      }
+      /// Reads, notes and answers it.
+      func react(_ member: Member) async throws {
+        let page = try await member.hub.fetch(FetchRequest(general))
+        let message = try #require(page.messages.last { $0.id == posted.id })
+        let marks = ReadMarks(hub: member.hub)
+        try await marks.load()
+        try await marks.mark(general, at: message.cursor, storedAt: message.storedAt)
+        _ = try await member.hub.post(
+          PostRequest(topic: general, content: "done", inReplyTo: posted.id))
+      }
+      let waiting = loop.spawn { await wait(.acted, seconds: 3) }
+      try await react(mallory)
+      #expect(await waiting.value == .stored)
+      // Untied, a handle is whose who went by it last.
+      _ = try await bob.hub.post(PostRequest(topic: general, content: "it is me"))
+      _ = try await ada.hub.fetch(FetchRequest(general))
+      let acted = loop.spawn { await wait(.acted, seconds: 20) }
+      try await react(bob)
+      #expect(await acted.value == .acted)
+      for member in [ada, bob, mallory] { await member.end() }
       await store.end()
     }
   }
