@@ -1,4 +1,5 @@
 import ParleyRuntime
+import ParleyTestKit
 import Testing
 
 @testable import ParleyMCP
@@ -73,6 +74,58 @@ import Testing
     #expect(part.messageCount == 20 && part.latestID(in: "t") == 16 && part.latestID(in: nil) == 20)
     #expect(part.rooms["t"]?.title == "T" && part.cursor(of: "bob", in: "t") == 3)
     #expect(part.latestSummary(in: "t", for: nil)?.text == "so far" && part.summaryCount == 1)
+  }
+
+  /// States that stand on states alone: each was said by somebody who read no more than the one before.
+  @Test func numbersOutliveTheirMessages() {
+    var log = Log()
+    log.add(.open(topic: "t", title: "T"))
+    for number in 0..<3 { log.add("m\(number)", ChatEvent.say(topic: number == 1 ? "t" : nil).message.attributes) }
+    let first = Self.fold(log.messages)
+    var state = first.state
+    for _ in 0..<3 {
+      log.add(.state(state))
+      let next = Self.fold(log.messages.suffix(1))
+      #expect(next.messageCount == 3 && next.latestID(in: "t") == 2 && next.latestID(in: nil) == 3)
+      state = next.state
+    }
+    // Who was there all the time is told nothing new.
+    #expect(Self.fold(log.messages).entries.map(\.id) == [1, 2, 3] && Self.fold(log.messages).messageCount == 3)
+    log.add("m3")
+    #expect(Self.fold(log.messages.suffix(2)).entries.map(\.id) == [4])
+    #expect(Self.fold(log.messages).entries.map(\.id) == [1, 2, 3, 4])
+  }
+
+  /// A room in which nobody spoke yet keeps its topics, too.
+  @Test func topicsOutliveTheLogWithoutAMessage() {
+    var log = Log()
+    log.add(.open(topic: "t", title: "T"))
+    log.add("so far", ChatEvent.summary(topic: "t").message.attributes.merging(["scope": "all"]) { first, _ in first })
+    let state = Self.fold(log.messages).state
+    log.add(.state(state))
+    let part = Self.fold(log.messages.suffix(1))
+    #expect(part.rooms["t"]?.title == "T" && part.latestSummary(in: "t", for: nil)?.text == "so far")
+    #expect(part.messageCount == 0 && part.summaryCount == 1)
+  }
+
+  @Test func aHundredThousandEventsFoldQuickly() {
+    var log = Log()
+    log.add(.open(topic: "t", title: "T"))
+    for number in 1..<100_000 {
+      if number % 5 == 0 {
+        log.add(.cursor(name: "reader-\(number % 40)", topic: "t", from: nil, id: number / 2))
+      } else {
+        log.add("a line of talk", ChatEvent.say(topic: number % 2 == 0 ? "t" : nil).message.attributes)
+      }
+    }
+    let (short, long) = (log.messages.prefix(10_000), log.messages)
+    let few = processorTime { #expect(Self.fold(short).messageCount == 8_000) }
+    let many = processorTime { #expect(Self.fold(long).messageCount == 80_000) }
+    #expect(many < few * 40, "\(few) and \(many)")
+    #if !DEBUG
+      // The goal is half a second; only twice that fails, since other tests share the processor and its caches.
+      #expect(many < .seconds(1), "\(many)")
+    #endif
   }
 
   @Test func aNameHasOneHolder() {
