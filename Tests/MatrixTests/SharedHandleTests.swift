@@ -17,6 +17,8 @@ import Testing
       let author = Author(handle: Handle(handle), instance: instance)
       var setup = Hub.Setup(author: author, topics: [world.topic])
       setup.patience = .seconds(30)
+      // The server is other tests' too.
+      setup.presenceTopic = Topic("presence-" + world.topic.name)
       hub = try Hub(setup: setup, supervisor: world.supervise(options))
       tasks = Tasks(hub: hub)
       conversations = Conversations(hub: hub, own: OwnTopic(hub: hub))
@@ -44,6 +46,7 @@ import Testing
       handle = "ada-" + world.topic.name
       var (own, theirs) = (world.options, world.options)
       own.invite = [guest.id]
+      theirs.invite = [TestHomeserver.account]
       theirs.login = .token(access: guest.token, refresh: nil)
       ada = try Member(handle, instance: "one", own, world)
       other = try Member(handle, instance: "two", own, world)
@@ -184,6 +187,31 @@ import Testing
       let heard = await verdicts.wait(ticket, until: world.deadline)
       if case .value(.allow) = heard {} else { Issue.record("\(heard)") }
       await approvals.stop()
+    }
+  }
+
+  /// Whoever is in a topic's room is a person, unless a process has the account; also before a word was said.
+  @Test func whoIsInTheRoomIsListed() async throws {
+    try await run { world, cast in
+      let quiet = try await world.person("quiet")
+      let room = try #require(await world.homeserver.room(of: world.topic))
+      try await world.bot().request("POST", "rooms/\(Person.escape(room))/invite", ["user_id": .string(quiet.id)])
+      let reader = RosterReader(hub: cast.ada.hub, lifetime: .seconds(600))
+      func people() async throws -> [Participant] {
+        try await reader.read(RosterQuery()).participants.filter { $0.handle == Handle(quiet.id) }
+      }
+      #expect(try await people().isEmpty)
+      try await quiet.request("POST", "join/\(Person.escape(room))", [:])
+      let listed = try await people()
+      #expect(listed.map(\.party) == [.person] && listed.first?.topics == [world.topic.name], "\(listed)")
+      #expect(listed.first?.isOnline == true)
+      // Bob's process spoke, and says so by its presence: its account is nobody else.
+      _ = try await cast.bob.hub.postUnchecked(
+        PostRequest(topic: cast.bob.hub.setup.presenceTopic, content: "here"))
+      let handles = try await reader.read(RosterQuery()).participants.map(\.handle)
+      #expect(!handles.contains(Handle(cast.guest.id)) && !handles.contains(Handle(TestHomeserver.account)))
+      try await quiet.request("POST", "rooms/\(Person.escape(room))/leave", [:])
+      #expect(try await people().isEmpty)
     }
   }
 }

@@ -140,4 +140,36 @@ import Testing
       await store.end()
     }
   }
+
+  /// Whoever is in a topic's room is a person, unless a process has the account; also before a word was said.
+  @Test func whoIsInTheRoomIsListed() async throws {
+    try await onLoop { loop in
+      let store = try await TestStore()
+      let ada = try Member("ada", account: "parley", store, loop)
+      let bob = try Member("bob", account: "bob", store, loop)
+      let general = Topic("general")
+      let reader = RosterReader(hub: ada.hub, lifetime: .seconds(600))
+      func listed() async throws -> [String: Participant] {
+        let all = try await reader.read(RosterQuery()).participants
+        return Dictionary(uniqueKeysWithValues: all.map { ($0.handle.name, $0) })
+      }
+      for member in [ada, bob] { try await member.say("hello", in: general) }
+      _ = try await bob.hub.postUnchecked(PostRequest(topic: bob.hub.setup.presenceTopic, content: "here"))
+      let alice = try await Person.connect("alice", to: store, loop: loop)
+      let carol = try await Person.connect("carol", to: store, loop: loop)
+      let room = try await alice.join(general, as: "Al")
+      _ = try await carol.join(general, as: "Carol")
+      _ = try await alice.wait { $0.name == "presence" && $0["from"] == "\(room)/Carol" }
+      let there = try await listed()
+      // Tied to an account by configuration, by the nickname, and whoever spoke.
+      #expect(Set(there.keys) == ["ada", "bob", "ann", "Carol"], "\(there.keys)")
+      #expect(there["ann"]?.party == .person && there["ann"]?.isOnline == true && there["ann"]?.topics == ["general"])
+      carol.session.close()
+      _ = try await alice.wait { $0["from"] == "\(room)/Carol" && $0["type"] == "unavailable" }
+      #expect(try await listed()["Carol"] == nil)
+      alice.session.close()
+      for member in [ada, bob] { await member.end() }
+      await store.end()
+    }
+  }
 }
