@@ -6,13 +6,15 @@ struct JID: Hashable, Sendable, CustomStringConvertible {
 
   /// Splits a text; nil where it has no domain.
   init?(_ text: String) {
-    let slash = text.firstIndex(of: "/")
-    let bare = slash.map { text[..<$0] } ?? text[...]
-    resource = slash.map { String(text[text.index(after: $0)...]) } ?? ""
-    let at = bare.firstIndex(of: "@")
-    local = at.map { bare[..<$0].lowercased() } ?? ""
-    domain = (at.map { bare[bare.index(after: $0)...] } ?? bare).lowercased()
-    guard !domain.isEmpty, text.utf8.count <= 3071 else { return nil }
+    let bytes = text.utf8
+    guard bytes.count <= 3071 else { return nil }
+    let slash = bytes.firstIndex(of: UInt8(ascii: "/"))
+    let bare = bytes[..<(slash ?? bytes.endIndex)]
+    let at = bare.firstIndex(of: UInt8(ascii: "@"))
+    local = at.map { String(text[..<$0]).lowercased() } ?? ""
+    domain = String(text[(at.map { bytes.index(after: $0) } ?? bytes.startIndex)..<bare.endIndex]).lowercased()
+    resource = slash.map { String(text[bytes.index(after: $0)...]) } ?? ""
+    guard !domain.isEmpty else { return nil }
   }
 
   init(local: String, domain: String, resource: String = "") {

@@ -1,4 +1,5 @@
 import CExpat
+import Glibc
 
 /// What a stream's parser makes of the peer's bytes.
 enum StreamEvent: Hashable, Sendable {
@@ -112,9 +113,11 @@ enum StreamEvent: Hashable, Sendable {
     elements = 0
   }
 
-  private static func split(_ text: String) -> (name: String, namespace: String) {
-    guard let mark = text.utf8.firstIndex(of: 0x1f) else { return (text, "") }
-    return (String(text[text.utf8.index(after: mark)...]), String(text[..<mark]))
+  /// A name as expat tells it: the namespace, a separator and the name in it, or a name that is in none.
+  private static func split(_ text: UnsafePointer<CChar>) -> (name: String, namespace: String) {
+    guard let mark = unsafe strchr(text, 0x1f) else { return (unsafe String(cString: text), "") }
+    let namespace = unsafe UnsafeRawBufferPointer(start: text, count: UnsafePointer(mark) - text)
+    return (unsafe String(cString: mark + 1), unsafe String(decoding: namespace, as: UTF8.self))
   }
 
   func start(_ fullName: UnsafePointer<CChar>?, _ list: UnsafeMutablePointer<UnsafePointer<CChar>?>?) {
@@ -123,13 +126,13 @@ enum StreamEvent: Hashable, Sendable {
     guard open.count < Self.deepest, elements <= Self.mostElements else {
       return refuse("elements are nested too deep")
     }
-    let (name, namespace) = Self.split(unsafe String(cString: fullName))
+    let (name, namespace) = unsafe Self.split(fullName)
     var attributes: [XMLElement.Attribute] = []
     var index = 0
     while let key = unsafe list?[index], let value = unsafe list?[index + 1] {
       index += 2
       guard index <= 2 * Self.mostAttributes else { return refuse("an element has too many attributes") }
-      let (plain, space) = Self.split(unsafe String(cString: key))
+      let (plain, space) = unsafe Self.split(key)
       let text = unsafe String(cString: value)
       guard grow(plain.utf8.count + text.utf8.count) else { return }
       if space.isEmpty {
