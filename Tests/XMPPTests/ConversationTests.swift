@@ -172,4 +172,54 @@ import Testing
       await store.end()
     }
   }
+
+  /// A verdict is the listed account's, by a word or by a reply to the request; a nickname makes nobody an approver.
+  @Test func aListedAccountGivesLeave() async throws {
+    try await onLoop { loop in
+      let store = try await TestStore()
+      let ada = try Member("ada", account: "parley", store, loop)
+      let general = Topic("general")
+      let rules = ApprovalRules(topic: general, approvers: [Handle("ann"), Handle("carol@chat.test")])
+      #expect(await rules.ownApprovers(on: ada.hub.supervisor, until: loop.now.advanced(by: .seconds(10))) == nil)
+      try await ada.say("good morning", in: general)
+      let alice = try await Person.connect("alice", to: store, loop: loop)
+      let carol = try await Person.connect("carol", to: store, loop: loop)
+      let bob = try await Person.connect("bob", to: store, loop: loop)
+      let room = try await alice.join(general, as: "phone")
+      _ = try await carol.join(general, as: "Carol")
+      _ = try await bob.join(general, as: "ann")
+      let approvals = Approvals(hub: ada.hub, rules: rules, host: "host")
+      let verdicts = Waiters<String>(loop: loop)
+      await approvals.onVerdict { code, approval in verdicts.resumeAll("\(code) \(approval.rawValue)") }
+      func ask(_ code: String) async throws -> XMLElement {
+        await approvals.ask(
+          try #require(PermissionRequest(code: code, tool: "Bash", purpose: "Delete it", preview: "rm -rf build")))
+        return try await alice.wait { $0.child("body", Namespace.client)?.text.contains("yes \(code)") == true }
+      }
+      func expect(_ verdict: String, _ ticket: UInt64) async {
+        let heard = await verdicts.wait(ticket, until: loop.now.advanced(by: .seconds(15)))
+        if case .value(verdict) = heard {} else { Issue.record("\(heard)") }
+      }
+      // Bob goes by a nickname that is listed as a handle; alice's account has that handle.
+      _ = try await ask("abcde")
+      var ticket = verdicts.ticket()
+      try bob.say("no abcde", in: room)
+      _ = try await alice.body("no abcde")
+      try alice.say("yes abcde", in: room)
+      await expect("abcde allow", ticket)
+      // A reply needs no letters.
+      let request = try await ask("fghij")
+      let id = try #require(request.child("stanza-id", Namespace.stanzaID)?["id"])
+      ticket = verdicts.ticket()
+      let reply = XMLElement("reply", Namespace.reply, ["to": request["from"] ?? "", "id": id])
+      try bob.say("yes", in: room, reply)
+      _ = try await alice.body("yes")
+      try carol.say("no", in: room, reply)
+      await expect("fghij deny", ticket)
+      await approvals.stop()
+      for person in [alice, carol, bob] { person.session.close() }
+      await ada.end()
+      await store.end()
+    }
+  }
 }

@@ -1,3 +1,4 @@
+import ParleyCoordination
 import ParleyRuntime
 import ParleyTestKit
 import Testing
@@ -11,12 +12,13 @@ import Testing
     var messages: [Message] = []
 
     mutating func add(
-      _ content: String, from sender: String = "ada", to: String? = nil, _ attributes: [String: String] = [:]
+      _ content: String, from sender: String = "ada", to: String? = nil, _ attributes: [String: String] = [:],
+      account: String? = nil
     ) {
       let number = messages.count + 1
       messages.append(
         Message(
-          topic: Topic("room"), sender: Handle(sender), instance: "i-\(sender)", content: content,
+          topic: Topic("room"), sender: Handle(sender), account: account, instance: "i-\(sender)", content: content,
           timestamp: Timestamp.text(Int64(number) * 1_000), storedAt: Int64(number) * 1_000,
           id: MessageID("m\(number)"), cursor: Cursor("sim.x.\(number)"), to: to.map { Handle($0) },
           attributes: attributes))
@@ -138,6 +140,42 @@ import Testing
     #expect(!foreignDrop && names.holder(of: "a", at: 14)?.detail == "x" && names.holder(of: "a", at: 15) == nil)
     let after = names.take("a", session: "2", detail: "", at: 15, until: 30)
     #expect(after && names.held(at: 16).map(\.session) == ["2"])
+  }
+
+  /// Where senders have accounts, the name of a session is not enough to speak for it.
+  @Test func anotherAccountSpeaksForNoSession() {
+    var log = Log()
+    func say(_ text: EventText, _ account: String) { log.add(text.content, text.attributes, account: account) }
+    let (own, foreign) = ("@ada:x", "@eve:x")
+    say(ChatEvent.join(name: "a", role: "lead", session: "s", lifetime: 60_000).message, own)
+    say(ChatEvent.join(name: "a", role: "spy", session: "s", lifetime: 60_000).message, foreign)
+    say(ChatEvent.leave(name: "a", session: "s").message, foreign)
+    #expect(Self.fold(log.messages).names.holder(of: "a", at: 10_000)?.detail == "lead")
+    say(ChatEvent.leave(name: "a", session: "s").message, own)
+    #expect(Self.fold(log.messages).names.holder(of: "a", at: 10_000) == nil)
+
+    log = Log()
+    let card = PartnerEvent.Card(name: "Ada")
+    say(PartnerEvent.register(id: "a", session: "s", lifetime: 60_000, card: card).message, own)
+    say(PartnerEvent.status(id: "a", text: "hacked", session: "s").message, foreign)
+    say(PartnerEvent.listening(id: "a", isOn: true, session: "s").message, foreign)
+    say(PartnerEvent.unregister(id: "a", session: "s").message, foreign)
+    say(
+      PartnerEvent.register(id: "a", session: "s", lifetime: 60_000, card: .init(name: "Eve")).message, foreign)
+    var partners = PartnerFold()
+    for message in log.messages { partners.apply(message) }
+    #expect(partners.isOnline("a", at: 10_000) && !partners.isListening("a", at: 10_000))
+    #expect(partners.partners["a"]?.name == "Ada" && partners.partners["a"]?.account == own)
+    #expect(partners.partners["a"]?.status == "")
+
+    log = Log()
+    say(AgentEvent.arrive(name: nil, session: "s", lifetime: 60_000).message, own)
+    say(AgentEvent.rename(to: "eve", session: "s", lifetime: 60_000).message, foreign)
+    say(AgentEvent.arrive(name: "eve", session: "s", lifetime: 60_000).message, foreign)
+    say(AgentEvent.depart(session: "s").message, foreign)
+    var agents = AgentFold()
+    let outcomes = log.messages.map { agents.apply($0) }
+    #expect(outcomes == [.named("agent-1"), .taken, .taken, .gone] && agents.name(of: "s", at: 10_000) == "agent-1")
   }
 
   /// Numbers of agents are the log's, and none is given twice.

@@ -105,12 +105,13 @@ struct ChatroomFold: TopicFold {
     case .say(let topic):
       return append(message, topic: topic, from: message.sender.name, to: message.to?.name)
     case .join(let name, let role, let session, let lifetime):
-      guard names.take(name, session: session, detail: role, at: now, until: now + lifetime) else {
+      let until = now + lifetime
+      guard names.take(name, session: session, account: message.account, detail: role, at: now, until: until) else {
         return .refused(.active(name))
       }
       return .done(true)
     case .leave(let name, let session):
-      guard names.drop(name, session: session, at: now) else { return .done(false) }
+      guard names.drop(name, session: session, account: message.account, at: now) else { return .done(false) }
       _ = append(message, topic: nil, from: "system", to: nil)
       return .done(true)
     case .open(let topic, let title):
