@@ -1,8 +1,17 @@
-// cnats, and what of libcrypto derives an NKEY's public half: cnats 3.4 wants it beside the seed file.
+// cnats, what of libcrypto derives an NKEY's public half (cnats 3.4 wants it beside the seed file), and the scheduling of
+// the library's threads.
 #pragma once
+#include <linux/sched.h>
 #include <nats/nats.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
+#include <sched.h>
+
+// Makes the calling thread, and those that it starts, batch work, which preempts nobody when it wakes (sched(7)).
+static inline void parley_become_batch(void) {
+  struct sched_param priority = {0};
+  sched_setscheduler(0, SCHED_BATCH, &priority);
+}
 
 // The Ed25519 public key of a 32 byte seed. 1 on success.
 static inline int parley_ed25519_public(const unsigned char *seed, unsigned char *public_key) {

@@ -47,6 +47,40 @@ import Testing
     }
   }
 
+  /// Whoever waits for nothing is woken a few hundred times a second at most, and at once when somebody does wait.
+  @Test func whatNobodyWaitsForIsReadTogether() async throws {
+    try await withServer { place in
+      let reader = try await place.connect()
+      let writer = try await place.connect()
+      try await writer.post(draft("first"))
+      let recorder = DeliveryRecorder(loop: place.loop)
+      let end = try await reader.fetch(limit: 1).next
+      let subscription = try await reader.subscribe(general, after: end) {
+        _ = recorder.sink($0)
+        return .moreLater
+      }
+      let began = place.loop.now
+      let before = try await place.reads()
+      for number in 0..<300 { try await writer.post(draft("\(number)")) }
+      #expect(await recorder.wait(until: place.soon) { $0.messages.count == 300 })
+      let turns = Int(began.duration(to: place.loop.now).milliseconds) / 5
+      #expect(try await place.reads() - before <= turns + 5)
+      #expect(recorder.messages.map(\.content) == (0..<300).map(String.init))
+      #expect(recorder.gaps.isEmpty)
+
+      // Each comes right behind the one before, when the reader would still rest.
+      var quickest = Duration.seconds(1)
+      for number in 300..<400 {
+        let sent = place.loop.now
+        await reader.resume(subscription)
+        try await writer.post(draft("\(number)"))
+        #expect(await recorder.wait(until: place.soon) { $0.messages.count == number + 1 })
+        quickest = min(quickest, sent.duration(to: place.loop.now))
+      }
+      #expect(quickest < .milliseconds(3))
+    }
+  }
+
   @Test func aSlowSinkHoldsBackItsOwnTopicAlone() async throws {
     try await withServer { place in
       let backend = try await place.connect()
@@ -95,5 +129,17 @@ import Testing
         #expect(recorder.gaps.isEmpty)
       }
     }
+  }
+}
+
+extension Place {
+  /// How many XREADs have returned.
+  fileprivate func reads(isolation: isolated (any Actor)? = #isolation) async throws -> Int {
+    let statistics = try await server.command("INFO", "commandstats").text ?? ""
+    // No line before the first one has returned.
+    guard let line = statistics.split(separator: "\r\n").first(where: { $0.hasPrefix("cmdstat_xread:") }) else {
+      return 0
+    }
+    return try #require(line.split(separator: ",").first.flatMap { Int($0.drop { $0 != "=" }.dropFirst()) })
   }
 }

@@ -11,6 +11,7 @@ package actor FoldedLog<Fold: TopicFold>: LoopActor {
   let hub: Hub
   /// Nothing older than this, in milliseconds, is read.
   let window: Int64
+  private let isUrgent: Bool
   let pageLimit: Int
   let makeFold: @Sendable () -> Fold
   private var fold: Fold
@@ -34,14 +35,17 @@ package actor FoldedLog<Fold: TopicFold>: LoopActor {
   var keeper: StateKeeper?
   private var writing: Task<Void, Never>?
 
-  /// Makes the state of `topic`; nothing is read until `load`.
+  /// Makes the state of `topic`; nothing is read until `load`. Where it is not urgent, what others post may come a few
+  /// milliseconds late.
   package init(
-    hub: Hub, topic: Topic, window: Int64, pageLimit: Int = 1000, fold: @escaping @Sendable () -> Fold
+    hub: Hub, topic: Topic, window: Int64, pageLimit: Int = 1000, isUrgent: Bool = true,
+    fold: @escaping @Sendable () -> Fold
   ) {
     loop = hub.loop
     self.hub = hub
     self.topic = topic
     self.window = window
+    self.isUrgent = isUrgent
     self.pageLimit = min(pageLimit, hub.setup.limits.pageMessages)
     makeFold = fold
     self.fold = fold()
@@ -54,6 +58,13 @@ package actor FoldedLog<Fold: TopicFold>: LoopActor {
 
   /// The state as far as the log is known here.
   package var state: Fold { fold }
+
+  /// The state and the store's time, without a suspension; must be asked for on the loop. A state that is held over one
+  /// makes the next event copy all of it.
+  package nonisolated var current: (state: Fold, now: Int64) { assumeIsolated { ($0.fold, $0.now) } }
+
+  /// Whether the log was read, so that `load` has nothing to do; must be asked for on the loop.
+  package nonisolated var isReady: Bool { assumeIsolated { $0.isLoaded } }
 
   /// The store's time now, as well as it can be known here: what it last said, or our clock set by our own posts.
   package var now: Int64 { max(newestStoredAt, loop.wallClockMilliseconds + clockOffset) }
@@ -95,7 +106,7 @@ package actor FoldedLog<Fold: TopicFold>: LoopActor {
       fold = fresh
       isLoaded = true
       await adaptToRetention()
-      let id = await hub.supervisor.follow(topic, after: beginning.end) { [weak self] delivery in
+      let id = await hub.supervisor.follow(topic, after: beginning.end, isUrgent: isUrgent) { [weak self] delivery in
         self?.assumeIsolated { $0.take(delivery) }
         return .more
       }
@@ -293,6 +304,9 @@ package actor FoldedLog<Fold: TopicFold>: LoopActor {
   }
 
   private func arrived(_ id: MessageID, until deadline: LoopInstant) async {
+    guard outcomes[id] == nil else { return }
+    hub.supervisor.assumeIsolated { $0.expect() }
+    defer { hub.supervisor.assumeIsolated { $0.expectNoMore() } }
     while outcomes[id] == nil {
       guard case .value = await arrivals.wait(arrivals.ticket(), until: deadline) else { return }
     }

@@ -13,7 +13,9 @@ public actor OwnTopic: LoopActor {
     loop = hub.loop
     self.hub = hub
     let owner = hub.setup.author.handle
-    log = FoldedLog(hub: hub, topic: owner.ownTopic, window: .max, pageLimit: pageLimit) { OwnFold(owner: owner) }
+    log = FoldedLog(hub: hub, topic: owner.ownTopic, window: .max, pageLimit: pageLimit, isUrgent: false) {
+      OwnFold(owner: owner)
+    }
   }
 
   /// Reads the topic once and follows it; waits for the backend up to the hub's patience, then throws its failure.

@@ -50,7 +50,7 @@ public actor Presence: LoopActor {
     wakes = Waiters(loop: hub.loop)
     log = FoldedLog(
       hub: hub, topic: hub.setup.presenceTopic,
-      window: max(options.lifetime.milliseconds, 3_600_000)
+      window: max(options.lifetime.milliseconds, 3_600_000), isUrgent: false
     ) { PresenceFold() }
   }
 

@@ -58,7 +58,7 @@ public actor ReadMarks: LoopActor {
   /// Follows the own topic, so that what other processes of the handle mark arrives; `load` must have worked.
   public func start() async {
     guard let position, follow == nil else { return }
-    follow = await hub.supervisor.follow(topic, after: position) { [weak self] delivery in
+    follow = await hub.supervisor.follow(topic, after: position, isUrgent: false) { [weak self] delivery in
       self?.assumeIsolated { $0.take(delivery) }
       return .more
     }

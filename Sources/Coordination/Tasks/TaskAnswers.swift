@@ -78,8 +78,7 @@ public actor TaskAnswers: LoopActor {
   private func text(for message: Message) async throws(HubError) -> String? {
     let log = try await tasks.log(of: message.topic)
     let outcome = await log.outcome(of: message.id, until: loop.now.advanced(by: hub.setup.patience))
-    let now = await log.now
-    let fold = await log.state
+    let (fold, now) = log.current
     switch outcome {
     case .listed: return Self.list(fold.live(at: now), at: now)
     case .refused(let refusal): return refusal.reason

@@ -13,7 +13,7 @@ enum TaskCommand: Hashable, Sendable {
 
   /// Reads the command of a message; nil where it is none.
   init?(_ message: Message) {
-    guard message.kind == nil, message.content.utf8.first == UInt8(ascii: "!") else { return nil }
+    guard message.content.utf8.first == UInt8(ascii: "!"), message.kind == nil else { return nil }
     let content = message.content
     let name = content.prefix { !$0.isWhitespace }
     let rest = content[name.endIndex...].drop(while: \.isWhitespace)

@@ -42,6 +42,7 @@ enum TaskEvent: Hashable, Sendable {
 
   /// The attributes that the codec leaves alone; none where there are more than a message of ours may have.
   static func extra(of message: Message) -> [String: String] {
+    guard message.attributes.keys.contains(where: { $0.hasPrefix(extraPrefix) }) else { return [:] }
     let extra = message.attributes.filter { $0.key.hasPrefix(extraPrefix) }
     return extra.reduce(0) { $0 + $1.key.utf8.count + $1.value.utf8.count } <= extraBytes ? extra : [:]
   }
@@ -90,7 +91,7 @@ enum TaskEvent: Hashable, Sendable {
     let attributes = message.attributes
     guard let title = attributes["title"], isTitle(title) else { throw .malformed }
     let lifetime = try duration(attributes["ttl_ms"])
-    let label = attributes["label"] ?? String(id.text.prefix(TaskID.shortest))
+    let label = attributes["label"] ?? id.label
     guard label.utf8.count >= TaskID.shortest, id.text.hasPrefix(label) else { throw .malformed }
     let body = message.content.rest(after: "\n\n")
     return Posted(title: title, body: body, lifetime: lifetime, label: label)

@@ -26,6 +26,9 @@ public struct TaskID: Hashable, Sendable, Comparable, CustomStringConvertible {
     text = SHA256.hexadecimal("task\u{1f}\(scope)\u{1f}\(topic.name)\u{1f}\(key)", digits: Self.length)
   }
 
+  /// What people call the task, unless another one begins so.
+  var label: String { text.prefix(bytes: Self.shortest) }
+
   public var description: String { text }
 
   public static func < (a: TaskID, b: TaskID) -> Bool { a.text < b.text }
@@ -46,8 +49,12 @@ public struct TaskReference: Hashable, Sendable, CustomStringConvertible {
   public var description: String { text }
 
   static func isHexadecimal(_ text: String) -> Bool {
-    text.utf8.allSatisfy { byte in
-      (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains(byte)
+    let bytes = text.utf8Span.span
+    return bytes.indices.allSatisfy { index in
+      switch bytes[index] {
+      case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "f"): true
+      default: false
+      }
     }
   }
 }

@@ -26,15 +26,14 @@ extension Tasks {
     var choice = 1
     var isCaughtUp = false
     while true {
-      let candidates = await log.state.open(at: log.now, for: author.handle, limit: choice, except: claiming)
+      let candidates = open(choice, in: log)
       guard let task = candidates.isEmpty ? nil : candidates[Int(loop.random() % UInt64(candidates.count))] else {
         if isCaughtUp { return nil }
         try await log.catchUp(until: deadline)
         isCaughtUp = true
         continue
       }
-      // Another call may have chosen it while the state was asked for.
-      guard claiming.insert(task.id).inserted else { continue }
+      claiming.insert(task.id)
       defer { claiming.remove(task.id) }
       do throws(HubError) {
         return try await take(task, lease: lease, extra: extra, in: log)
@@ -44,6 +43,11 @@ extension Tasks {
         isCaughtUp = false
       }
     }
+  }
+
+  private func open(_ limit: Int, in log: FoldedLog<TaskFold>) -> [TaskRecord] {
+    let (fold, now) = log.current
+    return fold.open(at: now, for: author.handle, limit: limit, except: claiming)
   }
 
   /// Takes one task; throws why it cannot be had.
@@ -56,11 +60,11 @@ extension Tasks {
 
   func take(_ name: String, on topic: Topic?, lease: Duration) async throws(HubError) -> TaskRecord {
     var (log, task) = try await find(name, on: topic)
-    if await claimRefusal(task, in: log) != nil {
+    if claimRefusal(task, in: log) != nil {
       // Refused only by what the log says now; nothing is posted for others to read.
       try await log.catchUp(until: deadline)
-      task = await log.state[task.id] ?? task
-      if let refusal = await claimRefusal(task, in: log) { throw HubError(refusal) }
+      task = log.current.state[task.id] ?? task
+      if let refusal = claimRefusal(task, in: log) { throw HubError(refusal) }
     }
     return try await take(task, lease: lease, in: log)
   }
@@ -68,15 +72,15 @@ extension Tasks {
   private func take(
     _ task: TaskRecord, lease: Duration, extra: [String: String] = [:], in log: FoldedLog<TaskFold>
   ) async throws(HubError) -> TaskRecord {
-    let until = min(await log.now + lease.milliseconds, task.expiresAt)
+    let until = min(log.current.now + lease.milliseconds, task.expiresAt)
     let receipt = try await post(
       .claim(task.id, lease: lease.milliseconds), label: task.label, inReplyTo: task.message, until: until,
       extra: extra, in: log)
     return try await decided(receipt, in: log)
   }
 
-  private func claimRefusal(_ task: TaskRecord, in log: FoldedLog<TaskFold>) async -> TaskRefusal? {
-    let now = await log.now
+  private func claimRefusal(_ task: TaskRecord, in log: FoldedLog<TaskFold>) -> TaskRefusal? {
+    let now = log.current.now
     if let refusal = overRefusal(task, at: now) { return refusal }
     if let to = task.to, to != author.handle { return .directed(task.id, to: to) }
     return task.heldClaim(at: now).map { .held(task.id, by: $0.holder.handle, until: $0.until, fence: $0.fence) }

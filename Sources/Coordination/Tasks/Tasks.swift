@@ -95,7 +95,7 @@ public actor Tasks: LoopActor {
     try await check(topic)
     let log = try await self.log(of: topic)
     if catchesUp { try await log.catchUp(until: deadline) }
-    let (fold, now) = await (log.state, log.now)
+    let (fold, now) = log.current
     return Board(
       live: fold.live(at: now), ended: fold.recentlyEnded(ended), now: now, ignoredEvents: fold.ignoredEvents)
   }
@@ -105,13 +105,16 @@ public actor Tasks: LoopActor {
     try await check(topic)
     let log = try await self.log(of: topic)
     try await log.catchUp(until: deadline)
-    return await (log.state, log.now)
+    let (fold, now) = log.current
+    return (fold, now)
   }
 
   /// Throws unless tasks of the topic may be worked on.
   func check(_ topic: Topic) async throws(HubError) {
     if !reaches(topic) { try await hub.check(topic) }
   }
+
+  private var traits: BackendTraits { hub.supervisor.assumeIsolated { $0.traits } }
 
   var deadline: LoopInstant { loop.now.advanced(by: hub.setup.patience) }
 
@@ -121,31 +124,28 @@ public actor Tasks: LoopActor {
     if let known = logs[topic] {
       log = known
     } else {
-      let resolution = await hub.supervisor.traits.timeResolution.milliseconds
-      log =
-        logs[topic]
-        ?? FoldedLog(hub: hub, topic: topic, window: TaskEvent.longest + 3_600_000, pageLimit: pageLimit) {
-          [bounds] in TaskFold(resolution: resolution, bounds: bounds)
-        }
-      if logs[topic] == nil {
-        logs[topic] = log
-        await log.observe { [weak self] in self?.assumeIsolated { $0.changed() } }
+      let resolution = traits.timeResolution.milliseconds
+      log = FoldedLog(hub: hub, topic: topic, window: TaskEvent.longest + 3_600_000, pageLimit: pageLimit) {
+        [bounds] in TaskFold(resolution: resolution, bounds: bounds)
       }
+      logs[topic] = log
+      log.assumeIsolated { $0.observe { [weak self] in self?.assumeIsolated { $0.changed() } } }
     }
-    try await log.load()
+    if !log.isReady { try await log.load() }
     return log
   }
 
   /// The task that somebody names, on a topic or on any of ours, as it is now.
   package func task(named name: String, on topic: Topic?) async throws(HubError) -> (task: TaskRecord, now: Int64) {
     let (log, task) = try await find(name, on: topic)
-    return (task, await log.now)
+    return (task, log.current.now)
   }
 
   /// Finds the task that somebody names, on a topic or on any of ours.
   func find(
     _ name: String, on topic: Topic?
   ) async throws(HubError) -> (log: FoldedLog<TaskFold>, task: TaskRecord) {
+    if topic == nil, let id = TaskID(name), let found = known(id) { return found }
     guard let reference = TaskReference(name) else {
       throw .badArgument(
         name: "task", reason: "must be the id of a task, or at least its first \(TaskID.shortest) digits")
@@ -164,13 +164,23 @@ public actor Tasks: LoopActor {
     throw HubError(TaskRefusal.unknown(name))
   }
 
+  /// The task of a whole id, on the first topic that is known to have it.
+  private func known(_ id: TaskID) -> (log: FoldedLog<TaskFold>, task: TaskRecord)? {
+    var found: (log: FoldedLog<TaskFold>, task: TaskRecord)?
+    for (topic, log) in logs where found.map({ topic < $0.log.topic }) ?? true {
+      if log.isReady, let task = log.current.state[id] { found = (log, task) }
+    }
+    return found
+  }
+
   private func find(
     _ reference: TaskReference, among topics: [Topic]
   ) async throws(HubError) -> (log: FoldedLog<TaskFold>, task: TaskRecord)? {
     var found: (log: FoldedLog<TaskFold>, task: TaskRecord)?
     for topic in topics {
       let log = try await log(of: topic)
-      switch await log.state.find(reference, at: log.now) {
+      let (fold, now) = log.current
+      switch fold.find(reference, at: now) {
       case .success(let task):
         guard found == nil else { throw HubError(TaskRefusal.ambiguous(reference.text)) }
         found = (log, task)
@@ -188,7 +198,7 @@ public actor Tasks: LoopActor {
   public func post(_ request: TaskPost) async throws(HubError) -> (task: TaskRecord, isDuplicate: Bool) {
     try await check(request)
     let log = try await log(of: request.topic)
-    guard await log.state.hasRoom(below: Self.liveTasks, at: log.now) else {
+    guard log.current.state.hasRoom(below: Self.liveTasks, at: log.current.now) else {
       throw HubError(TaskRefusal.boardFull(limit: Self.liveTasks))
     }
     let id: TaskID
@@ -198,30 +208,28 @@ public actor Tasks: LoopActor {
       // The line must be the same whenever it is posted again, so it cannot depend on what else there is.
       label = String(id.text.prefix(6))
     } else {
-      id = await freshID(in: log)
-      label = String(id.text.prefix(TaskID.shortest))
+      id = freshID(in: log)
+      label = id.label
     }
-    let event = TaskEvent.post(
-      id,
-      .init(
-        title: request.title, body: request.body, lifetime: request.lifetime.milliseconds, label: label))
+    let posted = TaskEvent.Posted(
+      title: request.title, body: request.body, lifetime: request.lifetime.milliseconds, label: label)
     let receipt = try await post(
-      event, label: label, to: request.to, key: request.key.map { "task:" + $0 },
+      .post(id, posted), label: label, to: request.to, key: request.key.map { "task:" + $0 },
       extra: request.extra, in: log)
     if receipt.isDuplicate {
       try await log.catchUp(until: deadline)
-      guard let task = await log.state[id] else { throw HubError(TaskRefusal.unknown(id.text)) }
-      return (task, true)
+      return (try task(id, in: log), true)
     }
     return (try await decided(receipt, in: log), false)
   }
 
   /// An id whose first digits no open task has, as far as is known here.
-  private func freshID(in log: FoldedLog<TaskFold>) async -> TaskID {
-    let fold = await log.state
+  private func freshID(in log: FoldedLog<TaskFold>) -> TaskID {
     var id = TaskID(random: loop.random())
-    for _ in 0..<16 where !fold.isLabelFree(String(id.text.prefix(TaskID.shortest))) {
+    var attempts = 1
+    while attempts < 16, !log.current.state.isLabelFree(id.label) {
       id = TaskID(random: loop.random())
+      attempts += 1
     }
     return id
   }
@@ -241,13 +249,13 @@ public actor Tasks: LoopActor {
         throw .badArgument(name: "key", reason: "must be 1 to 200 bytes without NUL")
       }
     }
-    try await check(text: request.body ?? "", "body")
+    try check(text: request.body ?? "", "body")
   }
 
-  private func check(text: String, _ name: String) async throws(HubError) {
+  private func check(text: String, _ name: String) throws(HubError) {
     if text.isEmpty { return }
     guard !text.utf8.contains(0) else { throw .badArgument(name: name, reason: "must not contain NUL") }
-    let carried = await hub.supervisor.traits.contentLimit ?? .max
+    let carried = traits.contentLimit ?? .max
     // What the line for people adds: a label, a title, a few words.
     let limit = min(hub.setup.limits.contentBytes, carried) - 512
     guard text.utf8.count <= limit else { throw .overLimit(what: name, bytes: text.utf8.count, limit: limit) }
@@ -258,19 +266,17 @@ public actor Tasks: LoopActor {
     until: Int64 = 0, extra: [String: String] = [:], in log: FoldedLog<TaskFold>
   ) async throws(HubError) -> Receipt {
     var (content, attributes) = event.message(label: label, by: author.handle, until: until)
-    attributes.merge(extra) { own, _ in own }
+    if !extra.isEmpty { attributes.merge(extra) { own, _ in own } }
     let receipt = try await hub.postUnchecked(
       PostRequest(topic: log.topic, content: content, inReplyTo: inReplyTo, to: to, key: key, attributes: attributes))
-    await log.note(receipt)
+    log.assumeIsolated { $0.note(receipt) }
     return receipt
   }
 
   /// Waits for an event of ours to reach its place in the log, and says what it brought.
   func decided(_ receipt: Receipt, in log: FoldedLog<TaskFold>) async throws(HubError) -> TaskRecord {
     switch await log.outcome(of: receipt.id, until: deadline) {
-    case .accepted(let id):
-      guard let task = await log.state[id] else { throw HubError(TaskRefusal.unknown(id.text)) }
-      return task
+    case .accepted(let id): return try task(id, in: log)
     case .refused(let refusal): throw HubError(refusal)
     case .listed, nil:
       throw .seam(
@@ -278,6 +284,11 @@ public actor Tasks: LoopActor {
           .outcomeUnknown, operation: "task",
           cause: "message \(receipt.id) is stored, but what it brought could not be read in time"))
     }
+  }
+
+  private func task(_ id: TaskID, in log: FoldedLog<TaskFold>) throws(HubError) -> TaskRecord {
+    guard let task = log.current.state[id] else { throw HubError(TaskRefusal.unknown(id.text)) }
+    return task
   }
 
   // MARK: Updating
@@ -298,19 +309,19 @@ public actor Tasks: LoopActor {
     _ name: String, on topic: Topic? = nil, fence: String?, _ update: TaskUpdate
   ) async throws(HubError) -> TaskRecord {
     if case .extend(let lease) = update { try Self.check(lease: lease) }
-    if let text = update.text { try await check(text: text, "text") }
+    if let text = update.text { try check(text: text, "text") }
     var (log, task) = try await find(name, on: topic)
     let isCancel = if case .cancel = update { true } else { false }
     guard let fence = fence ?? (isCancel ? "" : nil), isCancel || !fence.isEmpty else {
       throw .badArgument(name: "fence", reason: "is required: parley_task_claim returned it")
     }
-    if await updateRefusal(task, fence: isCancel ? nil : fence, in: log) != nil {
+    if updateRefusal(task, fence: isCancel ? nil : fence, in: log) != nil {
       try await log.catchUp(until: deadline)
-      task = await log.state[task.id] ?? task
-      if let refusal = await updateRefusal(task, fence: isCancel ? nil : fence, in: log) { throw HubError(refusal) }
+      task = log.current.state[task.id] ?? task
+      if let refusal = updateRefusal(task, fence: isCancel ? nil : fence, in: log) { throw HubError(refusal) }
     }
     var until: Int64 = 0
-    if case .extend(let lease) = update { until = min(await log.now + lease.milliseconds, task.expiresAt) }
+    if case .extend(let lease) = update { until = min(log.current.now + lease.milliseconds, task.expiresAt) }
     let receipt = try await post(
       update.event(task.id, fence: MessageID(fence)), label: task.label, inReplyTo: task.message, until: until, in: log)
     return try await decided(receipt, in: log)
@@ -319,8 +330,8 @@ public actor Tasks: LoopActor {
   /// What the log would say to the update now; the account is judged there.
   private func updateRefusal(
     _ task: TaskRecord, fence: String?, in log: FoldedLog<TaskFold>
-  ) async -> TaskRefusal? {
-    let now = await log.now
+  ) -> TaskRefusal? {
+    let now = log.current.now
     if let refusal = overRefusal(task, at: now) { return refusal }
     guard let fence else {
       return task.poster.handle == author.handle ? nil : .notPoster(task.id, poster: task.poster.handle)
@@ -351,11 +362,11 @@ public actor Tasks: LoopActor {
       var now: Int64 = 0
       var expiry: Int64 = .max
       for (log, id) in wanted {
-        now = await log.now
-        guard let task = await log.state[id] else {
+        guard let task = log.current.state[id] else {
           changes.forget(ticket)
           throw HubError(TaskRefusal.unknown(id.text))
         }
+        now = log.current.now
         if task.status(at: now).isFinal { over += 1 } else { expiry = min(expiry, task.expiresAt - now) }
         tasks.append(task)
       }

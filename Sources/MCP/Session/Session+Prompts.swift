@@ -11,14 +11,14 @@ extension Session {
       throw RPCError(.invalidParams, "Invalid params: \"arguments\" must be an object")
     }
     try start(call) { session, serial in
-      let context = await session.context(for: call, serial, reportsProgress: true)
+      let context = session.context(for: call, serial, reportsProgress: true)
       switch await prompts.get(name, arguments, in: context) {
-      case .success(let members): await session.finish(call, serial) { $0.raw(trusted: members) }
+      case .success(let members): session.finish(call, serial) { $0.raw(trusted: members) }
       case .notFound:
-        await session.finish(call, serial, RPCError(.invalidParams, "Unknown prompt: \(name.prefix(128))"))
+        session.finish(call, serial, RPCError(.invalidParams, "Unknown prompt: \(name.prefix(128))"))
       case .badArguments(let reason):
-        await session.finish(call, serial, RPCError(.invalidParams, "Invalid params: \(reason)"))
-      case .failure(let error): await session.finish(call, serial, RPCError(error))
+        session.finish(call, serial, RPCError(.invalidParams, "Invalid params: \(reason)"))
+      case .failure(let error): session.finish(call, serial, RPCError(error))
       }
     }
   }

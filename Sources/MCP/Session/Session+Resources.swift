@@ -5,13 +5,13 @@ extension Session {
     let uri = try uri(of: call)
     guard let resources = setup.resources else { throw notFound(uri, call) }
     try start(call) { session, serial in
-      let context = await session.context(for: call, serial, reportsProgress: true)
+      let context = session.context(for: call, serial, reportsProgress: true)
       switch await resources.read(uri, in: context) {
-      case .contents(let contents): await session.finishRead(call, serial, contents)
-      case .notFound: await session.finish(call, serial, session.notFound(uri, call))
+      case .contents(let contents): session.finishRead(call, serial, contents)
+      case .notFound: session.finish(call, serial, session.notFound(uri, call))
       // As with `resources/subscribe`: what may not be read is not there.
-      case .failure(.topicNotAllowed): await session.finish(call, serial, session.notFound(uri, call))
-      case .failure(let error): await session.finish(call, serial, RPCError(error))
+      case .failure(.topicNotAllowed): session.finish(call, serial, session.notFound(uri, call))
+      case .failure(let error): session.finish(call, serial, RPCError(error))
       }
     }
   }

@@ -42,12 +42,12 @@ extension Session {
       throw RPCError(.invalidParams, "Invalid params: \"taskId\" names no task")
     }
     try start(call) { session, serial in
-      let context = await session.context(for: call, serial, reportsProgress: false)
+      let context = session.context(for: call, serial, reportsProgress: false)
       do throws(HubError) {
         let state = try await WaitTool.state(of: handle, in: context)
-        await session.finish(call, serial) { write(state, &$0) }
+        session.finish(call, serial) { write(state, &$0) }
       } catch {
-        await session.finish(call, serial, RPCError(error))
+        session.finish(call, serial, RPCError(error))
       }
     }
   }

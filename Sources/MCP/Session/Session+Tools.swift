@@ -21,7 +21,7 @@ extension Session {
     }
     let tool = offered.tool
     try start(call) { session, serial in
-      let context = await session.context(for: call, serial, reportsProgress: hasProgress)
+      let context = session.context(for: call, serial, reportsProgress: hasProgress)
       if await session.answerWithHandle(call, serial, tool, given, in: context) { return }
       let outcome = await tool.call(given, in: context)
       await session.finishTool(call, serial, outcome)

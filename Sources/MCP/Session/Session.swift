@@ -174,7 +174,7 @@ package actor Session: LoopActor {
 
   /// Runs `work` as a task and answers with what it writes.
   func start(
-    _ call: Call, _ work: @escaping @Sendable (Session, _ serial: UInt64) async -> Void
+    _ call: Call, _ work: @escaping @Sendable (isolated Session, _ serial: UInt64) async -> Void
   ) throws(RPCError) {
     try checkRoom()
     let serial = pending.nextSerial()

@@ -16,24 +16,25 @@ struct UnreadRider {
     guard current != revision else { return }
     revision = current
     let counts = inbox.assumeIsolated { $0.unread }.sorted { $0.key < $1.key }
-    members = Self.text(counts, prefix: "")
-    metaMembers = Self.text(counts, prefix: "parley/")
+    members = Self.text(counts, "unread", capped: "unreadCapped")
+    metaMembers = Self.text(counts, "parley/unread", capped: "parley/unreadCapped")
   }
 
-  private static func text(_ counts: [(key: Topic, value: Unread)], prefix: String) -> [UInt8] {
-    var writer = JSONWriter()
-    writer.key(prefix + "unread")
+  private static func text(
+    _ counts: [(key: Topic, value: Unread)], _ name: StaticString, capped cappedName: StaticString
+  ) -> [UInt8] {
+    var writer = JSONWriter(capacity: 64)
+    writer.key(trusted: name)
     writer.beginObject()
     for (topic, unread) in counts {
       writer.key(topic.name)
       writer.int(unread.count)
     }
     writer.endObject()
-    let capped = counts.filter { $0.value.isCapped }
-    guard !capped.isEmpty else { return writer.bytes }
-    writer.key(prefix + "unreadCapped")
+    guard counts.contains(where: \.value.isCapped) else { return writer.bytes }
+    writer.key(trusted: cappedName)
     writer.beginArray()
-    for (topic, _) in capped { writer.string(topic.name) }
+    for (topic, unread) in counts where unread.isCapped { writer.string(topic.name) }
     writer.endArray()
     return writer.bytes
   }

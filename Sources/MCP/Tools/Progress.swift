@@ -2,8 +2,8 @@ import ParleyRuntime
 
 extension CallContext {
   /// Runs `body`, and reports every few seconds that it still waits, so that clients do not give it up.
-  func reportingProgress<Value: Sendable>(
-    for total: Duration, _ text: String, _ body: () async throws(HubError) -> Value
+  nonisolated(nonsending) func reportingProgress<Value: Sendable>(
+    for total: Duration, _ text: String, _ body: nonisolated(nonsending) () async throws(HubError) -> Value
   ) async throws(HubError) -> Value {
     guard isReporting else { return try await body() }
     async let _: Void = tick(total, text)

@@ -23,7 +23,7 @@ package struct TaskClaimTool: Tool {
     ).text
   }
 
-  package func call(_ arguments: JSONSlice, in context: CallContext) async -> ToolOutcome {
+  package nonisolated(nonsending) func call(_ arguments: JSONSlice, in context: CallContext) async -> ToolOutcome {
     do throws(HubError) {
       let arguments = ToolArguments(arguments)
       let lease = try arguments.seconds("lease_s") ?? TaskUpdate.defaultLease

@@ -7,32 +7,32 @@ extension JSONWriter {
   package mutating func task(_ task: TaskRecord, at now: Int64, withTexts: Bool = true) {
     let status = task.status(at: now)
     beginObject()
-    member("task", task.id.text)
-    member("label", task.label)
-    member("topic", task.topic.name)
-    member("title", task.title)
+    member(trusted: "task", task.id.text)
+    member(trusted: "label", task.label)
+    member(trusted: "topic", task.topic.name)
+    member(trusted: "title", task.title)
     if withTexts, let body = task.body { member("body", body) }
     if withTexts, task.bodyIsGone { member("bodyIn", task.message.text) }
-    member("status", status.rawValue)
-    member("postedBy", task.poster.handle.name)
+    member(trusted: "status", status.rawValue)
+    member(trusted: "postedBy", task.poster.handle.name)
     if let to = task.to { member("to", to.name) }
-    key("expiresAtMs")
+    key(trusted: "expiresAtMs")
     int(task.expiresAt)
     if let claim = task.heldClaim(at: now) {
-      member("holder", claim.holder.handle.name)
-      member("fence", claim.fence.text)
-      key("claim")
+      member(trusted: "holder", claim.holder.handle.name)
+      member(trusted: "fence", claim.fence.text)
+      key(trusted: "claim")
       int(claim.number)
-      key("leaseUntilMs")
+      key(trusted: "leaseUntilMs")
       int(claim.until)
     }
     if let ending = task.ending {
-      member("by", ending.by.handle.name)
+      member(trusted: "by", ending.by.handle.name)
       let name = ending.kind == .done ? "result" : "reason"
       if withTexts, let text = ending.text { member(name, text) }
       if withTexts, ending.text == nil { member("\(name)In", ending.message.text) }
     }
-    member("backendMsgId", task.message.text)
+    member(trusted: "backendMsgId", task.message.text)
     endObject()
   }
 

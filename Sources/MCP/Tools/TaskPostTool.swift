@@ -25,7 +25,7 @@ package struct TaskPostTool: Tool {
     ).text
   }
 
-  package func call(_ arguments: JSONSlice, in context: CallContext) async -> ToolOutcome {
+  package nonisolated(nonsending) func call(_ arguments: JSONSlice, in context: CallContext) async -> ToolOutcome {
     do throws(HubError) {
       let arguments = ToolArguments(arguments)
       let topic = try await arguments.topic(in: context.hub)

@@ -26,7 +26,7 @@ package struct TaskUpdateTool: Tool {
     ).text
   }
 
-  package func call(_ arguments: JSONSlice, in context: CallContext) async -> ToolOutcome {
+  package nonisolated(nonsending) func call(_ arguments: JSONSlice, in context: CallContext) async -> ToolOutcome {
     do throws(HubError) {
       let arguments = ToolArguments(arguments)
       guard let name = try arguments.text("task") else { throw .badArgument(name: "task", reason: "is required") }

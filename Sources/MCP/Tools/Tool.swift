@@ -14,7 +14,9 @@ package protocol Tool: Sendable {
   var onlyReads: Bool { get }
 
   /// Carries out a call. Cancelling the task ends a waiting call at once. `arguments` is an object (possibly empty).
-  func call(_ arguments: JSONSlice, in context: CallContext) async -> ToolOutcome
+  ///
+  /// It runs as part of the session that calls it: everything shares the loop, so that a hop would only cost.
+  nonisolated(nonsending) func call(_ arguments: JSONSlice, in context: CallContext) async -> ToolOutcome
 }
 
 extension Tool {
@@ -33,12 +35,12 @@ package protocol ReplyingTool: Tool {
 extension ReplyingTool {
   package func repliesAtOnce(_ arguments: JSONSlice) -> Bool { true }
 
-  package func call(_ arguments: JSONSlice, in context: CallContext) async -> ToolOutcome {
+  package nonisolated(nonsending) func call(_ arguments: JSONSlice, in context: CallContext) async -> ToolOutcome {
     await reply(to: arguments, in: context)
   }
 
   /// The reply, for callers that wait.
-  func reply(to arguments: JSONSlice, in context: CallContext) async -> ToolOutcome {
+  nonisolated(nonsending) func reply(to arguments: JSONSlice, in context: CallContext) async -> ToolOutcome {
     // What the loop executes is no part of this task.
     let trace = TraceContext.current
     return await withCheckedContinuation { continuation in

@@ -9,7 +9,7 @@ struct ToolArguments {
   init(_ object: JSONSlice) { self.object = object }
 
   /// The topic to use, checked against the allowlist.
-  func topic(in hub: Hub) async throws(HubError) -> Topic {
+  nonisolated(nonsending) func topic(in hub: Hub) async throws(HubError) -> Topic {
     guard let name = try text("topic") else { throw .badArgument(name: "topic", reason: "is required") }
     let topic = try TopicSpelling.topic(meantBy: name, in: hub)
     try await hub.check(topic)

@@ -38,7 +38,7 @@ package struct WaitTool: Tool {
     ).text
   }
 
-  package func call(_ arguments: JSONSlice, in context: CallContext) async -> ToolOutcome {
+  package nonisolated(nonsending) func call(_ arguments: JSONSlice, in context: CallContext) async -> ToolOutcome {
     do throws(HubError) {
       let query = try await Query(ToolArguments(arguments), in: context)
       if !query.tasks.isEmpty { return .success(members: try await query.settle(in: context)) }
@@ -129,7 +129,7 @@ package struct WaitTool: Tool {
     let limit: Int
     let bytes: Int
 
-    init(_ arguments: ToolArguments, in context: CallContext) async throws(HubError) {
+    nonisolated(nonsending) init(_ arguments: ToolArguments, in context: CallContext) async throws(HubError) {
       let setup = context.hub.setup
       tasks = try arguments.texts("tasks") ?? []
       guard tasks.count <= WaitTool.taskLimit else {
@@ -174,7 +174,7 @@ package struct WaitTool: Tool {
     }
 
     /// The tasks as they are when all are over, or at the deadline.
-    func settle(in context: CallContext) async throws(HubError) -> [UInt8] {
+    nonisolated(nonsending) func settle(in context: CallContext) async throws(HubError) -> [UInt8] {
       let deadline = context.hub.loop.now.advanced(by: timeout)
       let (found, now, areOver) = try await context.reportingProgress(for: timeout, "waiting for tasks") {
         () throws(HubError) in

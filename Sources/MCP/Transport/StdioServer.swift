@@ -246,6 +246,7 @@ package actor StdioServer: LoopActor {
         [("topic", gap.topic.name), ("from", gap.from.text), ("to", gap.to.text), ("reason", gap.reason)])
     }
     if options.livePush != nil { inbox.push = { feed.push($0) } }
+    inbox.isUrgent = options.livePush != nil
     inbox.changed = { subscriptions.changed($0) }
     if let answers {
       inbox.arrived = { message in

@@ -9,6 +9,8 @@ public actor NATSBackend: Backend {
   /// Where the actor runs.
   public nonisolated let loop: EventLoop
   let options: NATSOptions
+  /// The servers, as people are told of them.
+  private let location: String
   let api: JetStreamAPI
   var session: NATSSession?
   /// Counts connections, so that word of an earlier one is not taken for this one's.
@@ -34,6 +36,7 @@ public actor NATSBackend: Backend {
   public init(loop: EventLoop, options: NATSOptions) {
     self.loop = loop
     self.options = options
+    location = options.servers.map { ServerAddress($0).text }.joined(separator: ", ")
     api = JetStreamAPI(domain: options.domain)
   }
 
@@ -45,8 +48,8 @@ public actor NATSBackend: Backend {
     let durability: Durability =
       options.replicas > 1 ? .replicated(options.replicas / 2 + 1) : options.storage == .file ? .written : .unknown
     return BackendTraits(
-      name: "nats", location: options.servers.map { ServerAddress($0).text }.joined(separator: ", "),
-      durability: durability, contentLimit: contentLimit, keyWindow: .atLeast(options.keyWindow),
+      name: "nats", location: location, durability: durability, contentLimit: contentLimit,
+      keyWindow: .atLeast(options.keyWindow),
       retention: options.retention,
       notes: notes.sorted { $0.key < $1.key }.map(\.value))
   }

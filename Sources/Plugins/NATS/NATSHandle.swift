@@ -17,6 +17,7 @@ import ParleyRuntime
   /// Messages that nobody needs any more, and about how much memory they hold.
   private var buried: [OpaquePointer] = unsafe []
   private var buriedBytes = 0
+  private var isBurialDue = false
   private var isFlushScheduled = false
   /// `flush`, as it is handed to the loop turn after turn.
   private lazy var flushAtEnd: () -> Void = { [weak self] in self?.flush() }
@@ -38,6 +39,9 @@ import ParleyRuntime
   static func dial(
     _ server: ServerAddress, _ options: NATSOptions, events: ConnectionEvents
   ) throws(NATSFailure) -> NATSHandle {
+    // The library's threads are born of this one. As batch work they do not push the loop's thread off its processor
+    // whenever they are woken, which the one that frees messages is by each message.
+    parley_become_batch()
     let number = ConnectionRegistry.add(events)
     var settings: OpaquePointer?
     unsafe natsOptions_Create(&settings)
@@ -198,14 +202,20 @@ import ParleyRuntime
   }
 
   /// Destroys messages by the hundred: cnats frees them on a thread of its own, and to wake that costs more than all else
-  /// that is done for a message.
+  /// that is done for a message. While it frees, this thread best allocates nothing, since each locks the other out of
+  /// the heap: so it is done behind all that the turn writes, before the loop sleeps.
   private func bury(_ message: OpaquePointer) {
     unsafe buried.append(message)
     buriedBytes += Int(unsafe natsMsg_GetDataLength(message))
-    if unsafe buried.count >= 512 || buriedBytes >= 256 << 10 { destroyBuried() }
+    guard !isBurialDue, unsafe buried.count >= 512 || buriedBytes >= 256 << 10 else { return }
+    isBurialDue = true
+    events.loop.atEndOfTurn { [weak self] in
+      self?.events.loop.atEndOfTurn { [weak self] in self?.destroyBuried() }
+    }
   }
 
   private func destroyBuried() {
+    isBurialDue = false
     for index in unsafe buried.indices { unsafe natsMsg_Destroy(buried[index]) }
     unsafe buried.removeAll(keepingCapacity: true)
     buriedBytes = 0

@@ -55,6 +55,8 @@ final class BlockingLane: @unchecked Sendable {
   /// it costs this one to be asked about when it wakes.
   private static let outrunLimit = 32
   private static let inspectedAtOnce = 8
+  /// How long what nobody waits for may gather: a busy stream then wakes its idle readers so often, not with each message.
+  private static let rest = Duration.milliseconds(5)
 
   init(
     session: RedisSession, keys: RedisKeys, blocks: Bool, noticed: @escaping (String) -> Void,
@@ -101,6 +103,11 @@ final class BlockingLane: @unchecked Sendable {
     }
   }
 
+  /// Somebody waits for what was put off.
+  func hurry() {
+    if read == nil, timer != nil { armSoon() }
+  }
+
   func end() {
     if let timer { loop.cancel(timer) }
     timer = nil
@@ -124,6 +131,10 @@ final class BlockingLane: @unchecked Sendable {
         arm()
       }
     }
+  }
+
+  private func armLater(after pause: Duration) {
+    timer = loop.schedule(after: pause) { [weak self] in self?.arm() }
   }
 
   private func arm() {
@@ -282,14 +293,19 @@ final class BlockingLane: @unchecked Sendable {
     guard read.found.isEmpty, !read.isOutdated else {
       prematureReturns = 0
       pause = .milliseconds(10)
-      return armSoon()
+      return mayRest(read) ? armLater(after: Self.rest) : armSoon()
     }
     returnedEmpty(read)
   }
 
+  /// It brought all there was, to nobody who waits for the next.
+  private func mayRest(_ read: PendingRead) -> Bool {
+    !read.isOutdated && read.found.allSatisfy { $0.stream.isPutOff && $0.count < read.limit }
+  }
+
   private func returnedEmpty(_ read: PendingRead) {
     guard blocks else {
-      timer = loop.schedule(after: pause) { [weak self] in self?.arm() }
+      armLater(after: pause)
       pause = min(pause * 2, session.options.pollInterval)
       return
     }

@@ -67,6 +67,9 @@ final class FollowedStream: @unchecked Sendable {
     return earliest
   }
 
+  /// Nobody waits for what comes next.
+  var isPutOff: Bool { !subscriptions.isEmpty && subscriptions.allSatisfy(\.isPutOff) }
+
   /// What the read under way covers is enough.
   var isCovered: Bool {
     guard let wanted = earliestPlace?.position else { return true }

@@ -8,6 +8,8 @@ public actor RedisBackend: Backend {
   /// Where the actor runs.
   public nonisolated let loop: EventLoop
   let options: RedisOptions
+  /// The server, as people are told of it.
+  private let location: String
   private let keys: RedisKeys
   private let posts: RedisPosts
 
@@ -31,6 +33,7 @@ public actor RedisBackend: Backend {
   public init(loop: EventLoop, options: RedisOptions) {
     self.loop = loop
     self.options = options
+    location = options.location
     keys = RedisKeys(prefix: options.keyPrefix)
     posts = RedisPosts(loop: loop, options: options)
   }
@@ -42,7 +45,7 @@ public actor RedisBackend: Backend {
     var notes = facts?.notes ?? []
     if let note = live?.tail.note { notes.append(note) }
     return BackendTraits(
-      name: "redis", location: options.location, durability: durability, keyWindow: .atLeast(options.keyWindow),
+      name: "redis", location: location, durability: durability, keyWindow: .atLeast(options.keyWindow),
       notes: notes)
   }
 
@@ -50,7 +53,7 @@ public actor RedisBackend: Backend {
 
   /// Finds the server and opens the command connection; see `Backend.connect`.
   public func connect(lost: @escaping @Sendable (SeamError) -> Void) async throws(SeamError) {
-    let operation = "connect to \(options.location)"
+    let operation = "connect to \(location)"
     guard live == nil, !isConnecting else {
       throw SeamError(.invalidRequest, operation: operation, cause: "it is connected already")
     }

@@ -10,6 +10,8 @@ final class RedisSubscription: @unchecked Sendable {
   let sink: Sink
   var place: LogPlace
   var isPaused = false
+  /// Its sink does not wait for the next delivery.
+  var isPutOff = false
   var isEnded = false
 
   init(id: SubscriptionID, topic: Topic, stream: String, place: LogPlace, sink: @escaping Sink) {
@@ -23,7 +25,9 @@ final class RedisSubscription: @unchecked Sendable {
   /// Hands over one delivery, after which it stands at `place`.
   func deliver(_ delivery: Delivery, then place: LogPlace) {
     self.place = place
-    if sink(delivery) == .pause, !isEnded { isPaused = true }
+    let demand = sink(delivery)
+    isPutOff = demand == .moreLater
+    if demand == .pause, !isEnded { isPaused = true }
   }
 }
 
@@ -57,9 +61,12 @@ final class RedisTail: @unchecked Sendable {
   }
 
   func resume(_ id: SubscriptionID) {
-    guard let subscription = subscriptions[id], subscription.isPaused else { return }
+    guard let subscription = subscriptions[id] else { return }
+    let lane = lane(of: subscription.stream)
+    subscription.isPutOff = false
+    guard subscription.isPaused else { return lane.hurry() }
     subscription.isPaused = false
-    lane(of: subscription.stream).changed()
+    lane.changed()
   }
 
   func remove(_ id: SubscriptionID) {

@@ -131,7 +131,7 @@ public actor Hub: LoopActor {
     _ request: PostRequest, hop: Int? = nil, passesGate: Bool = false
   ) async throws(HubError) -> Receipt {
     let deadline = deadline(request.patience)
-    if !passesGate { try await awaitGate(until: deadline) }
+    if !passesGate, gate != .open { try await awaitGate(until: deadline) }
     do throws(SeamError) {
       return try await supervisor.post(draft(request, hop: hop), deadline: deadline)
     } catch {

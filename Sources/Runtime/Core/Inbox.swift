@@ -45,6 +45,8 @@ public actor Inbox: LoopActor {
     public var tellsEveryChange = false
     /// Called on the loop with every message that comes while the topics are followed, whoever sent it.
     public var arrived: (@Sendable (Message) -> Void)?
+    /// False where nobody is pushed what comes: then it may be counted, and told of, a few milliseconds later.
+    public var isUrgent = true
 
     /// Options without push.
     public init(filter: PushFilter) { self.filter = filter }
@@ -255,7 +257,8 @@ public actor Inbox: LoopActor {
 
   private func follow(_ topic: Topic) async {
     guard let place = places[topic], !isStopped else { return }
-    let id = await hub.supervisor.follow(topic, after: place.live) { [weak self] delivery in
+    let id = await hub.supervisor.follow(topic, after: place.live, isUrgent: options.isUrgent) {
+      [weak self] delivery in
       self?.assumeIsolated { $0.take(delivery, on: topic, at: place) }
       return .more
     }

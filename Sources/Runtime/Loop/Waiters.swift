@@ -1,5 +1,5 @@
 /// How waiting for a value ended.
-package enum WaitOutcome<Value: Sendable>: Sendable {
+@usableFromInline package enum WaitOutcome<Value: Sendable>: Sendable {
   /// The value came first.
   case value(Value)
   /// The deadline came first.
@@ -9,47 +9,45 @@ package enum WaitOutcome<Value: Sendable>: Sendable {
 }
 
 /// Callers that wait for a value of one actor: the first of value, deadline and cancellation wins, for each once.
+///
+/// Inlinable, because a generic dictionary is slow where its types are not known: a wait would cost what a post does.
 //
 // @unchecked: confined to the loop of the actor that owns it; cancellation, which comes from any thread, is handed
 // over to the loop.
-package final class Waiters<Value: Sendable>: @unchecked Sendable {
-  private struct Entry {
-    let continuation: CheckedContinuation<WaitOutcome<Value>, Never>
-    let timer: LoopTimer?
+@usableFromInline package final class Waiters<Value: Sendable>: @unchecked Sendable {
+  @usableFromInline struct Entry {
+    @usableFromInline let continuation: CheckedContinuation<WaitOutcome<Value>, Never>
+    @usableFromInline let timer: LoopTimer?
+
+    @inlinable init(continuation: CheckedContinuation<WaitOutcome<Value>, Never>, timer: LoopTimer?) {
+      self.continuation = continuation
+      self.timer = timer
+    }
   }
 
-  private let loop: EventLoop
-  private var entries: [UInt64: Entry] = [:]
+  @usableFromInline let loop: EventLoop
+  @usableFromInline var entries: [UInt64: Entry] = [:]
   /// Tickets whose owner does not wait yet, with what has come for them: reaching `wait` can take a suspension.
-  private var early: [UInt64: WaitOutcome<Value>?] = [:]
-  private var lastTicket: UInt64 = 0
-  /// How many of both there are. Most often nobody waits, and to ask a dictionary of a generic class for its count costs
-  /// more than everything else that is done then.
-  private var open = 0
+  @usableFromInline var early: [UInt64: WaitOutcome<Value>?] = [:]
+  @usableFromInline var lastTicket: UInt64 = 0
 
-  package init(loop: EventLoop) { self.loop = loop }
+  @inlinable package init(loop: EventLoop) { self.loop = loop }
 
-  package var isEmpty: Bool { entries.isEmpty }
+  @inlinable package var isEmpty: Bool { entries.isEmpty }
 
   /// Reserves a ticket, under which a value may be delivered before or while its owner waits; whoever does not wait
   /// after all gives it back by `forget`.
-  package func ticket() -> UInt64 {
+  @inlinable package func ticket() -> UInt64 {
     lastTicket += 1
     early.updateValue(nil, forKey: lastTicket)
-    recount()
     return lastTicket
   }
 
   /// Gives back a ticket that nobody will wait with.
-  package func forget(_ ticket: UInt64) {
-    early.removeValue(forKey: ticket)
-    recount()
-  }
-
-  private func recount() { open = entries.count + early.count }
+  @inlinable package func forget(_ ticket: UInt64) { early.removeValue(forKey: ticket) }
 
   /// Waits for the ticket's value, once; must be called on the loop.
-  package func wait(
+  @inlinable package func wait(
     _ ticket: UInt64, until deadline: LoopInstant?, isolation: isolated (any Actor)? = #isolation
   ) async -> WaitOutcome<Value> {
     await withTaskCancellationHandler {
@@ -57,7 +55,6 @@ package final class Waiters<Value: Sendable>: @unchecked Sendable {
       // would else register its wait over there.
       _ = isolation
       return await withCheckedContinuation { continuation in
-        defer { recount() }
         if let outcome = early.removeValue(forKey: ticket) ?? nil {
           continuation.resume(returning: outcome)
           return
@@ -77,21 +74,20 @@ package final class Waiters<Value: Sendable>: @unchecked Sendable {
   }
 
   /// Ends one wait; no effect when it has ended already.
-  package func resume(_ ticket: UInt64, _ value: Value) { finish(ticket, .value(value)) }
+  @inlinable package func resume(_ ticket: UInt64, _ value: Value) { finish(ticket, .value(value)) }
 
   /// Ends all waits with the same value.
-  package func resumeAll(_ value: Value) {
-    guard open > 0 else { return }
+  @inlinable package func resumeAll(_ value: Value) {
+    guard !(entries.isEmpty && early.isEmpty) else { return }
     for ticket in (Array(entries.keys) + early.keys).sorted() { finish(ticket, .value(value)) }
   }
 
-  private func finish(_ ticket: UInt64, _ outcome: WaitOutcome<Value>) {
+  @inlinable func finish(_ ticket: UInt64, _ outcome: WaitOutcome<Value>) {
     guard let entry = entries.removeValue(forKey: ticket) else {
       // The first of several counts here too.
       if let known = early[ticket], known == nil { early.updateValue(outcome, forKey: ticket) }
       return
     }
-    recount()
     if let timer = entry.timer { loop.cancel(timer) }
     entry.continuation.resume(returning: outcome)
   }

@@ -37,10 +37,11 @@ public protocol Backend: LoopActor {
   /// Delivers everything after a cursor to `sink`, on the loop, in log order, until `unsubscribe`, `disconnect` or loss.
   ///
   /// The first delivery may come before this returns. When the sink answers `.pause`, nothing more is delivered to it
-  /// until `resume`; the subscription keeps its place without growing memory.
+  /// until `resume`; the subscription keeps its place without growing memory. When it answers `.moreLater`, what comes
+  /// next may be gathered for a few milliseconds, until `resume` at the latest.
   func subscribe(_ topic: Topic, after cursor: Cursor, sink: @escaping Sink) async throws(SeamError) -> SubscriptionID
 
-  /// Goes on with a subscription that its sink paused. No effect on one that ended.
+  /// Goes on with a subscription that its sink paused, or put off. No effect on one that ended.
   func resume(_ subscription: SubscriptionID)
 
   /// Ends a subscription; the sink is not called again. No effect on one that ended.
@@ -97,6 +98,8 @@ public enum Delivery: Hashable, Sendable {
 public enum Demand: Hashable, Sendable {
   /// Go on.
   case more
+  /// Go on, but nobody waits for it: where each delivery has its price, the next ones may come together.
+  case moreLater
   /// Deliver nothing until `resume`.
   case pause
 }

@@ -26,11 +26,13 @@ final class Feed: @unchecked Sendable {
   // @unchecked: an object like its feed.
   final class Follower: @unchecked Sendable {
     let sink: Sink
+    let isUrgent: Bool
     var cursor: Cursor
     var state: FollowerState
 
-    init(sink: @escaping Sink, cursor: Cursor, state: FollowerState) {
+    init(sink: @escaping Sink, isUrgent: Bool, cursor: Cursor, state: FollowerState) {
       self.sink = sink
+      self.isUrgent = isUrgent
       self.cursor = cursor
       self.state = state
     }
@@ -45,6 +47,8 @@ final class Feed: @unchecked Sendable {
   var isSubscribing = false
   /// The subscription waits for `resume`, because every follower is paused.
   var isPaused = false
+  /// The backend was told that nobody waits for the next delivery.
+  var isPutOff = false
   var followers: [UInt64: Follower] = [:]
 
   init(position: Cursor) { self.position = position }

@@ -2,12 +2,17 @@ extension Supervisor {
   /// Delivers everything after `cursor` to `sink`, once and in order, over every loss of the session, until `unfollow`.
   ///
   /// All followers of a topic share one backend subscription. One that pauses leaves it and catches up by itself.
-  public func follow(_ topic: Topic, after cursor: Cursor, sink: @escaping Sink) -> FollowID {
+  /// As long as no follower of any topic `isUrgent`, the backend may let deliveries gather for a few milliseconds.
+  public func follow(
+    _ topic: Topic, after cursor: Cursor, isUrgent: Bool = true, sink: @escaping Sink
+  ) -> FollowID {
     let id = FollowID(topic: topic, number: nextFollower())
     let feed = feeds[topic] ?? Feed(position: cursor)
     feeds[topic] = feed
     let isAtFeed = feed.position == cursor
-    feed.followers[id.number] = Feed.Follower(sink: sink, cursor: cursor, state: isAtFeed ? .live : .idle)
+    feed.followers[id.number] = Feed.Follower(
+      sink: sink, isUrgent: isUrgent, cursor: cursor, state: isAtFeed ? .live : .idle)
+    if isUrgent { expect() }
     wakeFeed(of: topic)
     if !isAtFeed { startReading(id) }
     return id
@@ -29,12 +34,33 @@ extension Supervisor {
 
   /// Ends a follower; its sink is not called again.
   public func unfollow(_ id: FollowID) {
-    guard feeds[id.topic]?.followers.removeValue(forKey: id.number) != nil else { return }
+    guard let follower = feeds[id.topic]?.followers.removeValue(forKey: id.number) else { return }
+    if follower.isUrgent { expectNoMore() }
     if let feed = feeds[id.topic], feed.followers.isEmpty {
       endSubscription(of: id.topic)
       feed.isEnded = true
       feeds[id.topic] = nil
     }
+  }
+
+  // MARK: Urgency
+
+  /// One more waits for what comes, until `expectNoMore`: what was put off comes at once.
+  package func expect() {
+    waiting += 1
+    guard waiting == 1 else { return }
+    for feed in feeds.values where feed.isPutOff {
+      feed.isPutOff = false
+      if let subscription = feed.subscription { backend.assumeIsolated { $0.resume(subscription) } }
+    }
+  }
+
+  /// One of those who called `expect` waits no more.
+  package func expectNoMore() { waiting -= 1 }
+
+  private func demand(_ feed: Feed) -> Demand {
+    feed.isPutOff = waiting == 0
+    return feed.isPutOff ? .moreLater : .more
   }
 
   // MARK: The shared subscription
@@ -113,14 +139,14 @@ extension Supervisor {
     feed.position = cursor
     if feed.followers.count == 1, let (number, follower) = feed.followers.first {
       deliver(delivery, at: cursor, on: topic, to: follower, number)
-      if follower.state != .paused { return .more }
+      if follower.state != .paused { return demand(feed) }
     } else {
       // Looked up anew each time: a sink may follow or unfollow.
       for number in feed.order {
         if let follower = feed.followers[number] { deliver(delivery, at: cursor, on: topic, to: follower, number) }
       }
     }
-    guard !feed.followers.isEmpty, feed.allPaused else { return .more }
+    guard !feed.followers.isEmpty, feed.allPaused else { return demand(feed) }
     feed.isPaused = true
     return .pause
   }

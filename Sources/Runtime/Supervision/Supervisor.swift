@@ -18,6 +18,8 @@ public actor Supervisor: LoopActor {
   /// Grows with every session, so that what a lost one still delivers is known to be late.
   var sessionNumber = 0
   var feeds: [Topic: Feed] = [:]
+  /// How many wait for what comes, on whatever topic: urgent followers, and who called `expect`.
+  var waiting = 0
   var troubledTopics: [Topic: SeamError] = [:]
   /// Feeds whose subscription waits to be made, in order, and the tasks that make them.
   var unsubscribed: ArraySlice<(Topic, Feed)> = []
@@ -168,17 +170,14 @@ public actor Supervisor: LoopActor {
     }
   }
 
-  /// The backend shares this loop, so it can be asked without a hop.
-  private var backendName: String { backend.assumeIsolated { $0.traits.name } }
-
   func awayError(_ operation: String) -> SeamError {
     if let cause = machine.cause {
       return SeamError(
         cause.code.isTransient ? .unavailable : cause.code, native: cause.native, operation: operation,
-        cause: "the \(backendName) backend is away: \(cause.operation): \(cause.cause)")
+        cause: "the \(traits.name) backend is away: \(cause.operation): \(cause.cause)")
     }
     return SeamError(
-      .unavailable, operation: operation, cause: "the \(backendName) backend is \(machine.healthState.rawValue)")
+      .unavailable, operation: operation, cause: "the \(traits.name) backend is \(machine.healthState.rawValue)")
   }
 
   // MARK: Operations
@@ -244,7 +243,7 @@ public actor Supervisor: LoopActor {
         guard await mayRetry(after: error, until: deadline) else { throw unknown ?? error }
       }
       do throws(SeamError) {
-        try await ready(until: deadline, for: "post")
+        if !isLive { try await ready(until: deadline, for: "post") }
         return try await backend.post(draft, deadline: deadline)
       } catch {
         failed = error
@@ -306,7 +305,10 @@ public actor Supervisor: LoopActor {
   }
 
   /// What the backend can do.
-  public var traits: BackendTraits { get async { await backend.traits } }
+  public var traits: BackendTraits {
+    // The backend shares this loop, so it can be asked without a hop.
+    backend.assumeIsolated { $0.traits }
+  }
 
   /// Whether, after a pause, the same call should be made again.
   private func mayRetry(after error: SeamError, until deadline: LoopInstant) async -> Bool {

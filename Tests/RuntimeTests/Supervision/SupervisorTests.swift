@@ -11,13 +11,18 @@ actor CountingBackend: Backend {
   private(set) var subscriptions = 0
   private(set) var deliveries = 0
   private(set) var connects = 0
+  private(set) var resumes = 0
+  private(set) var demands: [Demand] = []
 
   init(_ store: SimulatedStore) {
     loop = store.loop
     inner = SimulatedBackend(store: store)
   }
 
-  private func countDelivery() { deliveries += 1 }
+  private func count(_ demand: Demand) {
+    deliveries += 1
+    demands.append(demand)
+  }
 
   var traits: BackendTraits { inner.assumeIsolated { $0.traits } }
 
@@ -31,12 +36,16 @@ actor CountingBackend: Backend {
   func subscribe(_ topic: Topic, after cursor: Cursor, sink: @escaping Sink) async throws(SeamError) -> SubscriptionID {
     subscriptions += 1
     return try await inner.subscribe(topic, after: cursor) { delivery in
-      self.assumeIsolated { $0.countDelivery() }
-      return sink(delivery)
+      let demand = sink(delivery)
+      self.assumeIsolated { $0.count(demand) }
+      return demand
     }
   }
 
-  func resume(_ subscription: SubscriptionID) { inner.assumeIsolated { $0.resume(subscription) } }
+  func resume(_ subscription: SubscriptionID) {
+    resumes += 1
+    inner.assumeIsolated { $0.resume(subscription) }
+  }
   func unsubscribe(_ subscription: SubscriptionID) { inner.assumeIsolated { $0.unsubscribe(subscription) } }
 
   func post(_ draft: Draft, deadline: LoopInstant) async throws(SeamError) -> Receipt {
@@ -87,7 +96,7 @@ private struct Scene: Sendable {
     return try await supervisor.post(draft, deadline: loop.now.advanced(by: patience))
   }
 
-  func tail() async throws(SeamError) -> Cursor {
+  func tail(of topic: Topic = Topic("t")) async throws(SeamError) -> Cursor {
     try await supervisor.fetch(FetchRequest(topic), deadline: loop.now.advanced(by: .seconds(5))).next
   }
 }
@@ -218,6 +227,33 @@ private final class Inbound: Sendable {
       return inbound.contents
     }
     #expect(contents == ["0", "1", "2", "3", "4"])
+  }
+
+  /// The backend may let deliveries gather only as long as no follower, of whatever topic, waits for one.
+  @Test func deliveriesArePutOffUntilSomebodyWaits() throws {
+    try Scene.play { scene in
+      let (supervisor, backend) = (scene.supervisor, scene.backend)
+      _ = await supervisor.follow(scene.topic, after: try await scene.tail(), isUrgent: false) { _ in .more }
+      await scene.loop.sleep(for: .seconds(1))
+      try await scene.post("a")
+      await scene.loop.sleep(for: .seconds(1))
+      #expect(await backend.demands == [.moreLater])
+      let resumes = await backend.resumes
+
+      let urgent = await supervisor.follow(scene.topic, after: try await scene.tail()) { _ in .more }
+      #expect(await backend.resumes == resumes + 1)
+      let place = try await scene.tail(of: Topic("elsewhere"))
+      let elsewhere = await supervisor.follow(Topic("elsewhere"), after: place) { _ in .more }
+      await supervisor.unfollow(urgent)
+      try await scene.post("b")
+      await scene.loop.sleep(for: .seconds(1))
+      #expect(await backend.demands == [.moreLater, .more])
+
+      await supervisor.unfollow(elsewhere)
+      try await scene.post("c")
+      await scene.loop.sleep(for: .seconds(1))
+      #expect(await backend.demands == [.moreLater, .more, .moreLater])
+    }
   }
 
   @Test func aFollowerBehindTheFeedCatchesUpAndThenSharesIt() throws {
