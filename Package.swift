@@ -176,7 +176,10 @@ let package = Package(
     test("TLSTests", ["ParleyTLS", "ParleyRuntime", "ParleyTestKit"]),
     test("HTTPClientTests", ["ParleyHTTPClient", "ParleyRuntime", "ParleyTestKit"]),
     test(
-      "MatrixTests", ["ParleyMatrix", "ParleyHTTPClient", "ParleyConformance", "ParleyRuntime", "ParleyTestKit"]),
+      "MatrixTests",
+      [
+        "ParleyMatrix", "ParleyCoordination", "ParleyHTTPClient", "ParleyConformance", "ParleyRuntime", "ParleyTestKit",
+      ]),
     test("RedisTests", ["ParleyRedis", "ParleyConformance", "ParleyRuntime", "ParleyTLS", "ParleyTestKit"]),
     test(
       "XMPPTests",

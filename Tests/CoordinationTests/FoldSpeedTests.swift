@@ -47,17 +47,37 @@ import Testing
     }
   }
 
-  private static func time<Fold: TopicFold>(_ fold: Fold, _ messages: [Message]) -> Duration {
-    var fold = fold
-    return processorTime { for message in messages { _ = fold.apply(message) } }
+  /// Beats of 500 processes, as a day of theirs leaves them.
+  private static func presence(_ count: Int) -> [Message] {
+    (0..<count).map { number in
+      let record = PresenceRecord(
+        phase: number < 500 ? .hello : .heartbeat, at: Int64(number), topics: ["general"], postTopics: [],
+        instance: "i\(number % 500)")
+      return message(number, (record.text, [:]), by: "h\(number % 500)")
+    }
   }
 
-  private static func check<Fold: TopicFold>(
-    _ fold: Fold, _ make: (Int) -> [Message], _ location: SourceLocation = #_sourceLocation
+  private static func marks(_ count: Int) -> [Message] {
+    (0..<count).map { number in
+      let mark = ReadMark(cursor: Cursor("\(number)"), storedAt: Int64(number))
+      return message(number, ReadMarkEvent.mark(Topic("t\(number % 300)"), mark).message, by: "me")
+    }
+  }
+
+  private static func time<State>(
+    _ start: State, _ messages: [Message], _ apply: (inout State, Message) -> Void
+  ) -> Duration {
+    var state = start
+    return processorTime { for message in messages { apply(&state, message) } }
+  }
+
+  private static func check<State>(
+    _ start: State, _ make: (Int) -> [Message], _ location: SourceLocation = #_sourceLocation,
+    apply: (inout State, Message) -> Void
   ) {
     let (short, long) = (make(10_000), make(100_000))
-    let few = (0..<3).map { _ in time(fold, short) }.min() ?? .zero
-    let many = (0..<2).map { _ in time(fold, long) }.min() ?? .zero
+    let few = (0..<3).map { _ in time(start, short, apply) }.min() ?? .zero
+    let many = (0..<2).map { _ in time(start, long, apply) }.min() ?? .zero
     #expect(many < few * 40, "\(few) and \(many)", sourceLocation: location)
     #if !DEBUG
       // The goal is half a second; only twice that fails, since other tests share the processor and its caches.
@@ -65,7 +85,15 @@ import Testing
     #endif
   }
 
+  private static func check<Fold: TopicFold>(
+    _ fold: Fold, _ make: (Int) -> [Message], _ location: SourceLocation = #_sourceLocation
+  ) {
+    check(fold, make, location) { _ = $0.apply($1) }
+  }
+
   @Test func conversations() { Self.check(ConversationFold(topic: Self.topic), Self.conversation) }
   @Test func theOwnTopic() { Self.check(OwnFold(owner: Handle("me")), Self.own) }
   @Test func summaries() { Self.check(SummaryFold(), Self.summaries) }
+  @Test func presence() { Self.check(PresenceFold(), Self.presence) { $0.apply($1) } }
+  @Test func readMarks() { Self.check(ReadMarkFold(owner: Handle("me")), Self.marks) { $0.apply($1) } }
 }

@@ -10,7 +10,7 @@ import Testing
 
     mutating func add(
       _ handle: String, _ instance: String, _ phase: PresenceRecord.Phase, at storedAt: Int64,
-      topics: [String] = ["general"], lifetime: Int64? = nil, holds: Bool = false
+      topics: [String] = ["general"], lifetime: Int64? = nil, holds: Bool = false, account: String? = nil
     ) {
       var record = PresenceRecord(phase: phase, at: storedAt, topics: topics, postTopics: [], instance: instance)
       record.lifetime = lifetime
@@ -18,7 +18,8 @@ import Testing
       number += 1
       fold.apply(
         Message(
-          topic: Topic("parley-presence"), sender: Handle(handle), content: record.text, timestamp: "",
+          topic: Topic("parley-presence"), sender: Handle(handle), account: account, content: record.text,
+          timestamp: "",
           storedAt: storedAt, id: MessageID("\(number)"), cursor: Cursor("\(number)")))
     }
   }
@@ -104,6 +105,21 @@ import Testing
     log.add("ada", "ts", .hello, at: 0)
     log.add("ada", "1", .hello, at: 10, lifetime: 100)
     #expect(log.fold.holder(of: Handle("ada"), at: 20)?.instance == "1")
+  }
+
+  /// Where senders have accounts, nobody says goodbye for another's process, nor takes its handle so.
+  @Test func anotherAccountSaysNothingOfAProcess() {
+    var log = Log()
+    log.add("ada", "1", .hello, at: 0, lifetime: 1000, account: "@ada:x")
+    log.add("ada", "1", .goodbye, at: 10, lifetime: 1000, account: "@eve:x")
+    log.add("ada", "2", .hello, at: 20, lifetime: 1000, account: "@eve:x")
+    #expect(log.fold.holder(of: Handle("ada"), at: 30) == .init(instance: "1", account: "@ada:x", until: 1000))
+    let roster = log.fold.roster(at: 30, lifetime: 100, since: 1000)
+    #expect(roster.map(\.isOnline) == [true] && roster.first?.instances == 2)
+    // Its own goodbye is one.
+    log.add("ada", "1", .goodbye, at: 40, lifetime: 1000, account: "@ada:x")
+    #expect(log.fold.holder(of: Handle("ada"), at: 50) == nil)
+    #expect(log.fold.live(Handle("ada"), at: 50, lifetime: 100).map(\.record.instance) == ["2"])
   }
 
   @Test func whatIsNoRecordIsCountedAndMemoryIsBounded() {

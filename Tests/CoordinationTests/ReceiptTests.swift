@@ -7,10 +7,10 @@ import Testing
 @Suite struct ReceiptFoldTests {
   private static let general = Topic("general")
 
-  private static func fold(_ recipient: String? = "bob") -> ReceiptFold {
+  private static func fold(_ recipient: String? = "bob", account: String? = nil) -> ReceiptFold {
     ReceiptFold(
       id: MessageID("m5"), topic: general, cursor: Cursor("5"), storedAt: 50, sender: Handle("ada"),
-      recipient: recipient.map { Handle($0) })
+      recipient: recipient.map { Handle($0) }, account: account)
   }
 
   private static func message(
@@ -69,6 +69,33 @@ import Testing
     later.applyTopic(Self.message(("next", [:]), by: "carol", on: Self.general, at: 50, cursor: "6"))
     later.applyOwn(Self.mark("6", 50))
     #expect(later.stage == .seen)
+  }
+
+  /// Where senders have accounts, the handle alone does not count.
+  @Test func whoTakesTheRecipientsHandleSaysNothing() {
+    let pushed = OwnEvent.pushed(Self.general, [MessageID("m5")]).message(by: Handle("bob"))
+    let reply: EventText = ("yes", [:])
+    let cases: [(account: String, provenance: Provenance, counts: Bool)] = [
+      ("@bob:x", .claimed, true), ("@mallory:x", .claimed, false), ("@other:x", .verified, true),
+    ]
+    for (account, provenance, counts) in cases {
+      func by(_ message: Message) -> Message {
+        var message = message
+        message.account = account
+        message.provenance = provenance
+        return message
+      }
+      var fold = Self.fold(account: "@bob:x")
+      fold.applyOwn(by(Self.message(pushed, by: "bob")))
+      #expect((fold.stage == .pushed) == counts, "\(account)")
+      fold.applyOwn(by(Self.mark("7", 70)))
+      #expect((fold.stage == .seen) == counts, "\(account)")
+      fold.applyTopic(by(Self.message(reply, by: "bob", on: Self.general, replyTo: "m5")))
+      #expect((fold.stage == .acted) == counts, "\(account)")
+    }
+    var bare = Self.fold(account: "@bob:x")
+    bare.applyOwn(Self.mark("7", 70))
+    #expect(bare.stage == .stored)
   }
 
   @Test func aCheckpointOfMarksCountsToo() {

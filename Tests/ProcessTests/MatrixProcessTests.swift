@@ -15,6 +15,7 @@ import Testing
       let alice = try await server.register("alice", password: "of alice")
       try await Self.demo(place, server)
       try await Self.doctor(place, server)
+      try await Self.doctorOfApprovals(place, server)
       try await Self.rooms(place, server, of: alice)
     }
   }
@@ -135,6 +136,41 @@ import Testing
     for finding in findings where ["error", "warning"].contains(finding["level"]?.string) {
       #expect(finding["fix"]?.string?.isEmpty == false, "\(finding.text)")
     }
+  }
+
+  /// Another account looks at the same server, and may not approve what it asks itself.
+  private static func doctorOfApprovals(_ place: Workplace, _ server: SynapseServer) async throws {
+    func look(_ approvers: String) async throws -> [JSONValue] {
+      try place.write(
+        "second.yaml",
+        """
+        backend: matrix
+        identity: { handle: bea }
+        topics: [beas]
+        approvals: { topic: beas, approvers: [\(approvers)] }
+        backend_config:
+          homeserver_url: http://127.0.0.1:\(server.port)
+          user: alice
+          password: of alice
+          handles: { alice: "@alice:chat.test" }
+
+        """)
+      let run = try await place.run(
+        "doctor", "--json", "--config", place.folder.path("second.yaml"), "--patience", "60", patience: patience)
+      return run.output.compactMap { try? JSONValue(parsing: $0) }
+    }
+    func found(_ findings: [JSONValue], _ subject: String, _ level: String, _ words: String) -> Bool {
+      findings.contains {
+        $0["subject"]?.string == subject && $0["level"]?.string == level && $0["what"]?.string?.contains(words) == true
+      }
+    }
+    let alone = try await look("alice")
+    #expect(found(alone, "latency", "ok", "post"), "\(alone)")
+    #expect(found(alone, "approvals", "error", "alice would answer from @alice:chat.test"), "\(alone)")
+    let beside = try await look("alice, \"@olga:chat.test\"")
+    #expect(found(beside, "approvals", "warning", "an agent never approves itself"), "\(beside)")
+    let good = try await look("\"@olga:chat.test\"")
+    #expect(found(good, "approvals", "ok", "asked on beas, answered by @olga:chat.test"), "\(good)")
   }
 
   /// A listed person's reaction to a request is the verdict; anybody else's is nothing.

@@ -126,6 +126,39 @@ import Testing
     }
   }
 
+  /// Who is invited to everything is not in what two say to each other, nor called to what only programs read.
+  @Test func theInvitedAreNoGuestsOfConversations() async throws {
+    try await withStore { store, loop in
+      let soon = loop.now.advanced(by: .seconds(30))
+      let person = try await Person.connect("alice", to: store, loop: loop)
+      try person.session.send(XMLElement("presence", Namespace.client))
+      let owner = try await connect("parley", store, loop) { settings in
+        settings["invite"] = .strings(["alice@chat.test"])
+        settings["room_members_only"] = .boolean(true)
+      }
+      let alice = try await connect("alice", store, loop)
+      let talk = Topic("~dm.0123456789abcdef0123456789abcdef")
+      // Followed before it is closed, as whoever begins it does.
+      _ = try await owner.subscribe(talk, after: LogPlace.start(0).cursor) { _ in .more }
+      try await owner.restrict(talk, to: ["bob@chat.test"], deadline: soon)
+      _ = try await owner.post(draft("between us", on: talk.name), deadline: soon)
+      await expectForbidden("alice@chat.test is none") {
+        _ = try await alice.fetch(FetchRequest(talk), deadline: soon)
+      }
+      // A member of the own topic's room, which others write to.
+      _ = try await owner.post(draft("here", on: "@parley"), deadline: soon)
+      _ = try await alice.post(draft("come", on: "@parley", by: "ann"), deadline: soon)
+      _ = try await owner.post(draft("hello all", on: "all"), deadline: soon)
+      func invites(_ stanza: XMLElement) -> Bool {
+        stanza.child("x", Namespace.mucUser)?.child("invite", Namespace.mucUser) != nil
+      }
+      let first = try await person.wait(for: invites)
+      #expect(first["from"] == "all@rooms.chat.test", "\(first)")
+      for backend in [owner, alice] { await backend.disconnect() }
+      person.session.close()
+    }
+  }
+
   @Test func roomsWithAPassword() async throws {
     try await withStore { store, loop in
       let soon = loop.now.advanced(by: .seconds(30))

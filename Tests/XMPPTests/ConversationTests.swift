@@ -14,9 +14,9 @@ import Testing
     let conversations: Conversations
     private let life: Task<Void, Never>
 
-    init(_ handle: String, account: String, _ store: TestStore, _ loop: EventLoop) throws {
+    init(_ handle: String, account: String, _ store: TestStore, _ loop: EventLoop, isTied: Bool = true) throws {
       var settings = store.settings(account)
-      settings["accounts"] = .strings(["ann=alice@chat.test", "bob=bob@chat.test"])
+      if isTied { settings["accounts"] = .strings(["ann=alice@chat.test", "bob=bob@chat.test"]) }
       let supervisor = Supervisor(
         loop: loop, backend: XMPPBackend(loop: loop, options: try XMPPOptions(settings)))
       let author = Author(handle: Handle(handle), instance: "instance-\(account)")
@@ -95,6 +95,130 @@ import Testing
       #expect(await own.state.settings.isEmpty)
       #expect(await own.ignoredEvents == 1)
       for member in [ada, mallory] { await member.end() }
+      await store.end()
+    }
+  }
+
+  /// Read marks and replies under the recipient's handle count from its account alone; it is known by configuration, or
+  /// since the recipient announced itself.
+  @Test(arguments: [true, false])
+  func aReceiptIsTheRecipientsOwn(isTied: Bool) async throws {
+    try await onLoop { loop in
+      let store = try await TestStore()
+      let bob = try Member("bob", account: "bob", store, loop)
+      let mallory = try Member("bob", account: "alice", store, loop)
+      let general = Topic("general")
+      _ = try await bob.hub.postUnchecked(PostRequest(topic: bob.hub.setup.presenceTopic, content: "here"))
+      let ada = try Member("ada", account: "parley", store, loop, isTied: isTied)
+      let receipts = Receipts(hub: ada.hub)
+      let posted = try await ada.hub.post(PostRequest(topic: general, content: "read this", to: Handle("bob")))
+      func wait(_ stage: ReceiptStage, seconds: Int) async -> ReceiptStage {
+        await receipts.wait(
+          for: stage, of: posted, on: general, recipient: Handle("bob"),
+          until: loop.now.advanced(by: .seconds(seconds)))
+      }
+      /// Reads, notes and answers it.
+      func react(_ member: Member) async throws {
+        let page = try await member.hub.fetch(FetchRequest(general))
+        let message = try #require(page.messages.last { $0.id == posted.id })
+        let marks = ReadMarks(hub: member.hub)
+        try await marks.load()
+        try await marks.mark(general, at: message.cursor, storedAt: message.storedAt)
+        _ = try await member.hub.post(
+          PostRequest(topic: general, content: "done", inReplyTo: posted.id))
+      }
+      let waiting = loop.spawn { await wait(.acted, seconds: 3) }
+      try await react(mallory)
+      #expect(await waiting.value == .stored)
+      // Untied, a handle is whose who went by it last.
+      _ = try await bob.hub.post(PostRequest(topic: general, content: "it is me"))
+      _ = try await ada.hub.fetch(FetchRequest(general))
+      let acted = loop.spawn { await wait(.acted, seconds: 20) }
+      try await react(bob)
+      #expect(await acted.value == .acted)
+      for member in [ada, bob, mallory] { await member.end() }
+      await store.end()
+    }
+  }
+
+  /// Whoever is in a topic's room is a person, unless a process has the account; also before a word was said.
+  @Test func whoIsInTheRoomIsListed() async throws {
+    try await onLoop { loop in
+      let store = try await TestStore()
+      let ada = try Member("ada", account: "parley", store, loop)
+      let bob = try Member("bob", account: "bob", store, loop)
+      let general = Topic("general")
+      let reader = RosterReader(hub: ada.hub, lifetime: .seconds(600))
+      func listed() async throws -> [String: Participant] {
+        let all = try await reader.read(RosterQuery()).participants
+        return Dictionary(uniqueKeysWithValues: all.map { ($0.handle.name, $0) })
+      }
+      for member in [ada, bob] { try await member.say("hello", in: general) }
+      _ = try await bob.hub.postUnchecked(PostRequest(topic: bob.hub.setup.presenceTopic, content: "here"))
+      let alice = try await Person.connect("alice", to: store, loop: loop)
+      let carol = try await Person.connect("carol", to: store, loop: loop)
+      let room = try await alice.join(general, as: "Al")
+      _ = try await carol.join(general, as: "Carol")
+      _ = try await alice.wait { $0.name == "presence" && $0["from"] == "\(room)/Carol" }
+      let there = try await listed()
+      // Tied to an account by configuration, by the nickname, and whoever spoke.
+      #expect(Set(there.keys) == ["ada", "bob", "ann", "Carol"], "\(there.keys)")
+      #expect(there["ann"]?.party == .person && there["ann"]?.isOnline == true && there["ann"]?.topics == ["general"])
+      carol.session.close()
+      _ = try await alice.wait { $0["from"] == "\(room)/Carol" && $0["type"] == "unavailable" }
+      #expect(try await listed()["Carol"] == nil)
+      alice.session.close()
+      for member in [ada, bob] { await member.end() }
+      await store.end()
+    }
+  }
+
+  /// A verdict is the listed account's, by a word or by a reply to the request; a nickname makes nobody an approver.
+  @Test func aListedAccountGivesLeave() async throws {
+    try await onLoop { loop in
+      let store = try await TestStore()
+      let ada = try Member("ada", account: "parley", store, loop)
+      let general = Topic("general")
+      let rules = ApprovalRules(topic: general, approvers: [Handle("ann"), Handle("carol@chat.test")])
+      #expect(await rules.ownApprovers(on: ada.hub.supervisor, until: loop.now.advanced(by: .seconds(10))) == nil)
+      try await ada.say("good morning", in: general)
+      let alice = try await Person.connect("alice", to: store, loop: loop)
+      let carol = try await Person.connect("carol", to: store, loop: loop)
+      let bob = try await Person.connect("bob", to: store, loop: loop)
+      let room = try await alice.join(general, as: "phone")
+      _ = try await carol.join(general, as: "Carol")
+      _ = try await bob.join(general, as: "ann")
+      let approvals = Approvals(hub: ada.hub, rules: rules, host: "host")
+      let verdicts = Waiters<String>(loop: loop)
+      await approvals.onVerdict { code, approval in verdicts.resumeAll("\(code) \(approval.rawValue)") }
+      func ask(_ code: String) async throws -> XMLElement {
+        await approvals.ask(
+          try #require(PermissionRequest(code: code, tool: "Bash", purpose: "Delete it", preview: "rm -rf build")))
+        return try await alice.wait { $0.child("body", Namespace.client)?.text.contains("yes \(code)") == true }
+      }
+      func expect(_ verdict: String, _ ticket: UInt64) async {
+        let heard = await verdicts.wait(ticket, until: loop.now.advanced(by: .seconds(15)))
+        if case .value(verdict) = heard {} else { Issue.record("\(heard)") }
+      }
+      // Bob goes by a nickname that is listed as a handle; alice's account has that handle.
+      _ = try await ask("abcde")
+      var ticket = verdicts.ticket()
+      try bob.say("no abcde", in: room)
+      _ = try await alice.body("no abcde")
+      try alice.say("yes abcde", in: room)
+      await expect("abcde allow", ticket)
+      // A reply needs no letters.
+      let request = try await ask("fghij")
+      let id = try #require(request.child("stanza-id", Namespace.stanzaID)?["id"])
+      ticket = verdicts.ticket()
+      let reply = XMLElement("reply", Namespace.reply, ["to": request["from"] ?? "", "id": id])
+      try bob.say("yes", in: room, reply)
+      _ = try await alice.body("yes")
+      try carol.say("no", in: room, reply)
+      await expect("fghij deny", ticket)
+      await approvals.stop()
+      for person in [alice, carol, bob] { person.session.close() }
+      await ada.end()
       await store.end()
     }
   }

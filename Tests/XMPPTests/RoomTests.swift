@@ -182,4 +182,40 @@ import Testing
       carol.session.close()
     }
   }
+
+  /// XEP-0410: a room that took us out without our hearing of it is entered again, and what it had meanwhile is read.
+  @Test func aRoomThatForgotUsIsNoticed() async throws {
+    try await onLoop { loop in
+      let store = try await TestStore()
+      let soon = loop.now.advanced(by: .seconds(20))
+      var settings = store.settings()
+      settings["self_ping_interval_ms"] = .integer(1000)
+      let backend = XMPPBackend(loop: loop, options: try XMPPOptions(settings))
+      try await backend.connect { _ in }
+      let carol = try await Person.connect("carol", to: store, loop: loop)
+      let room = try await carol.join(Self.topic, as: "carol")
+      let first = try await backend.post(draft("before"), deadline: soon)
+      let recorder = DeliveryRecorder(loop: loop)
+      _ = try await backend.subscribe(Self.topic, after: first.cursor, sink: recorder.sink)
+      let session = try #require(backend.assumeIsolated { $0.live?.session })
+      let hears = session.onStanza
+      session.onStanza = nil
+      let seat = room.with(resource: "ada").description
+      try session.send(XMLElement("presence", Namespace.client, ["to": seat, "type": "unavailable"]))
+      _ = try await carol.wait { $0.name == "presence" && $0["from"] == seat && $0["type"] == "unavailable" }
+      // What was said to us before this answer has come, and was not heard.
+      _ = try await session.request(
+        "get", to: JID(local: "", domain: ProsodyServer.domain), XMLElement("ping", Namespace.ping), "ping", until: soon
+      )
+      session.onStanza = hears
+      try carol.say("are you there?", in: room)
+      #expect(await recorder.wait(until: soon) { $0.messages.count == 1 })
+      #expect(recorder.messages.map(\.content) == ["are you there?"] && recorder.gaps.isEmpty)
+      _ = try await backend.post(draft("yes"), deadline: soon)
+      _ = try await carol.body("yes")
+      carol.session.close()
+      await backend.disconnect()
+      await store.end()
+    }
+  }
 }

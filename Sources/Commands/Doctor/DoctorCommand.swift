@@ -1,5 +1,6 @@
 import ArgumentParser
 import ParleyConfiguration
+import ParleyCoordination
 import ParleyRuntime
 
 /// `parley doctor`: looks at everything that can be wrong, and says how to mend it.
@@ -76,16 +77,34 @@ struct DoctorCommand: ParsableCommand {
         let supervisor = Supervisor(loop: loop, backend: backend)
         let life = loop.spawn { await supervisor.run() }
         let probed = await LatencyProbe(setup: setup, supervisor: supervisor).findings()
+        let approving = await approvalFindings(configuration.approvals, setup, supervisor)
         let diagnosed = await plugin.diagnose(settings, setup.topics)
         life.cancel()
         await life.value
-        return probed + diagnosed
+        return probed + approving + diagnosed
       }
     } catch let error as SeamError {
       return [Finding(.error, "backend", error.description, fix: "see the configuration's backend_config")]
     } catch {
       return [Finding(.error, "backend", "\(error)")]
     }
+  }
+
+  /// Who may answer what is asked, and whether anybody can.
+  private func approvalFindings(
+    _ approvals: Configuration.Approvals?, _ setup: Hub.Setup, _ supervisor: Supervisor
+  ) async -> [Finding] {
+    guard let rules = approvals?.rules else { return [] }
+    let fix = "name a person under approvals.approvers by an account that no Parley process posts with"
+    if let obstacle = rules.obstacle(to: setup.author.handle, on: await supervisor.traits) {
+      return [Finding(.error, "approvals", obstacle, fix: fix + ", or give approvals.secret_file")]
+    }
+    let deadline = supervisor.loop.now.advanced(by: setup.patience)
+    if let own = await rules.ownApprovers(on: supervisor, until: deadline) {
+      return [Finding(own.areAll ? .error : .warning, "approvals", own.reason, fix: fix)]
+    }
+    let names = rules.approvers.map(\.name).joined(separator: ", ")
+    return [Finding(.ok, "approvals", "asked on \(rules.topic.name), answered by \(names)")]
   }
 
   private func print(_ finding: Finding) {

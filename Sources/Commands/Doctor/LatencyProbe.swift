@@ -7,7 +7,10 @@ struct LatencyProbe: Sendable {
 
   /// The probe posts one message to this reserved topic, where no participant looks, and only when it is older than a
   /// day does the next probe add another: the key is the day's number.
-  static let topic = Topic("~doctor")
+  /// Where rooms belong to accounts, each participant has one of its own, since nobody else is let in.
+  private func topic(on traits: BackendTraits) -> Topic {
+    Topic(traits.authenticatesSenders ? "~doctor.\(setup.author.handle)" : "~doctor")
+  }
 
   func findings() async -> [Finding] {
     let loop = supervisor.loop
@@ -18,10 +21,10 @@ struct LatencyProbe: Sendable {
       for topic in setup.topics { _ = try await hub.fetchUnchecked(FetchRequest(topic, .latest, limit: 1)) }
       let read = loop.now
       let day = loop.wallClockMilliseconds / 86_400_000
-      let probe = PostRequest(topic: Self.topic, content: "doctor was here", key: "doctor-\(day)")
+      let traits = await supervisor.traits
+      let probe = PostRequest(topic: topic(on: traits), content: "doctor was here", key: "doctor-\(day)")
       let receipt = try await hub.postUnchecked(probe)
       let posted = loop.now
-      let traits = await supervisor.traits
       let topics = setup.topics.count == 1 ? "1 topic" : "\(setup.topics.count) topics"
       var findings = [
         Finding(.ok, "backend", "\(name) at \(traits.location): reachable, posts are \(receipt.durability)"),

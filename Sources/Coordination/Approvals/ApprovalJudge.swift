@@ -1,32 +1,5 @@
 import ParleyRuntime
 
-/// Who may allow what a session asks for, and how that is known.
-public struct ApprovalRules: Hashable, Sendable {
-  /// Where requests are posted and answered.
-  public var topic: Topic
-  /// Handles, or accounts of the backend.
-  public var approvers: [Handle]
-  /// Proves verdicts where the backend cannot verify senders.
-  public var secret: String?
-  /// A request can be answered for so long.
-  public var lifetime: Duration
-
-  /// Makes rules.
-  public init(topic: Topic, approvers: [Handle], secret: String? = nil, lifetime: Duration = .seconds(600)) {
-    self.topic = topic
-    self.approvers = approvers
-    self.secret = secret
-    self.lifetime = lifetime
-  }
-
-  /// Why what a handle asks cannot be answered safely on a backend; nil where it can.
-  public func obstacle(to handle: Handle, on traits: BackendTraits) -> String? {
-    if approvers.contains(handle) { return "approvals: \(handle.name) would approve itself, so nobody is asked" }
-    guard !traits.authenticatesSenders, secret == nil else { return nil }
-    return "approvals: \(traits.name) does not say for sure who wrote a message, so verdicts need approvals.secret_file"
-  }
-}
-
 /// Decides which messages of the approvals' topic are verdicts: a pure state, messages in log order in, verdicts out.
 ///
 /// What does not count is ignored without a word. A verdict counts once, after its request in the log, within its time,

@@ -266,6 +266,8 @@ public actor Conversations: LoopActor {
   }
 
   private func admit(_ handles: [Handle], _ accounts: [Handle: String], to topic: Topic) async throws(HubError) {
+    // Whoever spoke where this process has not read yet is found first; the backend says whom it does not know then.
+    for handle in handles where accounts[handle] == nil { _ = await hub.account(of: handle, until: deadline) }
     try await hub.admit(handles.map { handle in accounts[handle].map { Handle($0) } ?? handle }, to: topic)
   }
 
@@ -281,7 +283,7 @@ public actor Conversations: LoopActor {
     try check(handle, "member")
     let (log, state) = try await membership(in: topic)
     guard !state.isDirect else { throw HubError(ConversationRefusal.direct) }
-    try await hub.admit([handle], to: topic)
+    try await admit([handle], [:], to: topic)
     try await bring(handle, into: log)
     return try await conversation(topic)
   }

@@ -4,12 +4,12 @@ import ParleyRuntime
 ///
 /// A store that keeps messages for a week (or says for how long) loses nothing as long as a process of the participant
 /// runs now and then.
-enum Checkpoints {
+package enum Checkpoints {
   /// What the state stands on may be so old; less where the store says that it keeps messages for less than three times
   /// as long.
   static let age: Duration = .seconds(2 * 86_400)
   /// How old what the state stands on may grow on a store.
-  static func age(on traits: BackendTraits) -> Duration {
+  package static func age(on traits: BackendTraits) -> Duration {
     traits.retention.map { max(.seconds(3_600), min(age, $0 / 3)) } ?? age
   }
 

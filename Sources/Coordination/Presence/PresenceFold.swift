@@ -9,6 +9,9 @@ public struct PresenceFold: TopicFold, Hashable {
   public struct Process: Hashable, Sendable {
     /// The name it goes by.
     public var handle: Handle
+    /// The account that its records come from, where senders have accounts: another's record of the same process is
+    /// that one's own.
+    public var account: String?
     /// The newest record in log order.
     public var record: PresenceRecord
     /// When the store took it, milliseconds since 1970.
@@ -24,12 +27,15 @@ public struct PresenceFold: TopicFold, Hashable {
   public struct Holder: Hashable, Sendable {
     /// The process.
     public var instance: String
+    /// Its account, where senders have accounts.
+    public var account: String?
     /// When the lease ends unless it is renewed, by the store's clock.
     public var until: Int64
   }
 
   private struct Key: Hashable {
     var handle: Handle
+    var account: String?
     var instance: String
   }
 
@@ -51,8 +57,9 @@ public struct PresenceFold: TopicFold, Hashable {
       ignoredEvents += 1
       return nil
     }
-    let process = Process(handle: message.sender, record: record, storedAt: message.storedAt)
-    processes[Key(handle: message.sender, instance: record.instance)] = process
+    let process = Process(
+      handle: message.sender, account: message.account, record: record, storedAt: message.storedAt)
+    processes[Key(handle: process.handle, account: process.account, instance: record.instance)] = process
     if processes.count > Self.capacity { makeRoom() }
     if record.isOurs { lease(process) }
     return record
@@ -62,20 +69,22 @@ public struct PresenceFold: TopicFold, Hashable {
   private mutating func lease(_ process: Process) {
     let record = process.record
     let current = holders[process.handle].flatMap { $0.until > process.storedAt ? $0 : nil }
-    guard current == nil || current?.instance == record.instance else { return }
+    guard current == nil || current?.instance == record.instance && current?.account == process.account else { return }
     switch record.phase {
     case .goodbye: holders[process.handle] = nil
     case .hello, .heartbeat:
       guard current != nil || record.phase == .hello || record.holds else { return }
       holders[process.handle] = Holder(
-        instance: record.instance, until: process.storedAt + (record.lifetime ?? 0))
+        instance: record.instance, account: process.account, until: process.storedAt + (record.lifetime ?? 0))
     }
   }
 
   private mutating func makeRoom() {
     let kept = processes.sorted { $0.value.storedAt > $1.value.storedAt }.prefix(Self.capacity * 9 / 10)
     processes = Dictionary(uniqueKeysWithValues: kept.map { ($0.key, $0.value) })
-    holders = holders.filter { processes[Key(handle: $0.key, instance: $0.value.instance)] != nil }
+    holders = holders.filter {
+      processes[Key(handle: $0.key, account: $0.value.account, instance: $0.value.instance)] != nil
+    }
   }
 
   /// Every process that was heard of, in no order.

@@ -1,6 +1,7 @@
 import ParleyRuntime
 
-/// Reads who there is, in one go: the presence topic, and for people in chat clients who spoke lately.
+/// Reads who there is, in one go: the presence topic, and for people in chat clients who spoke lately, or who is in the
+/// rooms of topics where the backend tells.
 public struct RosterReader: Sendable {
   /// Pages of the presence topic that are read at most, and topics that are searched for people.
   static let pages = 20
@@ -20,10 +21,10 @@ public struct RosterReader: Sendable {
 
   /// Who can be reached, and whether more was there than was read or asked for.
   public func read(_ query: RosterQuery) async throws(HubError) -> (participants: [Participant], truncated: Bool) {
-    let (fold, now, isCut) = try await presence(query)
+    let (fold, accounts, now, isCut) = try await presence(query)
     var all = fold.roster(at: now, lifetime: lifetime, since: query.since)
     let known = Set(all.map(\.handle)).union(fold.all.map(\.handle))
-    all += try await people(query, at: now, except: known)
+    all += try await people(query, at: now, except: known, accounts)
     all.sort { ($1.lastSeen, $0.handle) < ($0.lastSeen, $1.handle) }
     let chosen = await choose(all, query)
     guard let limit = query.limit, chosen.count > limit else { return (chosen, isCut) }
@@ -45,7 +46,7 @@ public struct RosterReader: Sendable {
 
   private func presence(
     _ query: RosterQuery
-  ) async throws(HubError) -> (fold: PresenceFold, now: Int64, isCut: Bool) {
+  ) async throws(HubError) -> (fold: PresenceFold, accounts: Set<String>, now: Int64, isCut: Bool) {
     let topic = hub.setup.presenceTopic
     let wall = hub.loop.wallClockMilliseconds
     let since = wall - max(query.since, lifetime)
@@ -62,31 +63,45 @@ public struct RosterReader: Sendable {
     var fold = PresenceFold()
     for message in pages.reversed().joined() { fold.apply(message) }
     let isCut = page.previous != nil && page.messages.first.map { $0.storedAt >= since } ?? false
-    return (fold, now, isCut)
+    return (fold, Set(pages.joined().compactMap(\.account)), now, isCut)
   }
 
-  /// Senders without a record: people in chat clients, and whoever posts from a command line.
+  /// Senders without a record: people in chat clients, and whoever posts from a command line. With them whoever is in
+  /// the room, unless it has the account of somebody's process.
   private func people(
-    _ query: RosterQuery, at now: Int64, except known: Set<Handle>
+    _ query: RosterQuery, at now: Int64, except known: Set<Handle>, _ accounts: Set<String>
   ) async throws(HubError) -> [Participant] {
     let topics = query.topic.map { [$0] } ?? Array(hub.setup.topics.prefix(Self.peopleTopics))
     var found: [Handle: Participant] = [:]
+    func note(_ handle: Handle, on topic: Topic, at seen: Int64) {
+      guard !known.contains(handle), !handle.name.isEmpty else { return }
+      var person =
+        found[handle]
+        ?? Participant(
+          handle: handle, party: .person, isOnline: false, topics: [], postTopics: [], lastSeen: seen, instances: 0)
+      person.lastSeen = max(person.lastSeen, seen)
+      person.isOnline = now - person.lastSeen < lifetime
+      if !person.topics.contains(topic.name) { person.topics.append(topic.name) }
+      found[handle] = person
+    }
     for topic in topics {
       let limit = min(Self.peopleMessages, hub.setup.limits.pageMessages)
       for message in try await fetch(FetchRequest(topic, .latest, limit: limit)).messages
-      where now - message.storedAt < query.since && !known.contains(message.sender) && !message.sender.name.isEmpty {
-        var person =
-          found[message.sender]
-          ?? Participant(
-            handle: message.sender, party: .person, isOnline: false, topics: [], postTopics: [],
-            lastSeen: message.storedAt, instances: 0)
-        person.lastSeen = max(person.lastSeen, message.storedAt)
-        person.isOnline = now - person.lastSeen < lifetime
-        if !person.topics.contains(topic.name) { person.topics.append(topic.name) }
-        found[message.sender] = person
+      where now - message.storedAt < query.since { note(message.sender, on: topic, at: message.storedAt) }
+      for occupant in await occupants(of: topic) where occupant.account.map(accounts.contains) != true {
+        note(occupant.handle, on: topic, at: occupant.seenAt ?? now)
       }
     }
     return Array(found.values)
+  }
+
+  /// Nobody where the backend does not tell, or cannot: who spoke is known all the same.
+  private func occupants(of topic: Topic) async -> [Occupant] {
+    do throws(SeamError) {
+      return try await hub.supervisor.occupants(of: topic, deadline: hub.loop.now.advanced(by: hub.setup.patience))
+    } catch {
+      return []
+    }
   }
 
   /// A topic that does not exist has nobody on it.

@@ -36,6 +36,7 @@ public struct ReceiptFold: Hashable, Sendable {
   private let topic: Topic
   private let sender: Handle
   private let recipient: Handle?
+  private let account: String?
   private let storedAt: Int64
   private var places: Set<Cursor>
   private var undecided: Set<Cursor> = []
@@ -43,13 +44,18 @@ public struct ReceiptFold: Hashable, Sendable {
   public private(set) var stage = ReceiptStage.stored
 
   /// A message that is stored at `cursor`. Without a recipient, whoever refers to it counts.
+  ///
+  /// `account` is the one that is known as the recipient's, where senders have accounts: what another writes under the
+  /// handle says nothing of the message.
   public init(
-    id: MessageID, topic: Topic, cursor: Cursor, storedAt: Int64, sender: Handle, recipient: Handle?
+    id: MessageID, topic: Topic, cursor: Cursor, storedAt: Int64, sender: Handle, recipient: Handle?,
+    account: String? = nil
   ) {
     self.id = id
     self.topic = topic
     self.sender = sender
     self.recipient = recipient
+    self.account = account
     self.storedAt = storedAt
     places = [cursor]
   }
@@ -60,15 +66,15 @@ public struct ReceiptFold: Hashable, Sendable {
       places.insert(message.cursor)
       if undecided.contains(message.cursor) { reach(.seen) }
     }
-    guard message.inReplyTo == id, message.sender != sender, recipient == nil || recipient == message.sender else {
-      return
-    }
+    guard message.inReplyTo == id, message.sender != sender,
+      recipient.map({ message.isFrom($0, account: account) }) ?? true
+    else { return }
     reach(.acted)
   }
 
   /// Takes the next message of the recipient's own topic.
   public mutating func applyOwn(_ message: Message) {
-    guard let recipient, message.sender == recipient else { return }
+    guard let recipient, message.isFrom(recipient, account: account) else { return }
     do throws(EventRefusal) {
       if OwnEvent.owns(message) {
         guard case .pushed(topic, let ids) = try OwnEvent(message), ids.contains(id) else { return }

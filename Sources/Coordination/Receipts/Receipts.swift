@@ -91,12 +91,14 @@ public actor Receipts: LoopActor {
     // Not every acknowledgement says when; then the log does.
     var storedAt = receipt.storedAt
     if storedAt == nil { storedAt = await newest(of: topic)?.messages.last { $0.id == receipt.id }?.storedAt }
+    var account: String?
+    if let recipient { account = await self.account(of: recipient, until: deadline) }
     let changes = Waiters<Void>(loop: loop)
     let watch = ReceiptWatch(
       ReceiptFold(
         id: receipt.id, topic: topic, cursor: receipt.cursor,
         storedAt: storedAt ?? .max, sender: hub.setup.author.handle,
-        recipient: recipient))
+        recipient: recipient, account: account))
     var follows: [FollowID] = []
     follows.append(
       await hub.supervisor.follow(topic, after: receipt.cursor) { delivery in
@@ -128,6 +130,13 @@ public actor Receipts: LoopActor {
     }
     for id in follows { await hub.supervisor.unfollow(id) }
     return watch.stage
+  }
+
+  /// The account that speaks for a recipient, as it is known before anything of the recipient's is read. Ours where
+  /// there is none, since processes of one account trust each other; nil where senders have no accounts.
+  private func account(of recipient: Handle, until deadline: LoopInstant) async -> String? {
+    guard let own = await hub.supervisor.traits.account else { return nil }
+    return await hub.account(of: recipient, until: deadline) ?? own
   }
 
   /// Nil where it cannot be read: then only what refers to the message tells.

@@ -229,7 +229,7 @@ package actor StdioServer: LoopActor {
     guard let approvals, let rules = options.approvals?.rules else { return nil }
     let traits = supervisor.backend.assumeIsolated { $0.traits }
     guard let obstacle = rules.obstacle(to: hub.setup.author.handle, on: traits) else { return approvals }
-    Log.write(.warning, obstacle)
+    Log.write(.warning, "approvals: " + obstacle)
     return nil
   }
 

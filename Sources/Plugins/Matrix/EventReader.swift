@@ -88,11 +88,14 @@ struct EventReader: Sendable {
       mayBeCopy: content.member("app.parley.recurring_key")?.bool == true)
   }
 
+  /// What an account goes by that claims no handle.
+  func handle(of account: String) -> Handle { Handle(handleOfAccount[account] ?? account) }
+
   /// The handle, and how sure it is (S12): an account speaks for itself; a handle that content claims is verified for
   /// our own account and where configuration gives the handle to the sending account.
   private func sender(_ account: String, claims claimed: String?) -> (Handle, Provenance) {
     guard let claimed, !claimed.isEmpty, claimed.utf8.count <= 255 else {
-      return (Handle(handleOfAccount[account] ?? account), .verified)
+      return (handle(of: account), .verified)
     }
     let owner = handles[claimed] ?? (account == self.account ? account : nil)
     return (Handle(claimed), owner == account ? .verified : .claimed)

@@ -63,7 +63,10 @@ extension XMPPBackend {
       wanted["muc#roomconfig_roomsecret"] = password
     }
     try await submit(wanted, to: room, session, until: deadline)
-    try await admit(options.invited, to: room, session, until: deadline)
+    // Conversations have members of their own. Into participants' own topics others put invitations, which is no reason
+    // to call people there.
+    guard !room.topic.name.hasPrefix("~") else { return }
+    try await admit(options.invited, to: room, session, calls: !room.topic.isReserved, until: deadline)
   }
 
   /// Members of a conversation bring others in by invitations, which make members of them (XEP-0045, section 7.8.2);
@@ -104,11 +107,12 @@ extension XMPPBackend {
 
   // MARK: Members
 
-  /// Makes accounts members that are not, without taking anything from owners and administrators, and invites them.
+  /// Makes accounts members that are not, without taking anything from owners and administrators, and invites them if
+  /// `calls`.
   ///
   /// Who may not change the list of members may bring somebody in by the invitation, where the room allows that.
   private func admit(
-    _ accounts: [JID], to room: Room, _ session: XMPPSession, until deadline: LoopInstant
+    _ accounts: [JID], to room: Room, _ session: XMPPSession, calls: Bool = true, until deadline: LoopInstant
   ) async throws(SeamError) {
     guard !accounts.isEmpty else { return }
     let known = try await members(of: room, session, until: deadline)
@@ -119,7 +123,7 @@ extension XMPPBackend {
       guard error.code == .forbidden else { throw error }
       refusal = error
     }
-    try invite(new, to: room, session)
+    if calls || refusal != nil { try invite(new, to: room, session) }
     // The room takes one stanza after the other: what the invitations brought can be seen now.
     guard let refusal, try await !members(of: room, session, until: deadline).isSuperset(of: new) else { return }
     throw refusal

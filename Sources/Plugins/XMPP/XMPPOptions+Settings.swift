@@ -39,7 +39,7 @@ extension XMPPOptions {
         "Whether rooms made by Parley let nobody in but members: its own account, and those of invite."),
       Setting(
         "invite", .strings(minimumCount: 1),
-        "Accounts (user@domain) that are made members of rooms made by Parley, and invited."),
+        "Accounts (user@domain) that are made members of rooms made by Parley, but for conversations, and invited."),
       Setting(
         "room_password", .secret,
         "The password of rooms that ask for one; rooms made by Parley then ask for it."),

@@ -96,6 +96,13 @@ extension DoorBackend: PrivateTopics {
   }
 }
 
+extension DoorBackend: PeopledTopics {
+  /// Passed on where the backend tells; elsewhere there is nobody.
+  package func occupants(of topic: Topic, deadline: LoopInstant) async throws(SeamError) -> [Occupant] {
+    try await (base as? any PeopledTopics)?.occupants(of: topic, deadline: deadline) ?? []
+  }
+}
+
 extension Backend {
   /// The same backend through a door, which counts, and vouches for its callers where it has a key.
   /// What is posted to the presence topic is not counted.

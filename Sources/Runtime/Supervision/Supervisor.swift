@@ -297,6 +297,13 @@ public actor Supervisor: LoopActor {
     }
   }
 
+  /// Who is in a topic's room; nobody where the backend does not tell.
+  public func occupants(of topic: Topic, deadline: LoopInstant) async throws(SeamError) -> [Occupant] {
+    guard let peopled = backend as? any PeopledTopics else { return [] }
+    try await ready(until: deadline, for: "occupants")
+    return try await peopled.occupants(of: topic, deadline: deadline)
+  }
+
   /// What the backend can do.
   public var traits: BackendTraits {
     // The backend shares this loop, so it can be asked without a hop.

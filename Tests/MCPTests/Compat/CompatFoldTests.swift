@@ -1,4 +1,6 @@
+import ParleyCoordination
 import ParleyRuntime
+import ParleyTestKit
 import Testing
 
 @testable import ParleyMCP
@@ -10,12 +12,13 @@ import Testing
     var messages: [Message] = []
 
     mutating func add(
-      _ content: String, from sender: String = "ada", to: String? = nil, _ attributes: [String: String] = [:]
+      _ content: String, from sender: String = "ada", to: String? = nil, _ attributes: [String: String] = [:],
+      account: String? = nil
     ) {
       let number = messages.count + 1
       messages.append(
         Message(
-          topic: Topic("room"), sender: Handle(sender), instance: "i-\(sender)", content: content,
+          topic: Topic("room"), sender: Handle(sender), account: account, instance: "i-\(sender)", content: content,
           timestamp: Timestamp.text(Int64(number) * 1_000), storedAt: Int64(number) * 1_000,
           id: MessageID("m\(number)"), cursor: Cursor("sim.x.\(number)"), to: to.map { Handle($0) },
           attributes: attributes))
@@ -75,6 +78,58 @@ import Testing
     #expect(part.latestSummary(in: "t", for: nil)?.text == "so far" && part.summaryCount == 1)
   }
 
+  /// States that stand on states alone: each was said by somebody who read no more than the one before.
+  @Test func numbersOutliveTheirMessages() {
+    var log = Log()
+    log.add(.open(topic: "t", title: "T"))
+    for number in 0..<3 { log.add("m\(number)", ChatEvent.say(topic: number == 1 ? "t" : nil).message.attributes) }
+    let first = Self.fold(log.messages)
+    var state = first.state
+    for _ in 0..<3 {
+      log.add(.state(state))
+      let next = Self.fold(log.messages.suffix(1))
+      #expect(next.messageCount == 3 && next.latestID(in: "t") == 2 && next.latestID(in: nil) == 3)
+      state = next.state
+    }
+    // Who was there all the time is told nothing new.
+    #expect(Self.fold(log.messages).entries.map(\.id) == [1, 2, 3] && Self.fold(log.messages).messageCount == 3)
+    log.add("m3")
+    #expect(Self.fold(log.messages.suffix(2)).entries.map(\.id) == [4])
+    #expect(Self.fold(log.messages).entries.map(\.id) == [1, 2, 3, 4])
+  }
+
+  /// A room in which nobody spoke yet keeps its topics, too.
+  @Test func topicsOutliveTheLogWithoutAMessage() {
+    var log = Log()
+    log.add(.open(topic: "t", title: "T"))
+    log.add("so far", ChatEvent.summary(topic: "t").message.attributes.merging(["scope": "all"]) { first, _ in first })
+    let state = Self.fold(log.messages).state
+    log.add(.state(state))
+    let part = Self.fold(log.messages.suffix(1))
+    #expect(part.rooms["t"]?.title == "T" && part.latestSummary(in: "t", for: nil)?.text == "so far")
+    #expect(part.messageCount == 0 && part.summaryCount == 1)
+  }
+
+  @Test func aHundredThousandEventsFoldQuickly() {
+    var log = Log()
+    log.add(.open(topic: "t", title: "T"))
+    for number in 1..<100_000 {
+      if number % 5 == 0 {
+        log.add(.cursor(name: "reader-\(number % 40)", topic: "t", from: nil, id: number / 2))
+      } else {
+        log.add("a line of talk", ChatEvent.say(topic: number % 2 == 0 ? "t" : nil).message.attributes)
+      }
+    }
+    let (short, long) = (log.messages.prefix(10_000), log.messages)
+    let few = processorTime { #expect(Self.fold(short).messageCount == 8_000) }
+    let many = processorTime { #expect(Self.fold(long).messageCount == 80_000) }
+    #expect(many < few * 40, "\(few) and \(many)")
+    #if !DEBUG
+      // The goal is half a second; only twice that fails, since other tests share the processor and its caches.
+      #expect(many < .seconds(1), "\(many)")
+    #endif
+  }
+
   @Test func aNameHasOneHolder() {
     var names = NameTable()
     let taken = names.take("a", session: "1", detail: "", at: 0, until: 10)
@@ -85,6 +140,42 @@ import Testing
     #expect(!foreignDrop && names.holder(of: "a", at: 14)?.detail == "x" && names.holder(of: "a", at: 15) == nil)
     let after = names.take("a", session: "2", detail: "", at: 15, until: 30)
     #expect(after && names.held(at: 16).map(\.session) == ["2"])
+  }
+
+  /// Where senders have accounts, the name of a session is not enough to speak for it.
+  @Test func anotherAccountSpeaksForNoSession() {
+    var log = Log()
+    func say(_ text: EventText, _ account: String) { log.add(text.content, text.attributes, account: account) }
+    let (own, foreign) = ("@ada:x", "@eve:x")
+    say(ChatEvent.join(name: "a", role: "lead", session: "s", lifetime: 60_000).message, own)
+    say(ChatEvent.join(name: "a", role: "spy", session: "s", lifetime: 60_000).message, foreign)
+    say(ChatEvent.leave(name: "a", session: "s").message, foreign)
+    #expect(Self.fold(log.messages).names.holder(of: "a", at: 10_000)?.detail == "lead")
+    say(ChatEvent.leave(name: "a", session: "s").message, own)
+    #expect(Self.fold(log.messages).names.holder(of: "a", at: 10_000) == nil)
+
+    log = Log()
+    let card = PartnerEvent.Card(name: "Ada")
+    say(PartnerEvent.register(id: "a", session: "s", lifetime: 60_000, card: card).message, own)
+    say(PartnerEvent.status(id: "a", text: "hacked", session: "s").message, foreign)
+    say(PartnerEvent.listening(id: "a", isOn: true, session: "s").message, foreign)
+    say(PartnerEvent.unregister(id: "a", session: "s").message, foreign)
+    say(
+      PartnerEvent.register(id: "a", session: "s", lifetime: 60_000, card: .init(name: "Eve")).message, foreign)
+    var partners = PartnerFold()
+    for message in log.messages { partners.apply(message) }
+    #expect(partners.isOnline("a", at: 10_000) && !partners.isListening("a", at: 10_000))
+    #expect(partners.partners["a"]?.name == "Ada" && partners.partners["a"]?.account == own)
+    #expect(partners.partners["a"]?.status == "")
+
+    log = Log()
+    say(AgentEvent.arrive(name: nil, session: "s", lifetime: 60_000).message, own)
+    say(AgentEvent.rename(to: "eve", session: "s", lifetime: 60_000).message, foreign)
+    say(AgentEvent.arrive(name: "eve", session: "s", lifetime: 60_000).message, foreign)
+    say(AgentEvent.depart(session: "s").message, foreign)
+    var agents = AgentFold()
+    let outcomes = log.messages.map { agents.apply($0) }
+    #expect(outcomes == [.named("agent-1"), .taken, .taken, .gone] && agents.name(of: "s", at: 10_000) == "agent-1")
   }
 
   /// Numbers of agents are the log's, and none is given twice.

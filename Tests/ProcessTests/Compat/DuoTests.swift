@@ -120,6 +120,13 @@ import Testing
       )
       let direct = await bob.call("talk", ["message": "to ada alone", "to": "ada"])
       #expect(await carol.call("listen").text.hasSuffix("ada: to the team"))
+      // One that listens does not hide from the sender who does not.
+      let waiting = carol.start("listen")
+      await Self.waitUntilListening(ada, 1, place)
+      #expect(
+        await ada.call("talk", ["message": "again", "conversation": team]).text.hasSuffix(
+          "1 notified in real time, 1 queued"))
+      #expect(await carol.answer(waiting).text.hasSuffix("ada: again"))
       // A filtered call leaves the others unread.
       #expect(await bob.call("talk", ["message": "back", "conversation": team]).text.hasSuffix("2 queued"))
       let filtered = await ada.call("listen", ["conversation": team])

@@ -93,28 +93,32 @@ struct AgentFold: TopicFold {
   @discardableResult
   mutating func apply(_ message: Message) -> Outcome? {
     guard let event = AgentEvent(message) else { return nil }
-    let now = message.storedAt
+    let (now, account) = (message.storedAt, message.account)
     switch event {
     case .arrive(let name, let session, let lifetime):
-      if let current = self.name(of: session, at: now) { return take(current, session, now, lifetime) }
-      if let name, names.holder(of: name, at: now) == nil { return take(name, session, now, lifetime) }
+      if let current = self.name(of: session, at: now) { return take(current, session, account, now, lifetime) }
+      if let name, names.holder(of: name, at: now) == nil { return take(name, session, account, now, lifetime) }
       repeat { lastAgent += 1 } while names.holder(of: "agent-\(lastAgent)", at: now) != nil
-      return take("agent-\(lastAgent)", session, now, lifetime)
+      return take("agent-\(lastAgent)", session, account, now, lifetime)
     case .rename(let name, let session, let lifetime):
       if let holder = names.holder(of: name, at: now), holder.session != session { return .taken }
       if let current = self.name(of: session, at: now), current != name {
-        _ = names.drop(current, session: session, at: now)
+        guard names.drop(current, session: session, account: account, at: now) else { return .taken }
       }
-      return take(name, session, now, lifetime)
+      return take(name, session, account, now, lifetime)
     case .depart(let session):
-      names.drop(session: session)
-      nameOf[session] = nil
+      names.drop(session: session, account: account)
+      if name(of: session, at: now) == nil { nameOf[session] = nil }
       return .gone
     }
   }
 
-  private mutating func take(_ name: String, _ session: String, _ now: Int64, _ lifetime: Int64) -> Outcome {
-    guard names.take(name, session: session, detail: "", at: now, until: now + lifetime) else { return .taken }
+  private mutating func take(
+    _ name: String, _ session: String, _ account: String?, _ now: Int64, _ lifetime: Int64
+  ) -> Outcome {
+    guard names.take(name, session: session, account: account, detail: "", at: now, until: now + lifetime) else {
+      return .taken
+    }
     nameOf[session] = name
     if nameOf.count > 20_000 { nameOf = nameOf.filter { names.holder(of: $0.value, at: now)?.session == $0.key } }
     if known.count < 20_000 { known.insert(name) }

@@ -17,9 +17,8 @@ package actor Chatroom: LoopActor {
     package init() {}
   }
 
-  /// So many messages after the last one, or so long, what outlives the log's beginning is said again.
+  /// So many messages after the last one what outlives the log's beginning is said again, and before it grows old.
   private static let stateMessages = 500
-  private static let stateAge: Int64 = 86_400_000
 
   package nonisolated let loop: EventLoop
   private let hub: Hub
@@ -44,7 +43,7 @@ package actor Chatroom: LoopActor {
 
   // MARK: Life
 
-  /// Goes on holding the session's names until the task is cancelled.
+  /// Goes on holding the session's names, and what the room must remember, until the task is cancelled.
   func run() async {
     while await loop.sleep(for: options.heartbeat) {
       for name in joined.keys.sorted() {
@@ -56,6 +55,7 @@ package actor Chatroom: LoopActor {
           Log.write(.info, "a name in the chatroom was not kept", [("name", name), ("cause", error.reason)])
         }
       }
+      await keepState()
     }
   }
 
@@ -135,18 +135,21 @@ package actor Chatroom: LoopActor {
     if case .number(let number) = outcome { .int(Int64(number)) } else { nil }
   }
 
-  /// Says again what must outlive the log's beginning. What led here is stored in any case.
+  /// Says again what must outlive the log's beginning, where it stands on what is old or long. What led here is stored
+  /// in any case.
   private func keepState() async {
     let (fold, now) = await (log.state, log.now)
-    guard fold.sinceState >= Self.stateMessages || (fold.stateAt.map { now - $0 >= Self.stateAge } ?? false) else {
+    guard let since = fold.standsSince else { return }
+    let traits = await hub.supervisor.traits
+    guard fold.sinceState >= Self.stateMessages || now - since >= Checkpoints.age(on: traits).milliseconds else {
       return
     }
+    let limit = min(hub.setup.limits.contentBytes, traits.contentLimit ?? .max)
     do throws(Refusal) {
       // Where others spoke between the look and its place in the log, it is said again, so that nothing lies between.
       for _ in 0..<3 {
         let fold = await log.state
-        let text = ChatEvent.state(fold.state).message
-        guard text.content.utf8.count <= hub.setup.limits.contentBytes else {
+        guard let text = Self.text(of: fold.state, within: limit) else {
           return Log.write(.warning, "the state of the chatroom is too large to be stored", [])
         }
         try await say(.state(nil), text: text)
@@ -155,6 +158,13 @@ package actor Chatroom: LoopActor {
     } catch {
       Log.write(.warning, "the state of the chatroom was not stored", [("cause", error.reason)])
     }
+  }
+
+  /// Without what was written down where only that makes it too large: numbers and places come first.
+  private static func text(of state: JSONValue, within limit: Int) -> EventText? {
+    var short = state.object ?? [:]
+    short["texts"] = []
+    return [state, .object(short)].lazy.map { ChatEvent.state($0).message }.first { $0.content.utf8.count <= limit }
   }
 
   // MARK: Names

@@ -79,9 +79,12 @@ struct ChatroomFold: TopicFold {
   /// The latest by topic ("" for the room itself) and scope, in the order of writing.
   private(set) var summaries: [String: [Summary]] = [:]
   private(set) var lastActivity: Int64?
-  /// Messages since the last `chat.state`, and when that was stored.
+  /// Messages since the last `chat.state`.
   private(set) var sinceState = 0
-  private(set) var stateAt: Int64?
+  /// When that was stored, or the first event where there is none: what the state stands on.
+  private(set) var standsSince: Int64?
+  /// The newest message, also where the log has let go of it.
+  private var lastMessage: MessageID?
   private(set) var lobbyLatest = 0
   /// What an older room kept in files is in the log.
   private(set) var hasImported = false
@@ -97,16 +100,18 @@ struct ChatroomFold: TopicFold {
   mutating func apply(_ message: Message) -> Outcome? {
     guard let event = ChatEvent(message) else { return nil }
     let now = message.storedAt
+    standsSince = standsSince ?? now
     switch event {
     case .say(let topic):
       return append(message, topic: topic, from: message.sender.name, to: message.to?.name)
     case .join(let name, let role, let session, let lifetime):
-      guard names.take(name, session: session, detail: role, at: now, until: now + lifetime) else {
+      let until = now + lifetime
+      guard names.take(name, session: session, account: message.account, detail: role, at: now, until: until) else {
         return .refused(.active(name))
       }
       return .done(true)
     case .leave(let name, let session):
-      guard names.drop(name, session: session, at: now) else { return .done(false) }
+      guard names.drop(name, session: session, account: message.account, at: now) else { return .done(false) }
       _ = append(message, topic: nil, from: "system", to: nil)
       return .done(true)
     case .open(let topic, let title):
@@ -130,7 +135,7 @@ struct ChatroomFold: TopicFold {
     case .state(let value):
       adopt(value)
       sinceState = 0
-      stateAt = now
+      standsSince = now
       return .done(true)
     }
   }
@@ -152,6 +157,7 @@ struct ChatroomFold: TopicFold {
       Entry(
         id: messageCount, topic: topic, from: from, to: to == "all" ? nil : to, at: Self.time(of: message),
         content: message.content, message: message.id, cursor: message.cursor))
+    lastMessage = message.id
     textBytes += message.content.utf8.count
     if let topic {
       rooms[topic]?.latestID = messageCount
@@ -262,7 +268,7 @@ extension ChatroomFold {
   /// What must be known where the beginning of the log is gone.
   var state: JSONValue {
     [
-      "messages": .int(Int64(messageCount)), "last": .text(entries.last?.message.text),
+      "messages": .int(Int64(messageCount)), "last": .text(lastMessage?.text),
       "imported": .bool(hasImported), "summaries": .int(Int64(summaryCount)), "lobby": .int(Int64(lobbyLatest)),
       "topics": .array(
         rooms.values.sorted { $0.id < $1.id }.map { room in
@@ -291,15 +297,10 @@ extension ChatroomFold {
 
   /// Takes over what somebody knew who had read more of the log. For who read all of it, nothing changes.
   private mutating func adopt(_ value: JSONValue) {
-    guard let count = value["messages"]?.int.map(Int.init), let last = value["last"]?.string else { return }
+    guard let count = value["messages"]?.int.map(Int.init) else { return }
     hasImported = hasImported || value["imported"]?.bool == true
-    let known = entries.last { $0.message == MessageID(last) }?.id ?? (entries.first.map { $0.id - 1 } ?? messageCount)
-    let shift = count - known
-    guard shift > 0 else { return }
-    messageCount += shift
-    for index in entries.indices { entries[index].id += shift }
-    for id in rooms.keys where rooms[id]?.latestID != 0 { rooms[id]?.latestID += shift }
-    lobbyLatest = max(lobbyLatest == 0 ? 0 : lobbyLatest + shift, value["lobby"]?.int.map(Int.init) ?? 0)
+    if let last = value["last"]?.string.map({ MessageID($0) }) { renumber(upTo: last, as: count) }
+    lobbyLatest = max(lobbyLatest, value["lobby"]?.int.map(Int.init) ?? 0)
     adoptRooms(value["topics"]?.array ?? [])
     for entry in value["cursors"]?.array ?? [] {
       guard let name = entry["name"]?.string, let id = entry["id"]?.int.map(Int.init) else { continue }
@@ -307,6 +308,18 @@ extension ChatroomFold {
       cursors[reader] = max(cursors[reader, default: 0], id)
     }
     adoptSummaries(value)
+  }
+
+  /// The message `last` is the `number`th of the log: moves the numbers of those that are known by as much as is missing.
+  private mutating func renumber(upTo last: MessageID, as number: Int) {
+    let known = entries.last { $0.message == last }?.id ?? (entries.first.map { $0.id - 1 } ?? messageCount)
+    let shift = number - known
+    guard shift > 0 else { return }
+    if entries.isEmpty { lastMessage = last }
+    messageCount += shift
+    for index in entries.indices { entries[index].id += shift }
+    for id in rooms.keys where rooms[id]?.latestID != 0 { rooms[id]?.latestID += shift }
+    if lobbyLatest != 0 { lobbyLatest += shift }
   }
 
   private mutating func adoptRooms(_ all: [JSONValue]) {

@@ -139,7 +139,9 @@ struct PartnerFold: TopicFold {
     switch event {
     case .register(let id, let session, let lifetime, let card):
       let isNew = names.holder(of: id, at: now) == nil
-      guard names.take(id, session: session, detail: card.name, at: now, until: now + lifetime) else { return .taken }
+      let until = now + lifetime
+      guard names.take(id, session: session, account: message.account, detail: card.name, at: now, until: until)
+      else { return .taken }
       var partner = partners[id] ?? Partner(id: id, card: card, since: now, lastSeen: now)
       partner.account = message.account
       partner.card = card
@@ -151,14 +153,14 @@ struct PartnerFold: TopicFold {
         partners = Dictionary(uniqueKeysWithValues: kept.map { ($0.id, $0) })
       }
     case .status(let id, let text, let session):
-      guard isHeld(id, by: session, at: now) else { return .taken }
+      guard names.isHeld(id, by: session, account: message.account, at: now) else { return .taken }
       partners[id]?.status = text
     case .listening(let id, let isOn, let session):
-      guard isHeld(id, by: session, at: now) else { return .taken }
+      guard names.isHeld(id, by: session, account: message.account, at: now) else { return .taken }
       partners[id]?.isListening = isOn
       partners[id]?.lastSeen = now
     case .unregister(let id, let session):
-      guard names.drop(id, session: session, at: now) else { return .taken }
+      guard names.drop(id, session: session, account: message.account, at: now) else { return .taken }
       partners[id]?.isListening = false
       partners[id]?.lastSeen = now
     }
@@ -168,9 +170,5 @@ struct PartnerFold: TopicFold {
   /// The accounts of the partners that have one: the backend may not have heard of their ids yet.
   var accounts: [Handle: String] {
     Dictionary(uniqueKeysWithValues: partners.compactMap { id, partner in partner.account.map { (Handle(id), $0) } })
-  }
-
-  private func isHeld(_ id: String, by session: String, at now: Int64) -> Bool {
-    names.holder(of: id, at: now)?.session == session
   }
 }

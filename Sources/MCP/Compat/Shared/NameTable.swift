@@ -10,6 +10,8 @@ struct NameTable: Hashable, Sendable {
     var name: String
     /// The session that holds it.
     var session: String
+    /// The account that took it, where senders have accounts: who says the session's words by another is somebody else.
+    var account: String?
     /// What the name's holder says of itself there.
     var detail: String
     /// Milliseconds since 1970 by the store's clock.
@@ -38,9 +40,11 @@ struct NameTable: Hashable, Sendable {
   }
 
   /// Takes a name, or takes it again; false where another session holds it.
-  mutating func take(_ name: String, session: String, detail: String, at now: Int64, until: Int64) -> Bool {
+  mutating func take(
+    _ name: String, session: String, account: String? = nil, detail: String, at now: Int64, until: Int64
+  ) -> Bool {
     if var entry = holder(of: name, at: now) {
-      guard entry.session == session else { return false }
+      guard entry.session == session, entry.account == account else { return false }
       entry.detail = detail
       entry.lastSeen = now
       entry.until = until
@@ -49,7 +53,8 @@ struct NameTable: Hashable, Sendable {
     }
     lastNumber += 1
     entries[name] = Entry(
-      name: name, session: session, detail: detail, joinedAt: now, lastSeen: now, until: until, number: lastNumber)
+      name: name, session: session, account: account, detail: detail, joinedAt: now, lastSeen: now, until: until,
+      number: lastNumber)
     if entries.count > Self.capacity {
       let kept = entries.values.sorted { $0.until > $1.until }.prefix(Self.capacity * 9 / 10)
       entries = Dictionary(uniqueKeysWithValues: kept.map { ($0.name, $0) })
@@ -64,14 +69,19 @@ struct NameTable: Hashable, Sendable {
   }
 
   /// Drops a name; false where another session holds it, or nobody does.
-  mutating func drop(_ name: String, session: String, at now: Int64) -> Bool {
-    guard let entry = holder(of: name, at: now), entry.session == session else { return false }
+  mutating func drop(_ name: String, session: String, account: String? = nil, at now: Int64) -> Bool {
+    guard isHeld(name, by: session, account: account, at: now) else { return false }
     entries[name] = nil
     return true
   }
 
   /// Drops every name of a session.
-  mutating func drop(session: String) {
-    entries = entries.filter { $0.value.session != session }
+  mutating func drop(session: String, account: String? = nil) {
+    entries = entries.filter { $0.value.session != session || $0.value.account != account }
+  }
+
+  /// Whether a session holds a name at a time.
+  func isHeld(_ name: String, by session: String, account: String? = nil, at now: Int64) -> Bool {
+    holder(of: name, at: now).map { $0.session == session && $0.account == account } ?? false
   }
 }
