@@ -113,6 +113,12 @@ final class RemoteWorld: @unchecked Sendable {  // confined to its loop
     await supervisor.feeds[Topic(topic)]?.followers.count ?? 0
   }
 
+  /// Returns when the condition holds, or too long has passed.
+  func wait(until condition: () async -> Bool) async {
+    let deadline = soon
+    while await !condition(), loop.now < deadline { await loop.sleep(for: .milliseconds(2)) }
+  }
+
   /// The newest messages of a topic, the newest last.
   func messages(on topic: String = "general") async throws -> [Message] {
     try await supervisor.fetch(FetchRequest(Topic(topic), .latest, limit: 100), deadline: soon).messages
