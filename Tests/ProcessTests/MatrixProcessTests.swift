@@ -22,7 +22,7 @@ import Testing
 
   /// Rooms of a person's, each with something that `doctor` says about it.
   private static func rooms(_ place: Workplace, _ server: SynapseServer, of alice: String) async throws {
-    let client = "/_matrix/client/v3/"
+    let client = MatrixPeople.api
     let login = try await server.request(
       "POST", client + "login",
       body: [
@@ -36,7 +36,7 @@ import Testing
       body["preset"] = .string(joins ? "public_chat" : "private_chat")
       let answer = try await server.request("POST", client + "createRoom", token: alice, body: .object(body))
       let room = try #require(answer["room_id"]?.string, "\(answer.text)")
-      let path = room.replacing("!", with: "%21").replacing(":", with: "%3A")
+      let path = MatrixRoom.path(of: room)
       if joins { _ = try await server.request("POST", client + "join/\(path)", token: parley, body: [:]) }
       return path
     }
@@ -175,78 +175,32 @@ import Testing
 
   /// A listed person's reaction to a request is the verdict; anybody else's is nothing.
   @Test func aReactionGivesLeave() throws {
-    try Workplace.use { place in
-      let server = try await SynapseServer.start()
-      defer { server.process.kill() }
-      try await server.register("parley", password: "of the agents")
-      let tokens = [
-        "alice": try await server.register("alice", password: "of alice"),
-        "eve": try await server.register("eve", password: "of eve"),
-      ]
-      try place.write(
-        "parley.config.yaml",
-        """
-        backend: matrix
-        identity: { handle: coder }
-        topics: [ops]
-        live_push: { enabled: true }
-        approvals: { topic: ops, approvers: ["@alice:chat.test"] }
-        backend_config:
-          homeserver_url: http://127.0.0.1:\(server.port)
-          user: parley
-          password: of the agents
-          invite: ["@alice:chat.test", "@eve:chat.test"]
-
-        """)
-      let client = try Client(place)
-      try await client.initialize()
+    let settings = """
+      live_push: { enabled: true }
+      approvals: { topic: ops, approvers: ["@alice:chat.test"] }
+      """
+    try MatrixPeople.use(settings: settings) { people, client in
       let posted = await client.call(1, "parley_post", ["topic": "ops", "content": "hello"])
       #expect(posted?["isError"]?.bool != true, "\(posted?.text ?? "")")
-      let api = "/_matrix/client/v3/"
-      var room = ""
-      for token in tokens.values {
-        let joined = try await server.request("POST", api + "join/%23parley_ops:chat.test", token: token, body: [:])
-        room = try #require(joined["room_id"]?.string, "\(joined.text)")
-      }
-      room = room.replacing("!", with: "%21").replacing(":", with: "%3A")
-      /// The newest request of the room, once it is there.
-      func request(_ code: String) async throws -> JSONValue {
-        for _ in 0..<400 {
-          let page = try await server.request(
-            "GET", api + "rooms/\(room)/messages?dir=b&limit=20", token: tokens["alice"] ?? "")
-          let found = page["chunk"]?.array?.first {
-            $0["content"]?["body"]?.string?.contains("\"yes \(code)\"") == true
-          }
-          if let id = found?["event_id"] { return id }
-          await place.loop.sleep(for: .milliseconds(50))
-        }
-        Issue.record("nothing was asked")
-        return nil
-      }
-      func react(_ sign: String, to event: JSONValue, by name: String) async throws {
-        let relation: JSONValue = ["rel_type": "m.annotation", "event_id": event, "key": .string(sign)]
-        let sent = try await server.request(
-          "PUT", api + "rooms/\(room)/send/m.reaction/\(place.loop.random())", token: tokens[name] ?? "",
-          body: ["m.relates_to": relation])
-        #expect(sent["event_id"] != nil, "\(sent.text)")
-      }
+      let room = try await people.join()
       for (code, sign, behavior) in [("abcde", "👍", "allow"), ("fghij", "👎", "deny")] {
         client.send(
           #"{"jsonrpc":"2.0","method":"notifications/claude/channel/permission_request","params":{"request_id":"\#(code)","#
             + #""tool_name":"Bash","description":"Delete the build","input_preview":"rm -rf build"}}"#)
-        let event = try await request(code)
+        let request = try #require(
+          try await room.event { $0["content"]?["body"]?.string?.contains("\"yes \(code)\"") == true },
+          "nothing was asked")
+        let event = try #require(request["event_id"])
         // The other way round, by whom nobody asked, and about nothing that is asked.
-        try await react(sign == "👍" ? "👎" : "👍", to: event, by: "eve")
-        try await react("🎉", to: event, by: "alice")
-        try await react(sign, to: event, by: "alice")
+        try await room.react(sign == "👍" ? "👎" : "👍", to: event, by: "eve")
+        try await room.react("🎉", to: event, by: "alice")
+        try await room.react(sign, to: event, by: "alice")
         var verdict: JSONValue?
         while verdict == nil, let message = await client.next() {
           if message["method"]?.string == "notifications/claude/channel/permission" { verdict = message["params"] }
         }
         #expect(verdict == ["request_id": .string(code), "behavior": .string(behavior)])
       }
-      client.process.closeInput()
-      _ = await client.process.waitForExit(until: place.soon)
     }
   }
 }
