@@ -132,13 +132,13 @@ import Testing
 
   @Test func aNameHasOneHolder() {
     var names = NameTable()
-    let taken = names.take("a", session: "1", detail: "", at: 0, until: 10)
-    let refused = names.take("a", session: "2", detail: "", at: 9, until: 20)
-    let renewed = names.take("a", session: "1", detail: "x", at: 9, until: 15)
+    let taken = names.take("a", session: "1", account: nil, detail: "", at: 0, until: 10)
+    let refused = names.take("a", session: "2", account: nil, detail: "", at: 9, until: 20)
+    let renewed = names.take("a", session: "1", account: nil, detail: "x", at: 9, until: 15)
     #expect(taken && !refused && renewed)
-    let foreignDrop = names.drop("a", session: "2", at: 12)
+    let foreignDrop = names.drop("a", session: "2", account: nil, at: 12)
     #expect(!foreignDrop && names.holder(of: "a", at: 14)?.detail == "x" && names.holder(of: "a", at: 15) == nil)
-    let after = names.take("a", session: "2", detail: "", at: 15, until: 30)
+    let after = names.take("a", session: "2", account: nil, detail: "", at: 15, until: 30)
     #expect(after && names.held(at: 16).map(\.session) == ["2"])
   }
 

@@ -41,7 +41,7 @@ struct NameTable: Hashable, Sendable {
 
   /// Takes a name, or takes it again; false where another session holds it.
   mutating func take(
-    _ name: String, session: String, account: String? = nil, detail: String, at now: Int64, until: Int64
+    _ name: String, session: String, account: String?, detail: String, at now: Int64, until: Int64
   ) -> Bool {
     if var entry = holder(of: name, at: now) {
       guard entry.session == session, entry.account == account else { return false }
@@ -69,19 +69,19 @@ struct NameTable: Hashable, Sendable {
   }
 
   /// Drops a name; false where another session holds it, or nobody does.
-  mutating func drop(_ name: String, session: String, account: String? = nil, at now: Int64) -> Bool {
+  mutating func drop(_ name: String, session: String, account: String?, at now: Int64) -> Bool {
     guard isHeld(name, by: session, account: account, at: now) else { return false }
     entries[name] = nil
     return true
   }
 
   /// Drops every name of a session.
-  mutating func drop(session: String, account: String? = nil) {
+  mutating func drop(session: String, account: String?) {
     entries = entries.filter { $0.value.session != session || $0.value.account != account }
   }
 
   /// Whether a session holds a name at a time.
-  func isHeld(_ name: String, by session: String, account: String? = nil, at now: Int64) -> Bool {
+  func isHeld(_ name: String, by session: String, account: String?, at now: Int64) -> Bool {
     holder(of: name, at: now).map { $0.session == session && $0.account == account } ?? false
   }
 }
