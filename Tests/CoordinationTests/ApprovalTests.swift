@@ -37,7 +37,7 @@ private struct Court {
   var lastID: MessageID { MessageID("m\(count)") }
 
   mutating func message(
-    _ content: String, by handle: String, attributes: [String: String] = [:], account: String? = nil,
+    _ content: String, by handle: String, attributes: Attributes = [:], account: String? = nil,
     provenance: Provenance = .claimed, instance: String? = nil, replyTo: String? = nil, at storedAt: Int64 = 10,
     late: Bool = false
   ) -> Message {

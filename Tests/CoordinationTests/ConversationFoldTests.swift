@@ -24,7 +24,7 @@ struct ConversationLog {
 
   @discardableResult
   mutating func add(
-    _ content: String, _ attributes: [String: String] = [:], by handle: String, account: String? = nil,
+    _ content: String, _ attributes: Attributes = [:], by handle: String, account: String? = nil,
     late: Bool = false
   ) -> ConversationFold.Outcome? {
     let number = messages.count + 1
@@ -139,7 +139,7 @@ extension ConversationFold.Outcome {
     ["kind": "conversation.invite", "member": "system"], ["kind": "conversation.leave", "v": "9"],
     ["kind": "conversation.merge"], ["kind": "conversation.state", "through": "3"], ["kind": "conversation.state"],
   ])
-  func whatIsNotUnderstoodChangesNothingAndIsCounted(_ attributes: [String: String]) {
+  func whatIsNotUnderstoodChangesNothingAndIsCounted(_ attributes: Attributes) {
     for content in ["", "{", "[]", "{}", #"{"direct":false,"creator":"x","created_at":-1,"members":[]}"#] {
       var log = ConversationLog()
       log.add(.create(name: "g", with: nil), by: "ada")

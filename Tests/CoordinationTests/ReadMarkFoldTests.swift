@@ -5,7 +5,7 @@ import Testing
 
 /// A message of bob's own topic; positions count from 1.
 func event(
-  _ position: Int, _ attributes: [String: String], content: String = "", sender: String = "bob",
+  _ position: Int, _ attributes: Attributes, content: String = "", sender: String = "bob",
   account: String? = nil, provenance: Provenance = .claimed
 ) -> Message {
   Message(
@@ -83,7 +83,7 @@ func event(
     ["kind": "mark", "topic": "a", "cursor": "1", "stored_at": "1", "v": "2"],
     ["kind": "marks", "through": "1"], ["kind": "marks"], ["kind": "marks.import"], ["kind": "task.post"], [:],
   ])
-  func whatIsNotUnderstoodChangesNothingAndIsCounted(_ attributes: [String: String]) {
+  func whatIsNotUnderstoodChangesNothingAndIsCounted(_ attributes: Attributes) {
     for content in ["", "{", "{}", "[1]", #"[{"topic":"a"}]"#, #"[{"topic":"a","cursor":"9","stored_at":-1}]"#] {
       let state = fold([mark(1, "a", "3", 3), event(2, attributes, content: content)])
       #expect(state.marks == [Topic("a"): ReadMark(cursor: Cursor("3"), storedAt: 3)])

@@ -26,7 +26,7 @@ import Testing
     ["kind": "summary"], ["kind": "summary", "scope": ""], ["kind": "summary", "scope": "all", "v": "2"],
     ["kind": "summary.state"], ["kind": "summary.state", "through": "1"],
   ])
-  func whatIsNotUnderstoodChangesNothingAndIsCounted(_ attributes: [String: String]) {
+  func whatIsNotUnderstoodChangesNothingAndIsCounted(_ attributes: Attributes) {
     for content in ["", "{", "[]", #"{"summaries":[{"scope":"all"}]}"#, String(repeating: "x", count: 20_000)] {
       guard content.count != 20_000 || attributes["scope"] == "all" else { continue }
       var fold = SummaryFold()

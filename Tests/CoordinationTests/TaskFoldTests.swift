@@ -25,7 +25,7 @@ struct TaskLog {
   @discardableResult
   mutating func add(
     _ content: String, by handle: String, at storedAt: Int64, to: String? = nil, account: String? = nil,
-    attributes: [String: String] = [:], replyTo: String? = nil, late: Bool = false
+    attributes: Attributes = [:], replyTo: String? = nil, late: Bool = false
   ) -> TaskFold.Outcome? {
     let number = messages.count + 1
     let message = Message(
@@ -190,7 +190,7 @@ extension TaskFold.Outcome {
     ["kind": "task.post", "task": id.text, "title": "t", "ttl_ms": "5", "label": "ffff"],
     ["kind": "task.post", "task": id.text, "title": "t", "ttl_ms": "\(31 * 86_400_000)"],
   ])
-  func damagedAndLaterEventsChangeNothing(_ attributes: [String: String]) {
+  func damagedAndLaterEventsChangeNothing(_ attributes: Attributes) {
     var log = TaskLog()
     log.post(2, at: 0)
     let before = log.fold[TaskLog.id(2)]

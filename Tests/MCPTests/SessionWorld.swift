@@ -101,7 +101,7 @@ final class SessionWorld: @unchecked Sendable {
   @discardableResult
   func post(
     _ content: String, on topic: String = "general", as handle: String = "bob", to: String? = nil,
-    attributes: [String: String] = [:], inReplyTo: String? = nil
+    attributes: Attributes = [:], inReplyTo: String? = nil
   ) async throws -> Receipt {
     number += 1
     let draft = Draft(

@@ -98,7 +98,7 @@ final class RemoteWorld: @unchecked Sendable {  // confined to its loop
   /// Stores a message of another participant.
   @discardableResult
   func post(
-    _ content: String, on topic: String = "general", by handle: String = "bob", attributes: [String: String] = [:]
+    _ content: String, on topic: String = "general", by handle: String = "bob", attributes: Attributes = [:]
   ) async throws -> MessageID {
     number += 1
     return try await supervisor.post(

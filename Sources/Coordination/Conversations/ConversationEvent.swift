@@ -75,13 +75,15 @@ enum ConversationEvent: Hashable, Sendable {
     func shown(_ handle: Handle) -> String { VisibleText.visible(handle.name, keepsLines: false) }
     switch self {
     case .create(let name, let with):
-      var attributes = ["kind": Kind.create.rawValue, "type": with == nil ? "group" : "direct"]
-      attributes["name"] = name
-      attributes["with"] = with?.name
-      // What is said begins behind it: nobody needs to be told of it alone.
-      attributes[Checkpoints.quiet] = "1"
       let what = with.map { "with \(shown($0))" } ?? name.map { "\"\($0)\"" } ?? "of a group"
-      return ("\(shown(handle)) begins a conversation \(what)", attributes)
+      return (
+        "\(shown(handle)) begins a conversation \(what)",
+        [
+          "kind": Kind.create.rawValue, "type": with == nil ? "group" : "direct", "name": name, "with": with?.name,
+          // What is said begins behind it: nobody needs to be told of it alone.
+          Checkpoints.quiet: "1",
+        ]
+      )
     case .invite(let member):
       return (
         "\(shown(handle)) brings in \(shown(member))",

@@ -14,7 +14,7 @@ package actor FoldedLog<Fold: TopicFold>: LoopActor {
   private let isUrgent: Bool
   let pageLimit: Int
   let makeFold: @Sendable () -> Fold
-  private var fold: Fold
+  private(set) var fold: Fold
   private var outcomes = OutcomeRing<Fold.Outcome>()
   private var follow: FollowID?
   private var loading: Task<Result<Void, HubError>, Never>?
@@ -63,6 +63,9 @@ package actor FoldedLog<Fold: TopicFold>: LoopActor {
   /// makes the next event copy all of it.
   package nonisolated var current: (state: Fold, now: Int64) { assumeIsolated { ($0.fold, $0.now) } }
 
+  /// The store's time, without a suspension; must be asked for on the loop.
+  package nonisolated var currentTime: Int64 { assumeIsolated { $0.now } }
+
   /// Whether the log was read, so that `load` has nothing to do; must be asked for on the loop.
   package nonisolated var isReady: Bool { assumeIsolated { $0.isLoaded } }
 
@@ -99,7 +102,8 @@ package actor FoldedLog<Fold: TopicFold>: LoopActor {
       standing = Standing(
         since: (beginning.checkpoint ?? beginning.events.first)?.storedAt, events: beginning.events.count)
       position = beginning.newest.last?.cursor
-      for message in beginning.newest { outcomes.note(message.id) }
+      let events = Set(beginning.events.suffix(OutcomeRing<Fold.Outcome>.capacity).map(\.id))
+      for message in beginning.newest where !events.contains(message.id) { outcomes.insert(message.id, nil) }
       if let last = beginning.newest.last { newestStoredAt = max(newestStoredAt, last.storedAt) }
       keeper?.begin(behind: beginning.anchor, messages: beginning.count)
       for message in beginning.newest { keeper?.note(message) }
@@ -289,26 +293,32 @@ package actor FoldedLog<Fold: TopicFold>: LoopActor {
   /// Gives a ticket back that is not waited with.
   package func forget(_ ticket: UInt64) { changes.forget(ticket) }
 
-  /// What a stored message brought at its place in the log; nil when it has not arrived here by the deadline, or was no
-  /// event.
-  package func outcome(of id: MessageID, until deadline: LoopInstant) async -> Fold.Outcome? {
-    await arrived(id, until: deadline)
-    return outcomes[id] ?? nil
+  /// How far the log has come here; must be asked for on the loop. What is stored later arrives behind it.
+  package nonisolated var mark: Int { assumeIsolated { $0.outcomes.count } }
+
+  /// What a message that was stored after `mark` brought at its place in the log; nil when it has not arrived here by
+  /// the deadline, or was no event.
+  package func outcome(of id: MessageID, since mark: Int = 0, until deadline: LoopInstant) async -> Fold.Outcome? {
+    await arrived(id, since: mark, until: deadline) ?? nil
   }
 
   /// Waits until everything that is in the log now is in the state, as far as that can be learnt by the deadline.
   package func catchUp(until deadline: LoopInstant) async throws(HubError) {
     let page = try await hub.fetchUnchecked(FetchRequest(topic, .latest, limit: 1))
     guard let last = page.messages.last else { return }
-    await arrived(last.id, until: deadline)
+    _ = await arrived(last.id, since: 0, until: deadline)
   }
 
-  private func arrived(_ id: MessageID, until deadline: LoopInstant) async {
-    guard outcomes[id] == nil else { return }
+  /// Waits for a message, and returns what it brought; nil where it does not come.
+  private func arrived(_ id: MessageID, since mark: Int, until deadline: LoopInstant) async -> Fold.Outcome?? {
+    if let outcome = outcomes.outcome(of: id, since: mark) { return outcome }
     hub.supervisor.assumeIsolated { $0.expect() }
     defer { hub.supervisor.assumeIsolated { $0.expectNoMore() } }
-    while outcomes[id] == nil {
-      guard case .value = await arrivals.wait(arrivals.ticket(), until: deadline) else { return }
+    var seen = outcomes.count
+    while true {
+      guard case .value = await arrivals.wait(arrivals.ticket(), until: deadline) else { return nil }
+      if let outcome = outcomes.outcome(of: id, since: seen) { return outcome }
+      seen = outcomes.count
     }
   }
 }

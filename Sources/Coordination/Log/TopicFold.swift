@@ -39,7 +39,7 @@ package protocol TopicFold: Sendable {
 }
 
 /// The text and the attributes of a message that carries an event.
-package typealias EventText = (content: String, attributes: [String: String])
+package typealias EventText = (content: String, attributes: Attributes)
 
 extension TopicFold {
   package mutating func setAccount(_ account: String?) {}

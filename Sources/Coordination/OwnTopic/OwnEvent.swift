@@ -74,7 +74,7 @@ enum OwnEvent: Hashable, Sendable {
     }
   }
 
-  private static func conversation(_ attributes: [String: String]) throws(EventRefusal) -> Topic {
+  private static func conversation(_ attributes: Attributes) throws(EventRefusal) -> Topic {
     guard let topic = attributes["conversation"].map({ Topic($0) }), ConversationTopic.isConversation(topic) else {
       throw .malformed
     }
@@ -95,9 +95,10 @@ enum OwnEvent: Hashable, Sendable {
     let who = VisibleText.visible(handle.name, keepsLines: false)
     switch self {
     case .invitation(let topic, let name):
-      var attributes = ["kind": Kind.invitation.rawValue, "conversation": topic.name]
-      attributes["name"] = name
-      return ("\(who) begins a conversation with you" + (name.map { ": \($0)" } ?? ""), attributes)
+      return (
+        "\(who) begins a conversation with you" + (name.map { ": \($0)" } ?? ""),
+        ["kind": Kind.invitation.rawValue, "conversation": topic.name, "name": name]
+      )
     case .left(let topic):
       return ("left \(topic.name)", ["kind": Kind.left.rawValue, "conversation": topic.name])
     case .status(let text):
@@ -106,9 +107,10 @@ enum OwnEvent: Hashable, Sendable {
         ["kind": Kind.status.rawValue, "status": text ?? ""]
       )
     case .setting(let name, let value):
-      var attributes = ["kind": Kind.setting.rawValue, "name": name]
-      attributes["value"] = value
-      return (value == nil ? "setting \(name) as it was" : "setting \(name)", attributes)
+      return (
+        value == nil ? "setting \(name) as it was" : "setting \(name)",
+        ["kind": Kind.setting.rawValue, "name": name, "value": value]
+      )
     case .pushed(let topic, let ids):
       let text = StateText.write { writer in
         writer.key("ids")

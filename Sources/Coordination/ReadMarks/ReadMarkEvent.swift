@@ -64,7 +64,7 @@ enum ReadMarkEvent: Hashable, Sendable {
   }
 
   /// The text and the attributes of the message that carries the event.
-  var message: (content: String, attributes: [String: String]) {
+  var message: (content: String, attributes: Attributes) {
     switch self {
     case .mark(let topic, let mark):
       (

@@ -41,8 +41,8 @@ enum TaskEvent: Hashable, Sendable {
   private static let extraBytes = 4_096
 
   /// The attributes that the codec leaves alone; none where there are more than a message of ours may have.
-  static func extra(of message: Message) -> [String: String] {
-    guard message.attributes.keys.contains(where: { $0.hasPrefix(extraPrefix) }) else { return [:] }
+  static func extra(of message: Message) -> Attributes {
+    guard message.attributes.contains(where: { $0.key.hasPrefix(extraPrefix) }) else { return [:] }
     let extra = message.attributes.filter { $0.key.hasPrefix(extraPrefix) }
     return extra.reduce(0) { $0 + $1.key.utf8.count + $1.value.utf8.count } <= extraBytes ? extra : [:]
   }
@@ -92,7 +92,7 @@ enum TaskEvent: Hashable, Sendable {
     guard let title = attributes["title"], isTitle(title) else { throw .malformed }
     let lifetime = try duration(attributes["ttl_ms"])
     let label = attributes["label"] ?? id.label
-    guard label.utf8.count >= TaskID.shortest, id.text.hasPrefix(label) else { throw .malformed }
+    guard label.utf8.count >= TaskID.shortest, id.begins(with: label) else { throw .malformed }
     let body = message.content.rest(after: "\n\n")
     return Posted(title: title, body: body, lifetime: lifetime, label: label)
   }
@@ -116,7 +116,7 @@ enum TaskEvent: Hashable, Sendable {
 
   /// The text and the attributes of the message that carries the event. `label` is what people call the task, `until`
   /// when a lease would end (milliseconds since 1970), for the line they read.
-  func message(label: String, by handle: Handle, until: Int64 = 0) -> (content: String, attributes: [String: String]) {
+  func message(label: String, by handle: Handle, until: Int64 = 0) -> (content: String, attributes: Attributes) {
     let who = VisibleText.visible(handle.name, keepsLines: false)
     switch self {
     case .post(let id, let posted):
@@ -124,19 +124,19 @@ enum TaskEvent: Hashable, Sendable {
       return (
         posted.body.map { "\(heading)\n\n\($0)" } ?? heading,
         [
-          "kind": Kind.post.rawValue, "task": id.text, "title": posted.title, "ttl_ms": String(posted.lifetime),
-          "label": posted.label,
+          "kind": Kind.post.rawValue, "label": posted.label, "task": id.text, "title": posted.title,
+          "ttl_ms": String(posted.lifetime),
         ]
       )
     case .claim(let id, let lease):
       return (
         "task \(label) claimed by \(who) until \(ClockText.text(until))",
-        ["kind": Kind.claim.rawValue, "task": id.text, "lease_ms": String(lease)]
+        ["kind": Kind.claim.rawValue, "lease_ms": String(lease), "task": id.text]
       )
     case .extend(let id, let fence, let lease):
       return (
         "task \(label) held by \(who) until \(ClockText.text(until))",
-        ["kind": Kind.extend.rawValue, "task": id.text, "fence": fence.text, "lease_ms": String(lease)]
+        ["fence": fence.text, "kind": Kind.extend.rawValue, "lease_ms": String(lease), "task": id.text]
       )
     case .done(let id, let fence, let result):
       return (Self.line("task \(label) done", result), Self.attributes(.done, id, fence))
@@ -153,10 +153,8 @@ enum TaskEvent: Hashable, Sendable {
     text.isEmpty ? heading : "\(heading): \(text)"
   }
 
-  private static func attributes(_ kind: Kind, _ id: TaskID, _ fence: MessageID?) -> [String: String] {
-    var attributes = ["kind": kind.rawValue, "task": id.text]
-    attributes["fence"] = fence?.text
-    return attributes
+  private static func attributes(_ kind: Kind, _ id: TaskID, _ fence: MessageID?) -> Attributes {
+    ["fence": fence?.text, "kind": kind.rawValue, "task": id.text]
   }
 }
 

@@ -86,7 +86,7 @@ extension JSONWriter {
     member("message", task.message.text)
     member("to", task.to?.name)
     member("until", task.expiresAt)
-    relayMap("extra", task.extra)
+    relay("extra", task.extra)
     if let claim = task.claim {
       key("claim")
       beginObject()
@@ -95,7 +95,7 @@ extension JSONWriter {
       kept("holder", claim.holder)
       member("since", claim.since)
       member("until", claim.until)
-      relayMap("extra", claim.extra)
+      relay("extra", claim.extra)
       endObject()
     }
     if let ending = task.ending {
@@ -130,7 +130,7 @@ extension TaskRecord {
     self.init(
       id: id, label: label, topic: topic, title: title, body: parts[3]?.string, bodyIsGone: gone, poster: poster,
       postedAt: at, message: MessageID(message), to: parts[8]?.string.map(Handle.init), expiresAt: until)
-    guard let extra = json.relayTexts("extra") else { throw .malformed }
+    guard let extra = json.relayAttributes("extra") else { throw .malformed }
     self.extra = extra
     if let claim = json.member("claim") { self.claim = try TaskClaim(kept: claim) }
     if let ending = json.member("ending") { self.ending = try TaskEnding(kept: ending) }
@@ -142,7 +142,7 @@ extension TaskClaim {
     let parts = json.members(["fence", "number", "holder", "since", "until"])
     guard let fence = parts[0]?.string, let number = parts[1]?.int,
       let holder = parts[2].flatMap(TaskActor.init(kept:)), let since = parts[3]?.int, let until = parts[4]?.int,
-      let extra = json.relayTexts("extra")
+      let extra = json.relayAttributes("extra")
     else { throw .malformed }
     self.init(
       fence: MessageID(fence), number: Int(number), holder: holder, since: since, until: until, extra: extra)

@@ -98,17 +98,15 @@ public struct TaskFold: TopicFold {
   /// The task that somebody names: one that is not over where there is one, else one that is.
   public func find(_ reference: TaskReference, at now: Int64) -> Result<TaskRecord, TaskLookupFailure> {
     if let id = TaskID(reference.text) { return tasks[id].map(Result.success) ?? .failure(.init(.unknown(id.text))) }
-    let all = tasks.values.filter { $0.id.text.hasPrefix(reference.text) }
+    let all = tasks.values.filter { $0.id.begins(with: reference.text) }
     let live = all.filter { !$0.status(at: now).isFinal }
     let candidates = live.isEmpty ? all : live
     guard let first = candidates.first else { return .failure(.init(.unknown(reference.text))) }
     return candidates.count == 1 ? .success(first) : .failure(.init(.ambiguous(reference.text)))
   }
 
-  /// Whether no task that is not over begins with these digits.
-  func isLabelFree(_ label: String) -> Bool {
-    !order[firstLive...].contains { $0.text.hasPrefix(label) }
-  }
+  /// Whether people would call a task that is not over like this one.
+  func hasLabel(of id: TaskID) -> Bool { order[firstLive...].contains { $0.isCalled(like: id) } }
 
   // MARK: Taking events
 
@@ -188,7 +186,7 @@ public struct TaskFold: TopicFold {
       return byMessage[replied].map(Verdict.success) ?? .failure(.init(.unknown("(none was named)")))
     }
     let newest = order.last { id in
-      id.text.hasPrefix(reference.text) && tasks[id].map { !$0.status(at: message.storedAt).isFinal } ?? false
+      id.begins(with: reference.text) && tasks[id].map { !$0.status(at: message.storedAt).isFinal } ?? false
     }
     if let newest { return .success(newest) }
     switch find(reference, at: message.storedAt) {

@@ -1,37 +1,65 @@
 import ParleyRuntime
 
-/// The name of a task: lower-case hexadecimal digits, chosen by its poster; people use the first few of them.
+/// The name of a task: 16 lower-case hexadecimal digits, chosen by its poster; people use the first few of them.
 public struct TaskID: Hashable, Sendable, Comparable, CustomStringConvertible {
   /// Digits of a whole id, and the fewest that may stand for it.
   static let length = 16
   static let shortest = 4
 
-  /// The digits.
-  public let text: String
+  private let number: UInt64
 
   /// A whole id; nil for anything else.
   public init?(_ text: String) {
-    guard text.utf8.count == Self.length, TaskReference.isHexadecimal(text) else { return nil }
-    self.text = text
+    let bytes = text.utf8Span.span
+    guard bytes.count == Self.length else { return nil }
+    var number: UInt64 = 0
+    for index in bytes.indices {
+      switch bytes[index] {
+      case let digit where (0x30...0x39).contains(digit): number = number << 4 | UInt64(digit - 0x30)
+      case let digit where (0x61...0x66).contains(digit): number = number << 4 | UInt64(digit - 0x57)
+      default: return nil
+      }
+    }
+    self.number = number
   }
 
   /// A random one.
-  init(random: UInt64) {
-    let digits = String(random, radix: 16)
-    text = String(repeating: "0", count: Self.length - digits.count) + digits
-  }
+  init(random: UInt64) { number = random }
 
   /// The one that belongs to a caller's key, so that a retry names the same task.
   init(key: String, scope: String, topic: Topic) {
-    text = SHA256.hexadecimal("task\u{1f}\(scope)\u{1f}\(topic.name)\u{1f}\(key)", digits: Self.length)
+    let digest = SHA256.hash("task\u{1f}\(scope)\u{1f}\(topic.name)\u{1f}\(key)".utf8)
+    number = digest.prefix(8).reduce(0) { $0 << 8 | UInt64($1) }
   }
 
+  /// The digits.
+  public var text: String { digits(Self.length) }
+
   /// What people call the task, unless another one begins so.
-  var label: String { text.prefix(bytes: Self.shortest) }
+  var label: String { digits(Self.shortest) }
+
+  /// Whether people would call both the same.
+  func isCalled(like other: TaskID) -> Bool { (number ^ other.number) >> UInt64(64 - 4 * Self.shortest) == 0 }
+
+  private func digits(_ count: Int) -> String {
+    unsafe String(unsafeUninitializedCapacity: count) { buffer in
+      for place in 0..<count {
+        let digit = UInt8(truncatingIfNeeded: number >> UInt64(60 - 4 * place) & 15)
+        unsafe buffer.initializeElement(at: place, to: digit < 10 ? 0x30 + digit : 0x57 + digit)
+      }
+      return count
+    }
+  }
+
+  /// Whether its first digits are these; false for what are no digits.
+  func begins(with digits: String) -> Bool {
+    let bytes = digits.utf8.count
+    return bytes <= Self.length && self.digits(bytes) == digits
+  }
 
   public var description: String { text }
 
-  public static func < (a: TaskID, b: TaskID) -> Bool { a.text < b.text }
+  public static func < (a: TaskID, b: TaskID) -> Bool { a.number < b.number }
 }
 
 /// How somebody names a task: its id, or the beginning of it.

@@ -11,6 +11,9 @@ public struct TaskActor: Hashable, Sendable {
     handle = message.sender
     account = message.account
   }
+
+  /// Ourselves, whatever the account is called.
+  init(_ author: Author) { handle = author.handle }
 }
 
 /// The claim that counts: from its place in the log until its lease runs out.
@@ -26,7 +29,7 @@ public struct TaskClaim: Hashable, Sendable {
   /// When the lease ends, by the store's clock; at this time another may take it.
   public var until: Int64
   /// What other tool sets keep with it, see `TaskRecord.extra`.
-  package var extra: [String: String] = [:]
+  package var extra: Attributes = [:]
 }
 
 /// How a task ended.
@@ -103,7 +106,7 @@ public struct TaskRecord: Hashable, Sendable {
   /// How it ended.
   public var ending: TaskEnding?
   /// Attributes of the posting message whose names begin with `x-`: what other tool sets keep with a task.
-  package var extra: [String: String] = [:]
+  package var extra: Attributes = [:]
 
   /// Its state at a time by the store's clock.
   public func status(at now: Int64) -> Status {

@@ -20,7 +20,7 @@ public struct TaskPost: Hashable, Sendable {
   /// The same key with the same content is one task.
   public var key: String?
   /// What other tool sets keep with it: names begin with `x-`, see `TaskRecord.extra`.
-  package var extra: [String: String] = [:]
+  package var extra: Attributes = [:]
 
   /// Makes a request.
   public init(

@@ -12,7 +12,7 @@ extension Tasks {
 
   /// The same; the claim carries what another tool set keeps with it (see `TaskRecord.extra`).
   package func claimNext(
-    on topic: Topic, lease: Duration, extra: [String: String]
+    on topic: Topic, lease: Duration, extra: Attributes
   ) async throws(HubError) -> TaskRecord? {
     try Self.check(lease: lease)
     try await check(topic)
@@ -20,7 +20,7 @@ extension Tasks {
   }
 
   func takeNext(
-    on topic: Topic, lease: Duration, extra: [String: String] = [:]
+    on topic: Topic, lease: Duration, extra: Attributes = [:]
   ) async throws(HubError) -> TaskRecord? {
     let log = try await log(of: topic)
     var choice = 1
@@ -46,8 +46,9 @@ extension Tasks {
   }
 
   private func open(_ limit: Int, in log: FoldedLog<TaskFold>) -> [TaskRecord] {
-    let (fold, now) = log.current
-    return fold.open(at: now, for: author.handle, limit: limit, except: claiming)
+    log.assumeIsolated { [author, claiming] in
+      $0.fold.open(at: $0.now, for: author.handle, limit: limit, except: claiming)
+    }
   }
 
   /// Takes one task; throws why it cannot be had.
@@ -63,24 +64,22 @@ extension Tasks {
     if claimRefusal(task, in: log) != nil {
       // Refused only by what the log says now; nothing is posted for others to read.
       try await log.catchUp(until: deadline)
-      task = log.current.state[task.id] ?? task
+      task = log.task(task.id) ?? task
       if let refusal = claimRefusal(task, in: log) { throw HubError(refusal) }
     }
     return try await take(task, lease: lease, in: log)
   }
 
   private func take(
-    _ task: TaskRecord, lease: Duration, extra: [String: String] = [:], in log: FoldedLog<TaskFold>
+    _ task: TaskRecord, lease: Duration, extra: Attributes = [:], in log: FoldedLog<TaskFold>
   ) async throws(HubError) -> TaskRecord {
-    let until = min(log.current.now + lease.milliseconds, task.expiresAt)
-    let receipt = try await post(
-      .claim(task.id, lease: lease.milliseconds), label: task.label, inReplyTo: task.message, until: until,
-      extra: extra, in: log)
-    return try await decided(receipt, in: log)
+    let until = min(log.currentTime + lease.milliseconds, task.expiresAt)
+    return try await say(
+      .claim(task.id, lease: lease.milliseconds), about: task, until: until, extra: extra, in: log)
   }
 
   private func claimRefusal(_ task: TaskRecord, in log: FoldedLog<TaskFold>) -> TaskRefusal? {
-    let now = log.current.now
+    let now = log.currentTime
     if let refusal = overRefusal(task, at: now) { return refusal }
     if let to = task.to, to != author.handle { return .directed(task.id, to: to) }
     return task.heldClaim(at: now).map { .held(task.id, by: $0.holder.handle, until: $0.until, fence: $0.fence) }

@@ -20,6 +20,8 @@ public actor Tasks: LoopActor {
   private var logs: [Topic: FoldedLog<TaskFold>] = [:]
   /// Tasks that a call of this process is claiming just now: another call looks for a different one.
   var claiming: Set<TaskID> = []
+  /// Tasks of ours that are stored, but have not come back to us by the log.
+  var arriving: [TaskID: FoldedLog<TaskFold>] = [:]
   private let changes: Waiters<Void>
   private var observers: [@Sendable () -> Void] = []
 
@@ -58,6 +60,7 @@ public actor Tasks: LoopActor {
   package func observe(_ observer: @escaping @Sendable () -> Void) { observers.append(observer) }
 
   private func changed() {
+    for (id, log) in arriving where log.task(id) != nil { arriving[id] = nil }
     changes.resumeAll(())
     for observer in observers { observer() }
   }
@@ -114,7 +117,7 @@ public actor Tasks: LoopActor {
     if !reaches(topic) { try await hub.check(topic) }
   }
 
-  private var traits: BackendTraits { hub.supervisor.assumeIsolated { $0.traits } }
+  var traits: BackendTraits { hub.supervisor.assumeIsolated { $0.traits } }
 
   var deadline: LoopInstant { loop.now.advanced(by: hub.setup.patience) }
 
@@ -138,14 +141,14 @@ public actor Tasks: LoopActor {
   /// The task that somebody names, on a topic or on any of ours, as it is now.
   package func task(named name: String, on topic: Topic?) async throws(HubError) -> (task: TaskRecord, now: Int64) {
     let (log, task) = try await find(name, on: topic)
-    return (task, log.current.now)
+    return (task, log.currentTime)
   }
 
   /// Finds the task that somebody names, on a topic or on any of ours.
   func find(
     _ name: String, on topic: Topic?
   ) async throws(HubError) -> (log: FoldedLog<TaskFold>, task: TaskRecord) {
-    if topic == nil, let id = TaskID(name), let found = known(id) { return found }
+    if topic == nil, let id = TaskID(name), let found = await soonKnown(id) { return found }
     guard let reference = TaskReference(name) else {
       throw .badArgument(
         name: "task", reason: "must be the id of a task, or at least its first \(TaskID.shortest) digits")
@@ -164,11 +167,24 @@ public actor Tasks: LoopActor {
     throw HubError(TaskRefusal.unknown(name))
   }
 
+  /// A task that was posted a moment ago is on its way here: to wait for it costs less than to ask the backend.
+  private func soonKnown(_ id: TaskID) async -> (log: FoldedLog<TaskFold>, task: TaskRecord)? {
+    if let found = known(id) { return found }
+    guard logs.values.contains(where: \.isReady) else { return nil }
+    let deadline = arriving[id] == nil ? loop.now.advanced(by: .milliseconds(5)) : deadline
+    hub.supervisor.assumeIsolated { $0.expect() }
+    defer { hub.supervisor.assumeIsolated { $0.expectNoMore() } }
+    while case .value = await changes.wait(changes.ticket(), until: deadline) {
+      if let found = known(id) { return found }
+    }
+    return nil
+  }
+
   /// The task of a whole id, on the first topic that is known to have it.
   private func known(_ id: TaskID) -> (log: FoldedLog<TaskFold>, task: TaskRecord)? {
     var found: (log: FoldedLog<TaskFold>, task: TaskRecord)?
     for (topic, log) in logs where found.map({ topic < $0.log.topic }) ?? true {
-      if log.isReady, let task = log.current.state[id] { found = (log, task) }
+      if log.isReady, let task = log.task(id) { found = (log, task) }
     }
     return found
   }
@@ -190,105 +206,6 @@ public actor Tasks: LoopActor {
       }
     }
     return found
-  }
-
-  // MARK: Posting
-
-  /// Posts a task; returns when the log has it. `isDuplicate` where the key had been used before for the same.
-  public func post(_ request: TaskPost) async throws(HubError) -> (task: TaskRecord, isDuplicate: Bool) {
-    try await check(request)
-    let log = try await log(of: request.topic)
-    guard log.current.state.hasRoom(below: Self.liveTasks, at: log.current.now) else {
-      throw HubError(TaskRefusal.boardFull(limit: Self.liveTasks))
-    }
-    let id: TaskID
-    let label: String
-    if let key = request.key {
-      id = TaskID(key: key, scope: author.keyScope, topic: request.topic)
-      // The line must be the same whenever it is posted again, so it cannot depend on what else there is.
-      label = String(id.text.prefix(6))
-    } else {
-      id = freshID(in: log)
-      label = id.label
-    }
-    let posted = TaskEvent.Posted(
-      title: request.title, body: request.body, lifetime: request.lifetime.milliseconds, label: label)
-    let receipt = try await post(
-      .post(id, posted), label: label, to: request.to, key: request.key.map { "task:" + $0 },
-      extra: request.extra, in: log)
-    if receipt.isDuplicate {
-      try await log.catchUp(until: deadline)
-      return (try task(id, in: log), true)
-    }
-    return (try await decided(receipt, in: log), false)
-  }
-
-  /// An id whose first digits no open task has, as far as is known here.
-  private func freshID(in log: FoldedLog<TaskFold>) -> TaskID {
-    var id = TaskID(random: loop.random())
-    var attempts = 1
-    while attempts < 16, !log.current.state.isLabelFree(id.label) {
-      id = TaskID(random: loop.random())
-      attempts += 1
-    }
-    return id
-  }
-
-  private func check(_ request: TaskPost) async throws(HubError) {
-    try await check(request.topic)
-    guard TaskEvent.isTitle(request.title) else {
-      throw .badArgument(
-        name: "title", reason: "must be one line of 1 to \(TaskEvent.titleBytes) bytes without control characters")
-    }
-    if let to = request.to { try ParticipantName.check(to, "to", limit: hub.setup.limits.handleBytes) }
-    guard TaskPost.lifetimes.contains(request.lifetime) else {
-      throw .badArgument(name: "ttl_s", reason: "must be 60 to 2592000 seconds")
-    }
-    if let key = request.key {
-      guard !key.isEmpty, key.utf8.count <= 200, !key.utf8.contains(0) else {
-        throw .badArgument(name: "key", reason: "must be 1 to 200 bytes without NUL")
-      }
-    }
-    try check(text: request.body ?? "", "body")
-  }
-
-  private func check(text: String, _ name: String) throws(HubError) {
-    if text.isEmpty { return }
-    guard !text.utf8.contains(0) else { throw .badArgument(name: name, reason: "must not contain NUL") }
-    let carried = traits.contentLimit ?? .max
-    // What the line for people adds: a label, a title, a few words.
-    let limit = min(hub.setup.limits.contentBytes, carried) - 512
-    guard text.utf8.count <= limit else { throw .overLimit(what: name, bytes: text.utf8.count, limit: limit) }
-  }
-
-  func post(
-    _ event: TaskEvent, label: String, to: Handle? = nil, inReplyTo: MessageID? = nil, key: String? = nil,
-    until: Int64 = 0, extra: [String: String] = [:], in log: FoldedLog<TaskFold>
-  ) async throws(HubError) -> Receipt {
-    var (content, attributes) = event.message(label: label, by: author.handle, until: until)
-    if !extra.isEmpty { attributes.merge(extra) { own, _ in own } }
-    let receipt = try await hub.postUnchecked(
-      PostRequest(topic: log.topic, content: content, inReplyTo: inReplyTo, to: to, key: key, attributes: attributes))
-    log.assumeIsolated { $0.note(receipt) }
-    return receipt
-  }
-
-  /// Waits for an event of ours to reach its place in the log, and says what it brought.
-  func decided(_ receipt: Receipt, in log: FoldedLog<TaskFold>) async throws(HubError) -> TaskRecord {
-    switch await log.outcome(of: receipt.id, until: deadline) {
-    case .accepted(let id): return try task(id, in: log)
-    case .refused(let refusal): throw HubError(refusal)
-    case .listed, nil:
-      throw .seam(
-        SeamError(
-          .outcomeUnknown, operation: "task",
-          cause: "message \(receipt.id) is stored, but what it brought could not be read in time"))
-    }
-  }
-
-  private func task(_ id: TaskID, in log: FoldedLog<TaskFold>) throws(HubError) -> TaskRecord {
-    guard let task = log.current.state[id] else { throw HubError(TaskRefusal.unknown(id.text)) }
-    return task
   }
 
   // MARK: Updating
@@ -317,21 +234,19 @@ public actor Tasks: LoopActor {
     }
     if updateRefusal(task, fence: isCancel ? nil : fence, in: log) != nil {
       try await log.catchUp(until: deadline)
-      task = log.current.state[task.id] ?? task
+      task = log.task(task.id) ?? task
       if let refusal = updateRefusal(task, fence: isCancel ? nil : fence, in: log) { throw HubError(refusal) }
     }
     var until: Int64 = 0
-    if case .extend(let lease) = update { until = min(log.current.now + lease.milliseconds, task.expiresAt) }
-    let receipt = try await post(
-      update.event(task.id, fence: MessageID(fence)), label: task.label, inReplyTo: task.message, until: until, in: log)
-    return try await decided(receipt, in: log)
+    if case .extend(let lease) = update { until = min(log.currentTime + lease.milliseconds, task.expiresAt) }
+    return try await say(update.event(task.id, fence: MessageID(fence)), about: task, until: until, in: log)
   }
 
   /// What the log would say to the update now; the account is judged there.
   private func updateRefusal(
     _ task: TaskRecord, fence: String?, in log: FoldedLog<TaskFold>
   ) -> TaskRefusal? {
-    let now = log.current.now
+    let now = log.currentTime
     if let refusal = overRefusal(task, at: now) { return refusal }
     guard let fence else {
       return task.poster.handle == author.handle ? nil : .notPoster(task.id, poster: task.poster.handle)
@@ -362,11 +277,11 @@ public actor Tasks: LoopActor {
       var now: Int64 = 0
       var expiry: Int64 = .max
       for (log, id) in wanted {
-        guard let task = log.current.state[id] else {
+        guard let task = log.task(id) else {
           changes.forget(ticket)
           throw HubError(TaskRefusal.unknown(id.text))
         }
-        now = log.current.now
+        now = log.currentTime
         if task.status(at: now).isFinal { over += 1 } else { expiry = min(expiry, task.expiresAt - now) }
         tasks.append(task)
       }
@@ -385,4 +300,9 @@ public actor Tasks: LoopActor {
 extension HubError {
   /// A refusal as callers see it.
   init(_ refusal: TaskRefusal) { self = .refused(code: refusal.code, reason: refusal.reason) }
+}
+
+extension FoldedLog<TaskFold> {
+  /// A task as it is now, without a suspension; must be asked for on the loop.
+  nonisolated func task(_ id: TaskID) -> TaskRecord? { assumeIsolated { $0.fold[id] } }
 }

@@ -27,9 +27,7 @@ extension JSONWriter {
     member(trusted: "provenance", message.provenance.rawValue)
     if !message.attributes.isEmpty {
       key(trusted: "attributes")
-      beginObject()
-      for (name, value) in message.attributes.sorted(by: { $0.key < $1.key }) { member(name, value) }
-      endObject()
+      attributes(message.attributes)
     }
     if let kind = message.kind { member(trusted: "kind", kind) }
     if message.isLate { member("late", true) }

@@ -114,7 +114,7 @@ enum Posting {
       topic: try TopicSpelling.topic(meantBy: topic, in: context.hub), content: content,
       inReplyTo: try ToolArguments.text(found[2], "in_reply_to").map(MessageID.init),
       to: try ToolArguments.text(found[3], "to").map(Handle.init), key: try ToolArguments.text(found[4], "key"),
-      attributes: try ToolArguments.textMap(found[5], "attributes") ?? [:])
+      attributes: try ToolArguments.attributes(found[5], "attributes") ?? [:])
   }
 }
 

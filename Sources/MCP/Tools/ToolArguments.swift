@@ -36,13 +36,9 @@ struct ToolArguments {
   /// An integer of at least `lowest`; `5.0` counts as one, and what is larger than any use saturates.
   func integer(_ name: String, atLeast lowest: Int) throws(HubError) -> Int? {
     guard let value = value(name) else { return nil }
-    let wrong = HubError.badArgument(name: name, reason: "must be an integer of at least \(lowest)")
-    if let integer = value.int {
-      guard integer >= Int64(lowest) else { throw wrong }
-      return Int(integer)
-    }
+    if let integer = value.int, integer >= Int64(lowest) { return Int(integer) }
     guard let number = value.double, number.rounded() == number || number.isInfinite, number >= Double(lowest) else {
-      throw wrong
+      throw .badArgument(name: name, reason: "must be an integer of at least \(lowest)")
     }
     return Int(exactly: number) ?? .max
   }
@@ -69,17 +65,13 @@ struct ToolArguments {
     return texts
   }
 
-  /// The map of a value that was found already.
-  static func textMap(_ value: JSONSlice?, _ name: String) throws(HubError) -> [String: String]? {
+  /// The attributes of a value that was found already.
+  static func attributes(_ value: JSONSlice?, _ name: String) throws(HubError) -> Attributes? {
     guard let value, !value.isNull else { return nil }
-    let wrong = HubError.badArgument(name: name, reason: "must be an object of strings")
-    guard value.kind == .object else { throw wrong }
-    var map: [String: String] = [:]
-    for member in value.members {
-      guard let text = member.value.string else { throw wrong }
-      map[member.name] = text
+    guard let attributes = value.attributes else {
+      throw .badArgument(name: name, reason: "must be an object of strings")
     }
-    return map
+    return attributes
   }
 
   private func value(_ name: String) -> JSONSlice? {

@@ -123,18 +123,18 @@ struct EventReader: Sendable {
     return direct
   }
 
-  private static func attributes(_ content: JSONSlice) -> [String: String] {
+  private static func attributes(_ content: JSONSlice) -> Attributes {
     guard let object = content.member("app.parley.attributes") else { return [:] }
-    var attributes: [String: String] = [:]
+    var list: [Attributes.Element] = []
     var bytes = 0
     for member in object.members {
       guard let value = member.value.string else { continue }
       let name = member.name
       bytes += name.utf8.count + value.utf8.count
       guard bytes <= 8 * 1024 else { break }
-      attributes[name] = value
+      list.append((name, value))
     }
-    return attributes
+    return Attributes(list)
   }
 
   private static func removed(_ removal: JSONSlice) -> String {

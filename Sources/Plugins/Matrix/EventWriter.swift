@@ -36,9 +36,8 @@ struct EventWriter: Sendable {
     if recurs { content["app.parley.recurring_key"] = true }
     if let to = draft.to { content["app.parley.to"] = .string(to.name) }
     if !draft.attributes.isEmpty {
-      let pairs = draft.attributes.sorted { $0.key < $1.key }
       content["app.parley.attributes"] = .object(
-        JSONObject(pairs.map { (name: $0.key, value: JSONValue.string($0.value)) }))
+        JSONObject(draft.attributes.map { (name: $0.key, value: JSONValue.string($0.value)) }))
     }
     if let reply = draft.inReplyTo {
       if LogPlace.isEventID(reply.text) {
@@ -63,7 +62,7 @@ struct EventWriter: Sendable {
   /// answers with the first event.
   static func transaction(of draft: Draft) -> String {
     var parts = [draft.topic.name, draft.key.text, draft.content, draft.inReplyTo?.text ?? "", draft.to?.name ?? ""]
-    for (name, value) in draft.attributes.sorted(by: { $0.key < $1.key }) { parts += [name, value] }
+    for (name, value) in draft.attributes { parts += [name, value] }
     // Lengths keep parts apart that a separator could not.
     let text = parts.map { "\($0.utf8.count):\($0)" }.joined()
     return "parley-" + SHA256.hexadecimal(text, digits: 40)

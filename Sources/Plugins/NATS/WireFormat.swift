@@ -33,7 +33,7 @@ enum WireFormat {
   static func headers(_ draft: Draft, _ author: AuthorHeaders) -> WireHeaders {
     WireHeaders(
       key: author.scope + percentEncoded(draft.key.text), instance: author.instance,
-      to: draft.to.map { value($0.name) }, attributes: draft.attributes.isEmpty ? nil : attributes(draft.attributes))
+      to: draft.to.map { value($0.name) }, attributes: draft.attributes.isEmpty ? nil : draft.attributes.json)
   }
 
   /// The message as Parley reads it. What is no payload of ours is shown as its text, from nobody.
@@ -54,7 +54,7 @@ enum WireFormat {
       timestamp: timestamp.isEmpty ? Timestamp.text(stored.storedAt) : timestamp, storedAt: stored.storedAt,
       id: MessageID(number), cursor: LogPlace.cursor(generation, number: number),
       inReplyTo: inReplyTo.isEmpty ? nil : MessageID(inReplyTo), to: stored.headers.to.map { Handle(text($0)) },
-      attributes: stored.headers.attributes.map(attributes) ?? [:])
+      attributes: stored.headers.attributes.map { Attributes(json: $0) } ?? [:])
   }
 
   // MARK: Header values: one line, no white space at either end
@@ -74,25 +74,6 @@ enum WireFormat {
   private static func text(_ value: String) -> String {
     guard value.utf8.first == UInt8(ascii: "\""), let slice = try? JSONSlice(value) else { return value }
     return slice.string ?? value
-  }
-
-  private static func attributes(_ attributes: [String: String]) -> String {
-    var writer = JSONWriter(capacity: 128)
-    writer.beginObject()
-    for (key, value) in attributes.sorted(by: { $0.key < $1.key }) { writer.member(key, value) }
-    writer.endObject()
-    return String(decoding: writer.bytes, as: UTF8.self)
-  }
-
-  /// None where the header is not a flat object of strings: another program's doing.
-  private static func attributes(_ value: String) -> [String: String] {
-    guard let slice = try? JSONSlice(value), slice.kind == .object else { return [:] }
-    var found: [String: String] = [:]
-    for member in slice.members {
-      guard let text = member.value.string else { return [:] }
-      found[member.name] = text
-    }
-    return found
   }
 
   private static func percentEncoded(_ text: String) -> String {

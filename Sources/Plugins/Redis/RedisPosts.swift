@@ -153,9 +153,6 @@ final class RedisPosts: @unchecked Sendable {
     StoredEntry.forEachField(of: draft, timestamp: timestamp()) { field, value in
       output.append(contentsOf: Self.fieldNames[field.rawValue])
       RESP.append(value, to: &output)
-    } attribute: { name, value in
-      RESP.append(name, to: &output)
-      RESP.append(value, to: &output)
     }
   }
 
@@ -170,8 +167,6 @@ final class RedisPosts: @unchecked Sendable {
     arguments.append("*")
     StoredEntry.forEachField(of: draft, timestamp: timestamp()) {
       arguments += [$0.name, $1]
-    } attribute: {
-      arguments += [$0, $1]
     }
     return arguments
   }

@@ -4,12 +4,9 @@ import ParleyRuntime
 ///
 /// `sender`, `content`, `ts`, `in_reply_to` are the TypeScript Parley's, in its order; what follows it ignores.
 enum StoredEntry {
-  /// In front of an attribute's name.
-  private static let attributeMark = "attr:"
-
-  /// The fields that have one name, in their order.
+  /// The fields, in their order.
   enum Field: Int, CaseIterable {
-    case sender, content, ts, inReplyTo, key, instance, to
+    case sender, content, ts, inReplyTo, key, instance, to, attributes
 
     var name: String {
       switch self {
@@ -20,17 +17,19 @@ enum StoredEntry {
       case .key: "key"
       case .instance: "instance"
       case .to: "to"
+      case .attributes: "attributes"
       }
     }
   }
 
   /// How many fields a draft has.
-  static func fieldCount(of draft: Draft) -> Int { 6 + (draft.to == nil ? 0 : 1) + draft.attributes.count }
+  static func fieldCount(of draft: Draft) -> Int {
+    6 + (draft.to == nil ? 0 : 1) + (draft.attributes.isEmpty ? 0 : 1)
+  }
 
-  /// Calls `field` with each field of one name and its value, and `attribute` with all others, in their order.
-  static func forEachField(
-    of draft: Draft, timestamp: String, _ field: (Field, String) -> Void, attribute: (String, String) -> Void
-  ) {
+  /// Calls `field` with each field and its value, in their order. Attributes are one field, however many there are: the
+  /// server stores names once for entries of the same fields, and walks over values to find an entry.
+  static func forEachField(of draft: Draft, timestamp: String, _ field: (Field, String) -> Void) {
     field(.sender, draft.author.handle.name)
     field(.content, draft.content)
     field(.ts, timestamp)
@@ -38,8 +37,7 @@ enum StoredEntry {
     field(.key, draft.key.text)
     field(.instance, draft.author.instance)
     if let to = draft.to { field(.to, to.name) }
-    guard !draft.attributes.isEmpty else { return }
-    for (name, value) in draft.attributes.sorted(by: { $0.key < $1.key }) { attribute(attributeMark + name, value) }
+    if !draft.attributes.isEmpty { field(.attributes, draft.attributes.json) }
   }
 
   /// The id and the message of an entry as XRANGE and XREAD answer it; nil for what is no entry.
@@ -49,12 +47,13 @@ enum StoredEntry {
     else { return nil }
     var (sender, content, timestamp) = ("", "", "")
     var (inReplyTo, instance, to): (MessageID?, String?, Handle?)
-    var attributes: [String: String] = [:]
+    var attributes: Attributes = [:]
     // Names and values take turns.
     var last: Node?
     fields.forEach { node in
       guard let name = last else { return last = node }
       last = nil
+      if name.reads("key") { return }
       let value = node.text ?? ""
       if name.reads("sender") {
         sender = value
@@ -64,15 +63,12 @@ enum StoredEntry {
         timestamp = value
       } else if name.reads("in_reply_to") {
         inReplyTo = value.isEmpty ? nil : MessageID(value)
-      } else if name.reads("key") {
-        return
       } else if name.reads("instance") {
         instance = value
       } else if name.reads("to") {
         to = Handle(value)
-      } else if let name = name.text, name.utf8.starts(with: attributeMark.utf8) {
-        let mark = name.utf8.index(name.startIndex, offsetBy: attributeMark.utf8.count)
-        attributes[String(name[mark...])] = value
+      } else if name.reads("attributes") {
+        attributes = Attributes(json: value)
       }
     }
     let storedAt = Int64(clamping: id.milliseconds)
@@ -99,7 +95,7 @@ enum StoredEntry {
     for part in [draft.content, draft.inReplyTo?.text ?? "-", draft.to?.name ?? "-"] {
       text += "\(part.utf8.count):\(part)"
     }
-    for (name, value) in draft.attributes.sorted(by: { $0.key < $1.key }) {
+    for (name, value) in draft.attributes {
       text += "\(name.utf8.count):\(name)\(value.utf8.count):\(value)"
     }
     return SHA256.hexadecimal(text, digits: 32)

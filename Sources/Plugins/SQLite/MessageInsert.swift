@@ -57,10 +57,13 @@ struct MessageInsert: ~Copyable {
     keep(key.isChosen ? author.keyScope : nil, at: parameter(8, row))
     keep(author.instance, at: parameter(9, row))
     keep(draft.to?.name, at: parameter(10, row))
-    keep(AttributeText.encode(attributes), at: parameter(11, row))
+    keep(Self.text(of: attributes), at: parameter(11, row))
     keep(attributes.isEmpty ? nil : attributes["kind"], at: parameter(12, row))
     statement.bind(key.isChosen ? nil : key.text, at: parameter(13, row))
   }
+
+  /// Attributes as they stand in their column; nil for none.
+  static func text(of attributes: Attributes) -> String? { attributes.isEmpty ? nil : attributes.json }
 
   /// The parameter for a column of a row: columns count from 1, rows from 0.
   private func parameter(_ column: Int, _ row: Int) -> CInt { CInt(row * Self.columns.count + column) }

@@ -299,6 +299,6 @@ struct ReaderSession: ~Copyable {
       content: statement.text(3) ?? "", timestamp: timestamp,
       storedAt: statement.integer(6) ?? Timestamp.milliseconds(timestamp) ?? 0, id: text,
       cursor: cursor, inReplyTo: statement.text(5).map(MessageID.init), to: statement.text(8).map(Handle.init),
-      attributes: AttributeText.decode(statement.text(9)))
+      attributes: statement.text(9).map { Attributes(json: $0) } ?? [:])
   }
 }

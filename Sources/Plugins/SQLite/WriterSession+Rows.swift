@@ -97,7 +97,7 @@ extension WriterSession {
       ExactText(find.text(1)) == ExactText(draft.content)
       && ExactText(find.text(2)) == ExactText(draft.inReplyTo?.text)
       && ExactText(find.text(3)) == ExactText(draft.to?.name)
-      && ExactText(find.text(4)) == ExactText(AttributeText.encode(draft.attributes))
+      && ExactText(find.text(4)) == ExactText(MessageInsert.text(of: draft.attributes))
     guard isSame else {
       return .failure(
         SeamError(

@@ -1,3 +1,5 @@
+import ParleyRuntime
+
 /// When messages count as stored, alike for who reads them live and who reads the archive.
 ///
 /// What comes live carries no time, and an archive may stamp whole seconds alone (Prosody's). So a message of ours says

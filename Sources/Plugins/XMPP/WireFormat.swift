@@ -40,9 +40,7 @@ enum WireFormat {
     if let answered = draft.inReplyTo { field("in_reply_to", answered.text) }
     if !draft.attributes.isEmpty {
       writer.key("attributes")
-      writer.beginObject()
-      for (name, value) in draft.attributes.sorted(by: { $0.key < $1.key }) { field(name, value) }
-      writer.endObject()
+      writer.attributes(draft.attributes)
     }
     if body != draft.content || !body.utf8.elementsEqual(draft.content.utf8) { field("text", draft.content) }
     if isMarked {
@@ -103,7 +101,7 @@ enum WireFormat {
     var text: String
     var inReplyTo: MessageID?
     var to: Handle?
-    var attributes: [String: String] = [:]
+    var attributes: Attributes = [:]
     var originID: String?
     /// When it was sent, by its author's clock: milliseconds since 1970.
     var sentAt: Int64?
@@ -148,9 +146,7 @@ enum WireFormat {
     content.isParley = true
     // People and agents must have read the same, so the exact text counts only where the body is its readable form.
     if let text = json.member("text")?.string, self.body(of: text) == body { content.text = text }
-    if let attributes = json.member("attributes"), attributes.kind == .object {
-      for member in attributes.members { content.attributes[member.name] = member.value.string }
-    }
+    content.attributes = json.member("attributes")?.attributes ?? [:]
     return content
   }
 
@@ -174,7 +170,7 @@ enum WireFormat {
   static func originID(of key: DraftKey) -> String { "p-" + SHA256.hexadecimal(key.text, digits: 40) }
 
   /// What two posts of one key must have in common.
-  static func digest(content: String, inReplyTo: MessageID?, to: Handle?, attributes: [String: String]) -> [UInt8] {
+  static func digest(content: String, inReplyTo: MessageID?, to: Handle?, attributes: Attributes) -> [UInt8] {
     var bytes: [UInt8] = []
     func add(_ text: String?) {
       bytes += (text.map { String($0.utf8.count) } ?? "-").utf8
@@ -184,7 +180,7 @@ enum WireFormat {
     add(content)
     add(inReplyTo?.text)
     add(to?.name)
-    for (name, value) in attributes.sorted(by: { $0.key < $1.key }) {
+    for (name, value) in attributes {
       add(name)
       add(value)
     }

@@ -202,15 +202,13 @@ final class APIEndpoint: GuardedRoutes, @unchecked Sendable {
 enum EventAttributes {
   private static let sourceLimit = 128
 
-  static func event(source: String?, severity: String?) throws(HubError) -> [String: String] {
-    var attributes = ["kind": MachineEvent.event]
-    if let source, !source.isEmpty {
+  static func event(source: String?, severity: String?) throws(HubError) -> Attributes {
+    let source = source.flatMap { $0.isEmpty ? nil : $0 }
+    if let source {
       guard source.utf8.count <= sourceLimit, VisibleText.visible(source, keepsLines: false) == source else {
         throw .badArgument(name: "source", reason: "must be at most \(sourceLimit) bytes without control characters")
       }
-      attributes["source"] = source
     }
-    if let severity { attributes["severity"] = severity }
-    return attributes
+    return ["kind": MachineEvent.event, "source": source, "severity": severity]
   }
 }

@@ -52,8 +52,7 @@ final class HookEndpoint: @unchecked Sendable {
     _ hook: Hook, _ exchange: HTTPExchange, _ digest: String, _ now: WallTime
   ) async -> HTTPResponse {
     guard store.state().deliveries[digest] ?? 0 <= now else { return replayed }
-    var attributes = ["kind": MachineEvent.hook, "source": hook.source]
-    attributes["severity"] = hook.severity
+    var attributes: Attributes = ["kind": MachineEvent.hook, "source": hook.source, "severity": hook.severity]
     attributes = TraceContext(exchange.head)?.adding(to: attributes) ?? attributes
     let limits = hub.setup.limits
     let author = Author(handle: hook.handle, instance: instance, stableInstance: "hook")

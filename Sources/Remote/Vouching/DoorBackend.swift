@@ -145,7 +145,7 @@ struct DoorSeal: Sendable {
   /// The code as it is carried. Each part is behind its length, so that no two messages have the same bytes.
   private func code(
     _ topic: Topic, _ handle: Handle, _ content: String, _ inReplyTo: MessageID?, _ to: Handle?,
-    _ attributes: [String: String]
+    _ attributes: Attributes
   ) -> String {
     var bytes: [UInt8] = []
     bytes.reserveCapacity(content.utf8.count + 256)
@@ -160,7 +160,7 @@ struct DoorSeal: Sendable {
     add(content)
     add(inReplyTo?.text)
     add(to?.name)
-    for (name, value) in attributes.sorted(by: { $0.key < $1.key }) {
+    for (name, value) in attributes {
       add(name)
       add(value)
     }

@@ -232,7 +232,7 @@ public actor Hub: LoopActor {
     guard !text.hasByte(0) else { throw .badArgument(name: name, reason: "must not contain NUL") }
   }
 
-  private func checkAttributes(_ attributes: [String: String]) throws(HubError) {
+  private func checkAttributes(_ attributes: Attributes) throws(HubError) {
     var bytes = 0
     for (name, value) in attributes {
       guard !name.isEmpty else { throw .badArgument(name: "attributes", reason: "names must not be empty") }
@@ -263,7 +263,7 @@ public struct PostRequest: Hashable, Sendable {
   /// The caller's key; one is generated where it is nil.
   public var key: String?
   /// Flat attributes.
-  public var attributes: [String: String]
+  public var attributes: Attributes
   /// Who posts, where it is not the hub's own author.
   public var author: Author?
   /// How long to wait for the backend; nil for the hub's patience.
@@ -273,7 +273,7 @@ public struct PostRequest: Hashable, Sendable {
   @inlinable
   public init(
     topic: Topic, content: String, inReplyTo: MessageID? = nil, to: Handle? = nil, key: String? = nil,
-    attributes: [String: String] = [:], author: Author? = nil, patience: Duration? = nil
+    attributes: Attributes = [:], author: Author? = nil, patience: Duration? = nil
   ) {
     self.topic = topic
     self.content = content

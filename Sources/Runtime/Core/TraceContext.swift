@@ -29,12 +29,12 @@ package struct TraceContext: Hashable, Sendable {
   }
 
   /// What a message carries.
-  package init?(_ attributes: [String: String]) {
+  package init?(_ attributes: Attributes) {
     self.init(parent: attributes[Self.parentName], state: attributes[Self.stateName])
   }
 
   /// As attributes of a message; what its sender set by itself stays.
-  package func adding(to attributes: [String: String]) -> [String: String] {
+  package func adding(to attributes: Attributes) -> Attributes {
     guard attributes[Self.parentName] == nil, attributes[Self.stateName] == nil else { return attributes }
     var all = attributes
     all[Self.parentName] = parent

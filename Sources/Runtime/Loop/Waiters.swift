@@ -10,41 +10,49 @@
 
 /// Callers that wait for a value of one actor: the first of value, deadline and cancellation wins, for each once.
 ///
-/// Inlinable, because a generic dictionary is slow where its types are not known: a wait would cost what a post does.
+/// Inlinable, because what is generic is slow where its types are not known: a wait would cost what a post does.
 //
 // @unchecked: confined to the loop of the actor that owns it; cancellation, which comes from any thread, is handed
 // over to the loop.
 @usableFromInline package final class Waiters<Value: Sendable>: @unchecked Sendable {
-  @usableFromInline struct Entry {
-    @usableFromInline let continuation: CheckedContinuation<WaitOutcome<Value>, Never>
-    @usableFromInline let timer: LoopTimer?
+  @safe @usableFromInline enum State {
+    /// The owner does not wait yet: reaching `wait` can take a suspension.
+    case announced
+    /// This came before the owner waited.
+    case early(WaitOutcome<Value>)
+    // Not the checked kind: its place is left as it is resumed, so that it is resumed once, and to copy it costs nothing.
+    case waiting(UnsafeContinuation<WaitOutcome<Value>, Never>, LoopTimer?)
+  }
 
-    @inlinable init(continuation: CheckedContinuation<WaitOutcome<Value>, Never>, timer: LoopTimer?) {
-      self.continuation = continuation
-      self.timer = timer
+  @usableFromInline struct Place {
+    @usableFromInline let ticket: UInt64
+    @usableFromInline var state: State
+
+    @inlinable init(ticket: UInt64, state: State) {
+      self.ticket = ticket
+      self.state = state
     }
   }
 
   @usableFromInline let loop: EventLoop
-  @usableFromInline var entries: [UInt64: Entry] = [:]
-  /// Tickets whose owner does not wait yet, with what has come for them: reaching `wait` can take a suspension.
-  @usableFromInline var early: [UInt64: WaitOutcome<Value>?] = [:]
+  /// In the order of their tickets. There are few at a time, and the oldest end first.
+  @usableFromInline var places: [Place] = []
   @usableFromInline var lastTicket: UInt64 = 0
 
   @inlinable package init(loop: EventLoop) { self.loop = loop }
-
-  @inlinable package var isEmpty: Bool { entries.isEmpty }
 
   /// Reserves a ticket, under which a value may be delivered before or while its owner waits; whoever does not wait
   /// after all gives it back by `forget`.
   @inlinable package func ticket() -> UInt64 {
     lastTicket += 1
-    early.updateValue(nil, forKey: lastTicket)
+    places.append(Place(ticket: lastTicket, state: .announced))
     return lastTicket
   }
 
   /// Gives back a ticket that nobody will wait with.
-  @inlinable package func forget(_ ticket: UInt64) { early.removeValue(forKey: ticket) }
+  @inlinable package func forget(_ ticket: UInt64) {
+    if let index = index(of: ticket) { places.remove(at: index) }
+  }
 
   /// Waits for the ticket's value, once; must be called on the loop.
   @inlinable package func wait(
@@ -54,19 +62,20 @@
       // Captured, because a closure is isolated only to what it captures (SE-0420): a task that prefers another loop
       // would else register its wait over there.
       _ = isolation
-      return await withCheckedContinuation { continuation in
-        if let outcome = early.removeValue(forKey: ticket) ?? nil {
-          continuation.resume(returning: outcome)
-          return
+      return await unsafe withUnsafeContinuation { continuation in
+        guard let index = index(of: ticket) else { return unsafe continuation.resume(returning: .cancelled) }
+        if case .early(let outcome) = places[index].state {
+          places.remove(at: index)
+          return unsafe continuation.resume(returning: outcome)
         }
         if Task.isCancelled {
-          continuation.resume(returning: .cancelled)
-          return
+          places.remove(at: index)
+          return unsafe continuation.resume(returning: .cancelled)
         }
         let timer = deadline.map { deadline in
           loop.schedule(after: loop.now.duration(to: deadline)) { [self] in finish(ticket, .timedOut) }
         }
-        entries[ticket] = Entry(continuation: continuation, timer: timer)
+        places[index].state = unsafe .waiting(continuation, timer)
       }
     } onCancel: {
       loop.execute { [self] in finish(ticket, .cancelled) }
@@ -78,18 +87,46 @@
 
   /// Ends all waits with the same value.
   @inlinable package func resumeAll(_ value: Value) {
-    guard !(entries.isEmpty && early.isEmpty) else { return }
-    for ticket in (Array(entries.keys) + early.keys).sorted() { finish(ticket, .value(value)) }
+    guard !places.isEmpty else { return }
+    var kept = 0
+    for index in places.indices {
+      guard let place = places[index].ended(by: .value(value), on: loop) else { continue }
+      places[kept] = place
+      kept += 1
+    }
+    if kept == 0 { places.removeAll(keepingCapacity: true) } else { places.removeLast(places.count - kept) }
   }
 
   @inlinable func finish(_ ticket: UInt64, _ outcome: WaitOutcome<Value>) {
-    guard let entry = entries.removeValue(forKey: ticket) else {
-      // The first of several counts here too.
-      if let known = early[ticket], known == nil { early.updateValue(outcome, forKey: ticket) }
-      return
+    guard let index = index(of: ticket) else { return }
+    if let kept = places[index].ended(by: outcome, on: loop) {
+      places[index] = kept
+    } else {
+      places.remove(at: index)
     }
-    if let timer = entry.timer { loop.cancel(timer) }
-    entry.continuation.resume(returning: outcome)
+  }
+
+  @inlinable func index(of ticket: UInt64) -> Int? {
+    var (low, high) = (0, places.count)
+    while low < high {
+      let middle = (low + high) / 2
+      if places[middle].ticket < ticket { low = middle + 1 } else { high = middle }
+    }
+    return low < places.count && places[low].ticket == ticket ? low : nil
+  }
+}
+
+extension Waiters.Place {
+  /// Tells a waiting owner; what is to be kept for one that does not wait yet. The first of several outcomes counts.
+  @inlinable func ended(by outcome: WaitOutcome<Value>, on loop: EventLoop) -> Self? {
+    switch state {
+    case .announced: return Self(ticket: ticket, state: .early(outcome))
+    case .early: return self
+    case .waiting(let continuation, let timer):
+      if let timer { loop.cancel(timer) }
+      unsafe continuation.resume(returning: outcome)
+      return nil
+    }
   }
 }
 

@@ -14,7 +14,7 @@ extension JSONWriter {
     member("cursor", message.cursor.text)
     member("inReplyTo", message.inReplyTo?.text)
     member("to", message.to?.name)
-    relayMap("attributes", message.attributes)
+    relay("attributes", message.attributes)
     member("late", message.isLate)
     endObject()
   }
@@ -60,7 +60,7 @@ extension Message {
       let timestamp = json.member("timestamp")?.string,
       let storedAt = json.member("storedAt")?.int, let id = json.member("id")?.string,
       let cursor = json.member("cursor")?.string,
-      let attributes = json.relayTexts("attributes")
+      let attributes = json.relayAttributes("attributes")
     else { return nil }
     self.init(
       topic: Topic(topic), sender: Handle(sender), account: json.member("account")?.string, provenance: provenance,

@@ -11,7 +11,7 @@ extension JSONWriter {
     member("key", draft.key.text)
     member("inReplyTo", draft.inReplyTo?.text)
     member("to", draft.to?.name)
-    relayMap("attributes", draft.attributes)
+    relay("attributes", draft.attributes)
     member("patienceMs", patience.milliseconds)
     endObject()
   }
@@ -59,7 +59,7 @@ extension Draft {
       let instance = json.member("instance")?.string,
       let stable = json.member("stable")?.string, let content = json.member("content")?.string,
       let key = json.member("key")?.string,
-      let attributes = json.relayTexts("attributes"), let patience = json.member("patienceMs")?.int,
+      let attributes = json.relayAttributes("attributes"), let patience = json.member("patienceMs")?.int,
       (0...Int64(Int32.max)).contains(patience)
     else { return nil }
     let draft = Draft(

@@ -33,26 +33,18 @@ package enum RelayWire {
 }
 
 extension JSONWriter {
-  /// Writes a name and an object of strings, or nothing for an empty one.
-  package mutating func relayMap(_ name: String, _ map: [String: String]) {
-    guard !map.isEmpty else { return }
+  /// Writes a name and attributes, or nothing where there are none.
+  package mutating func relay(_ name: String, _ attributes: Attributes) {
+    guard !attributes.isEmpty else { return }
     key(name)
-    beginObject()
-    for (name, value) in map.sorted(by: { $0.key < $1.key }) { member(name, value) }
-    endObject()
+    self.attributes(attributes)
   }
 }
 
 extension JSONSlice {
-  /// The strings of an object that is a member; nil where a value is none.
-  package func relayTexts(_ name: String) -> [String: String]? {
+  /// The attributes that a member says, none where it is absent; nil where it is anything else.
+  package func relayAttributes(_ name: String) -> Attributes? {
     guard let object = member(name) else { return [:] }
-    guard object.kind == .object else { return nil }
-    var map: [String: String] = [:]
-    for member in object.members {
-      guard let text = member.value.string else { return nil }
-      map[member.name] = text
-    }
-    return map
+    return object.attributes
   }
 }

@@ -31,7 +31,7 @@ public struct Draft: Hashable, Sendable {
     set { fields.value.to = newValue }
   }
   /// Flat string map, at most 4 KiB; callers above the core may not use the prefix `parley.`.
-  @inlinable public var attributes: [String: String] {
+  @inlinable public var attributes: Attributes {
     get { fields.storage.value.attributes }
     set { fields.value.attributes = newValue }
   }
@@ -46,13 +46,13 @@ public struct Draft: Hashable, Sendable {
     @usableFromInline var key: DraftKey
     @usableFromInline var inReplyTo: MessageID?
     @usableFromInline var to: Handle?
-    @usableFromInline var attributes: [String: String]
+    @usableFromInline var attributes: Attributes
   }
 
   /// Makes a draft.
   public init(
     topic: Topic, author: Author, content: String, key: DraftKey, inReplyTo: MessageID? = nil, to: Handle? = nil,
-    attributes: [String: String] = [:]
+    attributes: Attributes = [:]
   ) {
     fields = Shared(
       Fields(
@@ -60,7 +60,7 @@ public struct Draft: Hashable, Sendable {
   }
 
   /// Whether a stored message has the content of this draft, so that the same key means the same post.
-  public func matches(content: String, inReplyTo: MessageID?, to: Handle?, attributes: [String: String]) -> Bool {
+  public func matches(content: String, inReplyTo: MessageID?, to: Handle?, attributes: Attributes) -> Bool {
     self.content == content && self.inReplyTo == inReplyTo && self.to == to && self.attributes == attributes
   }
 }

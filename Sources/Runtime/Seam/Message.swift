@@ -61,7 +61,7 @@ public struct Message: Hashable, Sendable {
     set { fields.value.to = newValue }
   }
   /// Flat string map, at most 4 KiB; the prefix `parley.` is Parley's own.
-  @inlinable public var attributes: [String: String] {
+  @inlinable public var attributes: Attributes {
     get { fields.storage.value.attributes }
     set { fields.value.attributes = newValue }
   }
@@ -89,7 +89,7 @@ public struct Message: Hashable, Sendable {
     @usableFromInline var cursor: Cursor
     @usableFromInline var inReplyTo: MessageID?
     @usableFromInline var to: Handle?
-    @usableFromInline var attributes: [String: String]
+    @usableFromInline var attributes: Attributes
     @usableFromInline var isLate: Bool
   }
 
@@ -97,7 +97,7 @@ public struct Message: Hashable, Sendable {
   public init(
     topic: Topic, sender: Handle, account: String? = nil, provenance: Provenance = .claimed, instance: String? = nil,
     content: String, timestamp: String, storedAt: Int64, id: MessageID, cursor: Cursor,
-    inReplyTo: MessageID? = nil, to: Handle? = nil, attributes: [String: String] = [:], isLate: Bool = false
+    inReplyTo: MessageID? = nil, to: Handle? = nil, attributes: Attributes = [:], isLate: Bool = false
   ) {
     fields = Shared(
       Fields(

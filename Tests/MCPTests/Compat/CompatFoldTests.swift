@@ -12,7 +12,7 @@ import Testing
     var messages: [Message] = []
 
     mutating func add(
-      _ content: String, from sender: String = "ada", to: String? = nil, _ attributes: [String: String] = [:],
+      _ content: String, from sender: String = "ada", to: String? = nil, _ attributes: Attributes = [:],
       account: String? = nil
     ) {
       let number = messages.count + 1
@@ -22,6 +22,13 @@ import Testing
           timestamp: Timestamp.text(Int64(number) * 1_000), storedAt: Int64(number) * 1_000,
           id: MessageID("m\(number)"), cursor: Cursor("sim.x.\(number)"), to: to.map { Handle($0) },
           attributes: attributes))
+    }
+
+    /// A summary of topic `t` for everyone.
+    mutating func addSummary() {
+      var attributes = ChatEvent.summary(topic: "t").message.attributes
+      attributes["scope"] = "all"
+      add("so far", attributes)
     }
 
     mutating func add(_ event: ChatEvent) {
@@ -60,7 +67,7 @@ import Testing
     log.add(.open(topic: "t", title: "T"))
     log.add(.cursor(name: "bob", topic: "t", from: nil, id: 0))
     for number in 0..<8 { log.add("m\(number)", ChatEvent.say(topic: number % 2 == 0 ? "t" : nil).message.attributes) }
-    log.add("so far", ChatEvent.summary(topic: "t").message.attributes.merging(["scope": "all"]) { first, _ in first })
+    log.addSummary()
     log.add(.cursor(name: "bob", topic: "t", from: 0, id: 3))
     for number in 8..<12 { log.add("m\(number)", ChatEvent.say(topic: "t").message.attributes) }
     let state = Self.fold(log.messages).state
@@ -102,7 +109,7 @@ import Testing
   @Test func topicsOutliveTheLogWithoutAMessage() {
     var log = Log()
     log.add(.open(topic: "t", title: "T"))
-    log.add("so far", ChatEvent.summary(topic: "t").message.attributes.merging(["scope": "all"]) { first, _ in first })
+    log.addSummary()
     let state = Self.fold(log.messages).state
     log.add(.state(state))
     let part = Self.fold(log.messages.suffix(1))
@@ -181,7 +188,7 @@ import Testing
   /// Numbers of agents are the log's, and none is given twice.
   @Test func agentsAreNumbered() {
     var log = Log()
-    func arrive(_ session: String, _ name: String? = nil) -> ([String: String]) {
+    func arrive(_ session: String, _ name: String? = nil) -> Attributes {
       AgentEvent.arrive(name: name, session: session, lifetime: 60_000).message.attributes
     }
     for session in ["s1", "s2", "s3"] { log.add("", arrive(session)) }

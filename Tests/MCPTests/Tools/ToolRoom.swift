@@ -83,7 +83,7 @@ struct ToolRoom: Sendable {
 
   @discardableResult
   func post(
-    _ content: String, on topic: String = "general", to: String? = nil, attributes: [String: String] = [:]
+    _ content: String, on topic: String = "general", to: String? = nil, attributes: Attributes = [:]
   ) async throws -> Receipt {
     try await ada.post(
       PostRequest(topic: Topic(topic), content: content, to: to.map(Handle.init), attributes: attributes))

@@ -233,7 +233,7 @@ private struct Room: Sendable {
       #expect(await refusal(PostRequest(topic: topic, content: "a\0b"))?.code == "invalidRequest")
       #expect(
         await refusal(PostRequest(topic: topic, content: "", attributes: ["parley.x": "1"]))?.code == "invalidRequest")
-      let big = ["k": String(repeating: "v", count: 4096)]
+      let big: Attributes = ["k": String(repeating: "v", count: 4096)]
       #expect(await refusal(PostRequest(topic: topic, content: "", attributes: big))?.code == "tooLarge")
       #expect(await refusal(PostRequest(topic: topic, content: "", to: Handle("")))?.code == "invalidRequest")
       #expect(

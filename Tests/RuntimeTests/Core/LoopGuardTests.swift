@@ -32,7 +32,7 @@ private struct Ring {
 private func author(_ number: Int) -> Author { Author(handle: Handle("a\(number)"), instance: "i\(number)") }
 
 private func words(
-  _ text: String, instance: String?, attributes: [String: String] = [:], at storedAt: Int64 = 0
+  _ text: String, instance: String?, attributes: Attributes = [:], at storedAt: Int64 = 0
 ) -> Message {
   Message(
     topic: Topic("general"), sender: Handle(text), instance: instance, content: text, timestamp: "",

@@ -144,8 +144,9 @@ private actor Waiter: LoopActor {
 
   @Test func aSeededLoopThatCanNeverGoOnSaysSo() throws {
     let loop = try EventLoop(seed: 4)
+    let waiters = Waiters<Void>(loop: loop)
     #expect(throws: LoopStalled.self) {
-      try loop.run { _ = await Waiters<Void>(loop: loop).wait(1, until: nil) }
+      try loop.run { _ = await waiters.wait(waiters.ticket(), until: nil) }
     }
   }
 

@@ -120,7 +120,7 @@ package actor Backchannel: LoopActor {
     return topic
   }
 
-  private func announce(_ content: String, _ attributes: [String: String]) async -> Result<Void, Refusal> {
+  private func announce(_ content: String, _ attributes: Attributes) async -> Result<Void, Refusal> {
     defer { opening[content] = nil }
     do throws(HubError) {
       let receipt = try await hub.postUnchecked(
@@ -176,8 +176,8 @@ package actor Backchannel: LoopActor {
   }
 
   /// What goes along with a post.
-  func extra(metadata: JSONValue?, label: String?) throws(Refusal) -> [String: String] {
-    var extra: [String: String] = [:]
+  func extra(metadata: JSONValue?, label: String?) throws(Refusal) -> Attributes {
+    var extra: Attributes = [:]
     if let metadata {
       let text = metadata.text
       // What the task's own attributes take stays free.
@@ -196,7 +196,7 @@ package actor Backchannel: LoopActor {
   }
 
   /// Posts what somebody can claim.
-  func postTask(_ channel: String, _ content: String, extra: [String: String], key: String?) async throws(Refusal)
+  func postTask(_ channel: String, _ content: String, extra: Attributes, key: String?) async throws(Refusal)
     -> JSONValue
   {
     let topic = try await open(channel, claimable: true)
@@ -226,7 +226,7 @@ package actor Backchannel: LoopActor {
   }
 
   /// Posts what everyone may read and nobody can claim.
-  func broadcast(_ channel: String, _ content: String, extra: [String: String], key: String?) async throws(Refusal)
+  func broadcast(_ channel: String, _ content: String, extra: Attributes, key: String?) async throws(Refusal)
     -> JSONValue
   {
     let topic = try await open(channel, claimable: false)

@@ -25,7 +25,7 @@ struct BackchannelDirectory: TopicFold {
   subscript(_ name: String) -> Channel? { places[name].map { channels[$0] } }
 
   /// The line and attributes of the event that a channel is in use.
-  static func event(_ name: String, isClaimable: Bool) -> (content: String, attributes: [String: String]) {
+  static func event(_ name: String, isClaimable: Bool) -> (content: String, attributes: Attributes) {
     (
       "channel \(name) (\(mode(isClaimable)))",
       ["kind": kind, "channel": name, "mode": mode(isClaimable)]

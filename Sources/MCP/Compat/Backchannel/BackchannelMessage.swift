@@ -16,7 +16,7 @@ enum BackchannelMessage {
 
   /// A message that nobody can claim.
   static func plain(
-    id: MessageID, channel: String, sender: Handle, content: String, extra: [String: String], at storedAt: Int64
+    id: MessageID, channel: String, sender: Handle, content: String, extra: Attributes, at storedAt: Int64
   ) -> JSONValue {
     .object(
       common(
@@ -50,7 +50,7 @@ enum BackchannelMessage {
   }
 
   private static func common(
-    id: String, channel: String, sender: Handle, content: String, extra: [String: String], at storedAt: Int64,
+    id: String, channel: String, sender: Handle, content: String, extra: Attributes, at storedAt: Int64,
     until: Int64, isActive: Bool
   ) -> JSONObject {
     let metadata = extra[Backchannel.metadataName].flatMap { text in try? JSONValue(parsing: text) }

@@ -29,7 +29,7 @@ enum BackchannelTools {
 
   private static func posting(
     _ name: String, _ description: String, _ room: Backchannel,
-    _ send: @escaping @Sendable (String, String, [String: String], String?) async throws(Refusal) -> JSONValue
+    _ send: @escaping @Sendable (String, String, Attributes, String?) async throws(Refusal) -> JSONValue
   ) -> CompatTool {
     CompatTool(name, description, input: post, required: ["channel", "content"], wording: wording) {
       (arguments, _) async throws(Refusal) in

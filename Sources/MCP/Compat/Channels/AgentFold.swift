@@ -42,22 +42,23 @@ enum AgentEvent: Hashable, Sendable {
     case .arrive(let name, let session, let lifetime):
       return (
         "\(name ?? "an agent") is here",
-        Self.attributes(.arrive, session, ["name": name, "ttl_ms": String(lifetime)])
+        Self.attributes(.arrive, session, name: name, lifetime)
       )
     case .rename(let name, let session, let lifetime):
       return (
-        "an agent is called \(name) now", Self.attributes(.rename, session, ["name": name, "ttl_ms": String(lifetime)])
+        "an agent is called \(name) now", Self.attributes(.rename, session, name: name, lifetime)
       )
     case .depart(let session): return ("an agent has gone", Self.attributes(.depart, session))
     }
   }
 
-  private static func attributes(_ kind: Kind, _ session: String, _ more: [String: String?] = [:]) -> [String: String] {
-    var attributes = more.compactMapValues { $0 }
-    attributes["kind"] = kind.rawValue
-    attributes["session"] = session
-    attributes[Message.quietAttribute] = "1"
-    return attributes
+  private static func attributes(
+    _ kind: Kind, _ session: String, name: String? = nil, _ lifetime: Int64? = nil
+  ) -> Attributes {
+    [
+      "kind": kind.rawValue, "session": session, Message.quietAttribute: "1", "name": name,
+      "ttl_ms": lifetime.map { String($0) },
+    ]
   }
 }
 

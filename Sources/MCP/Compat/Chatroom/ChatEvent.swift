@@ -93,8 +93,7 @@ enum ChatEvent: Hashable, Sendable {
       return ("topic \(topic): \(title)", Self.attributes(.open, topic, ["title": title]))
     case .close(let topic): return ("topic \(topic) is closed", Self.attributes(.close, topic))
     case .cursor(let name, let topic, let from, let id):
-      var more = ["name": name, "id": String(id)]
-      more["from"] = from.map { String($0) }
+      let more: Attributes = ["name": name, "id": String(id), "from": from.map { String($0) }]
       return ("\(name) read up to \(id)", Self.attributes(.cursor, topic, more, isQuiet: true))
     case .imported: return ("what was said before is taken over", Self.attributes(.imported, nil, isQuiet: true))
     case .state(let value): return (value.text, Self.attributes(.state, nil, isQuiet: true))
@@ -102,8 +101,8 @@ enum ChatEvent: Hashable, Sendable {
   }
 
   private static func attributes(
-    _ kind: Kind?, _ topic: String?, _ more: [String: String] = [:], isQuiet: Bool = false
-  ) -> [String: String] {
+    _ kind: Kind?, _ topic: String?, _ more: Attributes = [:], isQuiet: Bool = false
+  ) -> Attributes {
     var attributes = more
     attributes["kind"] = kind?.rawValue
     attributes[topicName] = topic

@@ -82,7 +82,7 @@ package struct ChatroomArchive: Hashable, Sendable {
 extension ChatroomArchive {
   /// An event, the name that says it, whom it is for, and a key under which it is stored once, however many processes
   /// take it over.
-  typealias Event = (text: (content: String, attributes: [String: String]), from: String, to: String?, key: String)
+  typealias Event = (text: (content: String, attributes: Attributes), from: String, to: String?, key: String)
 
   /// The events that stand for it, in order: topics are opened before anything is said in them, and closed after that.
   func events() -> [Event] {

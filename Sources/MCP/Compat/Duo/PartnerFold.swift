@@ -69,7 +69,7 @@ enum PartnerEvent: Hashable, Sendable {
           [
             "name": card.name, "ttl_ms": String(lifetime), "project": card.project, "place": card.place,
             "notify": card.isNotified ? nil : "off",
-          ].compactMapValues { $0 })
+          ])
       )
     case .status(let id, let text, let session):
       (text.isEmpty ? "\(id) has no status" : "\(id): \(text)", Self.attributes(.status, id, session, ["status": text]))
@@ -83,11 +83,11 @@ enum PartnerEvent: Hashable, Sendable {
   }
 
   private static func attributes(
-    _ kind: Kind, _ id: String, _ session: String, _ more: [String: String] = [:]
-  ) -> [String: String] {
-    more.merging([
-      "kind": kind.rawValue, "partner": id, "session": session, Message.quietAttribute: "1",
-    ]) { first, _ in first }
+    _ kind: Kind, _ id: String, _ session: String, _ more: Attributes = [:]
+  ) -> Attributes {
+    var attributes = more
+    attributes.add(["kind": kind.rawValue, "partner": id, "session": session, Message.quietAttribute: "1"])
+    return attributes
   }
 }
 
