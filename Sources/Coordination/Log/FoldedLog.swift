@@ -21,7 +21,10 @@ package actor FoldedLog<Fold: TopicFold>: LoopActor {
   private var isLoaded = false
   private var isStopped = false
   private let changes: Waiters<Void>
-  private let arrivals: Waiters<Void>
+  /// Messages that are waited for until they arrive here.
+  private var expected: [Expected] = []
+  private var lastExpected: UInt64 = 0
+  private let arrivals: Waiters<Fold.Outcome??>
   private var observers: [@Sendable () -> Void] = []
   /// `storedAt` of the newest message, and how far the store's clock is ahead of ours, as our own posts showed it.
   private var newestStoredAt: Int64 = 0
@@ -117,6 +120,7 @@ package actor FoldedLog<Fold: TopicFold>: LoopActor {
       if isStopped { await hub.supervisor.unfollow(id) } else { follow = id }
       if keeper?.isWorthwhile == true { leaveState() }
       changed()
+      tellExpecting()
       scheduleKeeping()
       return .success(())
     } catch {
@@ -134,14 +138,14 @@ package actor FoldedLog<Fold: TopicFold>: LoopActor {
       if Fold.keepsCheckpoints { note(message) }
       keeper?.pass(message)
       outcomes.insert(message.id, outcome)
-      if outcome != nil { changed() } else { arrivals.resumeAll(()) }
+      if outcome != nil { changed() }
+      if !expected.isEmpty { tellExpecting() }
       if keeper?.isDue == true { leaveState() }
     case .gap: loop.spawn { await self.reload() }
     }
   }
 
   private func changed() {
-    arrivals.resumeAll(())
     changes.resumeAll(())
     for observer in observers { observer() }
   }
@@ -299,26 +303,68 @@ package actor FoldedLog<Fold: TopicFold>: LoopActor {
   /// What a message that was stored after `mark` brought at its place in the log; nil when it has not arrived here by
   /// the deadline, or was no event.
   package func outcome(of id: MessageID, since mark: Int = 0, until deadline: LoopInstant) async -> Fold.Outcome? {
-    await arrived(id, since: mark, until: deadline) ?? nil
+    await arrival(of: id, since: mark, until: deadline) ?? nil
   }
 
   /// Waits until everything that is in the log now is in the state, as far as that can be learnt by the deadline.
   package func catchUp(until deadline: LoopInstant) async throws(HubError) {
     let page = try await hub.fetchUnchecked(FetchRequest(topic, .latest, limit: 1))
     guard let last = page.messages.last else { return }
-    _ = await arrived(last.id, since: 0, until: deadline)
+    _ = await arrival(of: last.id, since: 0, until: deadline)
   }
 
-  /// Waits for a message, and returns what it brought; nil where it does not come.
-  private func arrived(_ id: MessageID, since mark: Int, until deadline: LoopInstant) async -> Fold.Outcome?? {
+  /// What a message brought; nil where it does not come.
+  private func arrival(of id: MessageID, since mark: Int, until deadline: LoopInstant) async -> Fold.Outcome?? {
     if let outcome = outcomes.outcome(of: id, since: mark) { return outcome }
+    let ticket = arrivals.ticket()
+    whenArrived(id, since: mark, until: deadline) { [arrivals] in arrivals.resume(ticket, $0) }
+    guard case .value(let outcome) = await arrivals.wait(ticket, until: nil) else { return nil }
+    return outcome
+  }
+
+  /// `outcome(of:since:until:)` without a task: `reply` is called once, on the loop, perhaps before this returns; with
+  /// nil at the deadline.
+  package func whenArrived(
+    _ id: MessageID, since mark: Int, until deadline: LoopInstant, reply: @escaping @Sendable (Fold.Outcome??) -> Void
+  ) {
+    if let outcome = outcomes.outcome(of: id, since: mark) { return reply(outcome) }
     hub.supervisor.assumeIsolated { $0.expect() }
-    defer { hub.supervisor.assumeIsolated { $0.expectNoMore() } }
-    var seen = outcomes.count
-    while true {
-      guard case .value = await arrivals.wait(arrivals.ticket(), until: deadline) else { return nil }
-      if let outcome = outcomes.outcome(of: id, since: seen) { return outcome }
-      seen = outcomes.count
+    lastExpected += 1
+    let number = lastExpected
+    let timer = loop.schedule(after: loop.now.duration(to: deadline)) { [weak self] in
+      self?.assumeIsolated { log in
+        guard let place = log.expected.firstIndex(where: { $0.number == number }) else { return }
+        log.end(log.expected.remove(at: place), nil)
+      }
     }
+    expected.append(Expected(id: id, number: number, since: outcomes.count, timer: timer, reply: reply))
+  }
+
+  private struct Expected {
+    let id: MessageID
+    let number: UInt64
+    /// It is none of those that came before.
+    var since: Int
+    let timer: LoopTimer
+    let reply: @Sendable (Fold.Outcome??) -> Void
+  }
+
+  private func tellExpecting() {
+    let waiting = expected
+    expected = []
+    for var one in waiting {
+      if let outcome = outcomes.outcome(of: one.id, since: one.since) {
+        loop.cancel(one.timer)
+        end(one, .some(outcome))
+      } else {
+        one.since = outcomes.count
+        expected.append(one)
+      }
+    }
+  }
+
+  private func end(_ one: Expected, _ outcome: Fold.Outcome??) {
+    hub.supervisor.assumeIsolated { $0.expectNoMore() }
+    one.reply(outcome)
   }
 }

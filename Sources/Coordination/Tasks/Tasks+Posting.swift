@@ -1,6 +1,9 @@
 import ParleyRuntime
 
 extension Tasks {
+  /// The receipt of an event of ours, and how far the log had come before it was posted.
+  typealias Posted = Result<(receipt: Receipt, mark: Int), HubError>
+
   /// Posts a task; returns when the log has it. `isDuplicate` where the key had been used before for the same.
   public func post(_ request: TaskPost) async throws(HubError) -> (task: TaskRecord, isDuplicate: Bool) {
     try await check(request)
@@ -20,12 +23,16 @@ extension Tasks {
     }
     let posted = TaskEvent.Posted(
       title: request.title, body: request.body, lifetime: request.lifetime.milliseconds, label: label)
-    let (receipt, mark) = try await post(
+    let ticket = receipts.ticket()
+    submit(
       .post(id, posted), label: label, to: request.to, key: request.key.map { "task:" + $0 },
-      extra: request.extra, in: log)
+      extra: request.extra, in: log
+    ) { [receipts] in receipts.resume(ticket, $0) }
+    let (receipt, mark) = try Self.value(await receipts.wait(ticket, until: nil))
     if receipt.isDuplicate {
       try await log.catchUp(until: deadline)
-      return (try task(id, in: log), true)
+      guard let task = log.task(id) else { throw HubError(TaskRefusal.unknown(id.text)) }
+      return (task, true)
     }
     // What a key names may be there already; a new id is nobody else's, so that being stored decides.
     guard request.key == nil, let storedAt = receipt.storedAt, log.task(id) == nil else {
@@ -81,45 +88,75 @@ extension Tasks {
     guard text.utf8.count <= limit else { throw .overLimit(what: name, bytes: text.utf8.count, limit: limit) }
   }
 
-  private func post(
+  /// Posts an event; `reply` gets where it stands and how far the log had come before, once, on the loop.
+  private func submit(
     _ event: TaskEvent, label: String, to: Handle? = nil, inReplyTo: MessageID? = nil, key: String? = nil,
-    until: Int64 = 0, extra: Attributes = [:], in log: FoldedLog<TaskFold>
-  ) async throws(HubError) -> (receipt: Receipt, mark: Int) {
+    until: Int64 = 0, extra: Attributes = [:], in log: FoldedLog<TaskFold>, reply: @escaping @Sendable (Posted) -> Void
+  ) {
     let mark = log.mark
     var (content, attributes) = event.message(label: label, by: author.handle, until: until)
     attributes.add(extra)
-    let receipt = try await hub.postUnchecked(
-      PostRequest(topic: log.topic, content: content, inReplyTo: inReplyTo, to: to, key: key, attributes: attributes))
-    log.assumeIsolated { $0.note(receipt) }
-    return (receipt, mark)
+    let request = PostRequest(
+      topic: log.topic, content: content, inReplyTo: inReplyTo, to: to, key: key, attributes: attributes)
+    hub.assumeIsolated { hub in
+      hub.submitUnchecked(request) { result in
+        if case .success(let receipt) = result { log.assumeIsolated { $0.note(receipt) } }
+        reply(result.map { ($0, mark) })
+      }
+    }
   }
 
   /// Posts an event about a task, and says what it brought.
   func say(
     _ event: TaskEvent, about task: TaskRecord, until: Int64, extra: Attributes = [:], in log: FoldedLog<TaskFold>
   ) async throws(HubError) -> TaskRecord {
-    let (receipt, mark) = try await post(
-      event, label: task.label, inReplyTo: task.message, until: until, extra: extra, in: log)
-    return try await decided(receipt, since: mark, in: log)
+    let ticket = verdicts.ticket()
+    submit(event, label: task.label, inReplyTo: task.message, until: until, extra: extra, in: log) {
+      [self, verdicts] posted in
+      switch posted {
+      case .failure(let error): verdicts.resume(ticket, .failure(error))
+      case .success(let (receipt, mark)):
+        let deadline = assumeIsolated { $0.deadline }
+        log.assumeIsolated {
+          $0.whenArrived(receipt.id, since: mark, until: deadline) {
+            verdicts.resume(ticket, Self.verdict($0 ?? nil, receipt, in: log))
+          }
+        }
+      }
+    }
+    return try Self.value(await verdicts.wait(ticket, until: nil))
   }
 
   /// Waits for an event of ours to reach its place in the log, and says what it brought.
   private func decided(_ receipt: Receipt, since mark: Int, in log: FoldedLog<TaskFold>) async throws(HubError)
     -> TaskRecord
   {
-    switch await log.outcome(of: receipt.id, since: mark, until: deadline) {
-    case .accepted(let id): return try task(id, in: log)
-    case .refused(let refusal): throw HubError(refusal)
+    let outcome = await log.outcome(of: receipt.id, since: mark, until: deadline)
+    return try Self.verdict(outcome, receipt, in: log).get()
+  }
+
+  private static func verdict(
+    _ outcome: TaskFold.Outcome?, _ receipt: Receipt, in log: FoldedLog<TaskFold>
+  ) -> Result<TaskRecord, HubError> {
+    switch outcome {
+    case .accepted(let id): log.task(id).map(Result.success) ?? .failure(HubError(TaskRefusal.unknown(id.text)))
+    case .refused(let refusal): .failure(HubError(refusal))
     case .listed, nil:
-      throw .seam(
-        SeamError(
-          .outcomeUnknown, operation: "task",
-          cause: "message \(receipt.id) is stored, but what it brought could not be read in time"))
+      .failure(
+        .seam(
+          SeamError(
+            .outcomeUnknown, operation: "task",
+            cause: "message \(receipt.id) is stored, but what it brought could not be read in time")))
     }
   }
 
-  private func task(_ id: TaskID, in log: FoldedLog<TaskFold>) throws(HubError) -> TaskRecord {
-    guard let task = log.task(id) else { throw HubError(TaskRefusal.unknown(id.text)) }
-    return task
+  private static func value<Value>(_ outcome: WaitOutcome<Result<Value, HubError>>) throws(HubError) -> Value {
+    switch outcome {
+    case .value(let result): return try result.get()
+    case .timedOut, .cancelled:
+      throw .seam(
+        SeamError(
+          .cancelled, operation: "task", cause: "the caller cancelled; what was posted may be stored all the same"))
+    }
   }
 }

@@ -23,6 +23,8 @@ public actor Tasks: LoopActor {
   /// Tasks of ours that are stored, but have not come back to us by the log.
   var arriving: [TaskID: FoldedLog<TaskFold>] = [:]
   private let changes: Waiters<Void>
+  let receipts: Waiters<Posted>
+  let verdicts: Waiters<Result<TaskRecord, HubError>>
   private var observers: [@Sendable () -> Void] = []
 
   var author: Author { hub.assumeIsolated { $0.author } }
@@ -45,6 +47,8 @@ public actor Tasks: LoopActor {
     self.pageLimit = pageLimit
     self.bounds = bounds
     changes = Waiters(loop: hub.loop)
+    receipts = Waiters(loop: hub.loop)
+    verdicts = Waiters(loop: hub.loop)
   }
 
   /// Ends following; nothing can be waited for afterwards.

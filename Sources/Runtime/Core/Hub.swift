@@ -107,6 +107,13 @@ public actor Hub: LoopActor {
     } catch {
       return reply(.failure(error))
     }
+    submitUnchecked(request, hop: hop, reply: reply)
+  }
+
+  /// `postUnchecked` without a task: `reply` is called once, on the loop, by the deadline. It cannot be cancelled.
+  package func submitUnchecked(
+    _ request: PostRequest, hop: Int? = nil, reply: @escaping @Sendable (Result<Receipt, HubError>) -> Void
+  ) {
     guard gate == .open else {
       loop.spawn {
         do throws(HubError) {
