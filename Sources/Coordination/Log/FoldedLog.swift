@@ -140,7 +140,7 @@ package actor FoldedLog<Fold: TopicFold>: LoopActor {
       outcomes.insert(message.id, outcome)
       if outcome != nil { changed() }
       if !expected.isEmpty { tellExpecting() }
-      if keeper?.isDue == true { leaveState() }
+      if keeper?.isDue(at: loop.now) == true { leaveState() }
     case .gap: loop.spawn { await self.reload() }
     }
   }
@@ -204,7 +204,7 @@ package actor FoldedLog<Fold: TopicFold>: LoopActor {
   }
 
   private func leftState(_ failure: SystemError?) {
-    keeper?.wrote()
+    keeper?.wrote(at: loop.now)
     guard let failure else { return }
     keeper = nil
     Log.write(.info, "a state is not kept for the next run", [("topic", topic.name), ("cause", failure.description)])

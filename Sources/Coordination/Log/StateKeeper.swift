@@ -14,9 +14,13 @@ struct StateKeeper: Sendable {
   private var last: Message?
   /// A write is under way.
   private(set) var isWriting = false
+  /// When it was written last.
+  private var written: LoopInstant?
 
-  /// After so many pages a running process writes again.
+  /// After so many pages a running process writes again, unless it did a short while ago: writing takes as long as
+  /// there is state.
   static let pages = 10
+  static let pause: Duration = .seconds(30)
 
   /// `folder` is where the files of the store are; `page` is how many messages one read brings.
   init(folder: String, name: String, page: Int) {
@@ -47,7 +51,9 @@ struct StateKeeper: Sendable {
   /// Starting anew without a file would take more than a page.
   var isWorthwhile: Bool { passed > page }
   /// Enough has come to write while the process goes on.
-  var isDue: Bool { passed >= page * Self.pages }
+  func isDue(at now: @autoclosure () -> LoopInstant) -> Bool {
+    passed >= page * Self.pages && written.map { $0.advanced(by: Self.pause) <= now() } ?? true
+  }
 
   /// The place to be written now, which `wrote` ends; nil while one is being written, or where there is none.
   mutating func take() -> (anchor: Cursor, last: Message)? {
@@ -57,5 +63,8 @@ struct StateKeeper: Sendable {
     return (anchor, last)
   }
 
-  mutating func wrote() { isWriting = false }
+  mutating func wrote(at now: LoopInstant) {
+    isWriting = false
+    written = now
+  }
 }

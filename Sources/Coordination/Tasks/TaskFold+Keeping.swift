@@ -36,6 +36,7 @@ extension TaskFold {
     for element in tasks.elements {
       let task = try TaskRecord(kept: element, topic: topic)
       fold.tasks[task.id] = task
+      fold.firstExpiry = min(fold.firstExpiry, task.expiresAt)
     }
     fold.order = try Self.ids(parts[1])
     fold.ended = try Self.ids(parts[2])

@@ -47,6 +47,8 @@ public struct TaskFold: TopicFold {
   var texts: [(id: TaskID, isResult: Bool, bytes: Int)] = []
   var firstText = 0
   var textBytes = 0
+  /// No task's time ends before this.
+  var firstExpiry: Int64 = .max
   var newest: Int64 = 0
   var sincePurge = 0
   /// Messages that looked like events and were damaged, or of a later version.
@@ -199,12 +201,11 @@ public struct TaskFold: TopicFold {
 
   private mutating func post(_ id: TaskID, _ posted: TaskEvent.Posted, _ message: Message) -> Verdict {
     guard tasks[id] == nil else { return .failure(.init(.idInUse(id))) }
-    var record = TaskRecord(
+    tasks[id] = TaskRecord(
       id: id, label: posted.label, topic: message.topic, title: posted.title, body: posted.body,
       poster: TaskActor(message), postedAt: message.storedAt, message: message.id, to: message.to,
-      expiresAt: message.storedAt + posted.lifetime)
-    record.extra = TaskEvent.extra(of: message)
-    tasks[id] = record
+      expiresAt: message.storedAt + posted.lifetime, extra: TaskEvent.extra(of: message))
+    firstExpiry = min(firstExpiry, message.storedAt + posted.lifetime)
     order.append(id)
     byMessage[message.id] = id
     keep(posted.body, of: id, isResult: false)
@@ -308,7 +309,11 @@ public struct TaskFold: TopicFold {
     guard sincePurge >= max(256, tasks.count / 2) else { return }
     sincePurge = 0
     let edge = newest - Self.memory
-    var gone = Set(tasks.values.filter { $0.expiresAt < edge }.map(\.id))
+    var gone: Set<TaskID> = []
+    if firstExpiry < edge {
+      for task in tasks.values where task.expiresAt < edge { gone.insert(task.id) }
+      firstExpiry = tasks.values.reduce(.max) { $1.expiresAt < edge ? $0 : min($0, $1.expiresAt) }
+    }
     let excess = ended.count - bounds.over
     if excess > 0 { gone.formUnion(ended.prefix(excess)) }
     let flood = tasks.count - gone.count - bounds.all

@@ -58,7 +58,7 @@ public struct TaskEnding: Hashable, Sendable {
   public var message: MessageID
 }
 
-/// One task as the log tells it.
+/// One task as the log tells it. A copy is one reference: many are handed on, few are changed.
 public struct TaskRecord: Hashable, Sendable {
   /// What state it is in.
   public enum Status: String, Hashable, Sendable {
@@ -80,33 +80,77 @@ public struct TaskRecord: Hashable, Sendable {
   }
 
   /// Its name.
-  public var id: TaskID
+  public var id: TaskID { fields.storage.value.id }
   /// What people call it: the first digits of the id.
-  public var label: String
+  public var label: String { fields.storage.value.label }
   /// Where it was posted.
-  public var topic: Topic
+  public var topic: Topic { fields.storage.value.topic }
   /// One line.
-  public var title: String
+  public var title: String { fields.storage.value.title }
   /// What is to be done; nil where there is nothing to add, or it had to be let go (`bodyIsGone`).
-  public var body: String?
+  public var body: String? {
+    get { fields.storage.value.body }
+    set { fields.value.body = newValue }
+  }
   /// There was a body, which is only in the message any more.
-  public var bodyIsGone = false
+  public var bodyIsGone: Bool {
+    get { fields.storage.value.bodyIsGone }
+    set { fields.value.bodyIsGone = newValue }
+  }
   /// Who posted it.
-  public var poster: TaskActor
+  public var poster: TaskActor { fields.storage.value.poster }
   /// When, milliseconds since 1970.
-  public var postedAt: Int64
+  public var postedAt: Int64 { fields.storage.value.postedAt }
   /// The message that posted it.
-  public var message: MessageID
+  public var message: MessageID { fields.storage.value.message }
   /// The one handle that may take it; nil for anyone.
-  public var to: Handle?
+  public var to: Handle? { fields.storage.value.to }
   /// At this time it can no longer be done.
-  public var expiresAt: Int64
+  public var expiresAt: Int64 { fields.storage.value.expiresAt }
   /// The last claim that counted.
-  public var claim: TaskClaim?
+  public var claim: TaskClaim? {
+    get { fields.storage.value.claim }
+    set { fields.value.claim = newValue }
+  }
   /// How it ended.
-  public var ending: TaskEnding?
+  public var ending: TaskEnding? {
+    get { fields.storage.value.ending }
+    set { fields.value.ending = newValue }
+  }
   /// Attributes of the posting message whose names begin with `x-`: what other tool sets keep with a task.
-  package var extra: Attributes = [:]
+  package var extra: Attributes {
+    get { fields.storage.value.extra }
+    set { fields.value.extra = newValue }
+  }
+
+  private var fields: Shared<Fields>
+
+  private struct Fields: Hashable {
+    let id: TaskID
+    let label: String
+    let topic: Topic
+    let title: String
+    var body: String?
+    var bodyIsGone: Bool
+    let poster: TaskActor
+    let postedAt: Int64
+    let message: MessageID
+    let to: Handle?
+    let expiresAt: Int64
+    var claim: TaskClaim?
+    var ending: TaskEnding?
+    var extra: Attributes
+  }
+
+  init(
+    id: TaskID, label: String, topic: Topic, title: String, body: String?, bodyIsGone: Bool = false,
+    poster: TaskActor, postedAt: Int64, message: MessageID, to: Handle?, expiresAt: Int64, extra: Attributes = [:]
+  ) {
+    fields = Shared(
+      Fields(
+        id: id, label: label, topic: topic, title: title, body: body, bodyIsGone: bodyIsGone, poster: poster,
+        postedAt: postedAt, message: message, to: to, expiresAt: expiresAt, extra: extra))
+  }
 
   /// Its state at a time by the store's clock.
   public func status(at now: Int64) -> Status {

@@ -39,10 +39,10 @@ extension Tasks {
       return (try await decided(receipt, since: mark, in: log), false)
     }
     arriving[id] = log
-    var task = TaskRecord(
+    let task = TaskRecord(
       id: id, label: label, topic: request.topic, title: request.title, body: request.body, poster: TaskActor(author),
-      postedAt: storedAt, message: receipt.id, to: request.to, expiresAt: storedAt + posted.lifetime)
-    task.extra = request.extra
+      postedAt: storedAt, message: receipt.id, to: request.to, expiresAt: storedAt + posted.lifetime,
+      extra: request.extra)
     return (task, false)
   }
 
