@@ -49,9 +49,11 @@
     return lastTicket
   }
 
-  /// Gives back a ticket that nobody will wait with.
+  /// Gives back a ticket that nobody will wait with; no effect for one that is waited with.
   @inlinable package func forget(_ ticket: UInt64) {
-    if let index = index(of: ticket) { places.remove(at: index) }
+    guard let index = index(of: ticket) else { return }
+    if case .waiting = places[index].state { return }
+    places.remove(at: index)
   }
 
   /// Waits for the ticket's value, once; must be called on the loop.

@@ -274,4 +274,26 @@ private actor Waiter: LoopActor {
     }
     #expect(outcomes == ["value(7)", "timedOut", "cancelled"])
   }
+
+  @Test func whatComesBeforeTheWaitCountsAndIsForgottenOnlyByWhoDoesNotWait() throws {
+    let loop = try EventLoop(seed: 6)
+    let outcomes = try loop.run {
+      let waiters = Waiters<Int>(loop: loop)
+      let (early, forgotten, waited) = (waiters.ticket(), waiters.ticket(), waiters.ticket())
+      let task = loop.spawn { await waiters.wait(waited, until: loop.now.advanced(by: .seconds(1))) }
+      waiters.resume(early, 1)
+      waiters.resumeAll(2)
+      waiters.forget(forgotten)
+      let first = await waiters.wait(early, until: nil)
+      let later = waiters.ticket()
+      loop.schedule(after: .milliseconds(10)) {
+        waiters.forget(later)
+        waiters.resumeAll(3)
+      }
+      let last = await waiters.wait(later, until: loop.now.advanced(by: .seconds(1)))
+      let again = await waiters.wait(early, until: nil)
+      return ["\(first)", "\(await task.value)", "\(last)", "\(again)"]
+    }
+    #expect(outcomes == ["value(1)", "value(2)", "value(3)", "cancelled"])
+  }
 }
