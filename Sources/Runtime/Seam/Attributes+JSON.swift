@@ -12,7 +12,7 @@ extension Attributes {
 
 extension JSONSlice {
   /// The attributes that an object of strings says; nil for anything else.
-  package var attributes: Attributes? {
+  public var attributes: Attributes? {
     guard kind == .object else { return nil }
     var list: [Attributes.Element] = []
     for member in members {
@@ -25,7 +25,7 @@ extension JSONSlice {
 
 extension JSONWriter {
   /// Writes attributes as an object.
-  package mutating func attributes(_ attributes: Attributes) {
+  public mutating func attributes(_ attributes: Attributes) {
     beginObject()
     for (name, value) in attributes { member(name, value) }
     endObject()

@@ -51,9 +51,7 @@ enum StoredLine {
     if let to = draft.to { writer.member("to", to.name) }
     if !draft.attributes.isEmpty {
       writer.key("attributes")
-      writer.beginObject()
-      for (name, value) in draft.attributes.sorted(by: { $0.key < $1.key }) { writer.member(name, value) }
-      writer.endObject()
+      writer.attributes(draft.attributes)
     }
     writer.endObject()
     writer.endLine()
@@ -76,15 +74,11 @@ enum StoredLine {
     guard let object = try? JSONSlice(line), let storedAt = object.member("at")?.int,
       let sender = object.member("by")?.string, let content = object.member("text")?.string
     else { return nil }
-    var attributes: [String: String] = [:]
-    if let members = object.member("attributes")?.members {
-      for member in members { attributes[member.name] = member.value.string }
-    }
     return Message(
       topic: topic, sender: Handle(sender), instance: object.member("instance")?.string, content: content,
       timestamp: Timestamp.text(storedAt), storedAt: storedAt, id: place.id, cursor: place.cursor,
       inReplyTo: object.member("re")?.string.map(MessageID.init), to: object.member("to")?.string.map(Handle.init),
-      attributes: attributes)
+      attributes: object.member("attributes")?.attributes ?? [:])
   }
 }
 
