@@ -1,18 +1,6 @@
 import ParleyRuntime
 
 extension FoldedLog {
-  /// Waits for the next change of the state; false at the deadline and on cancellation. `ticket` is from `ticket()`,
-  /// taken before the state was looked at, so that no change falls between.
-  package func change(_ ticket: UInt64, until deadline: LoopInstant) async -> Bool {
-    if case .value = await changes.wait(ticket, until: deadline) { true } else { false }
-  }
-
-  /// A place to wait for the next change from now.
-  package func ticket() -> UInt64 { changes.ticket() }
-
-  /// Gives a ticket back that is not waited with.
-  package func forget(_ ticket: UInt64) { changes.forget(ticket) }
-
   /// How far the log has come here; must be asked for on the loop. What is stored later arrives behind it.
   package nonisolated var mark: Int { assumeIsolated { $0.outcomes.count } }
 

@@ -20,7 +20,6 @@ package actor FoldedLog<Fold: TopicFold>: LoopActor {
   private var loading: Task<Result<Void, HubError>, Never>?
   private var isLoaded = false
   var isStopped = false
-  let changes: Waiters<Void>
   /// Messages that are waited for until they arrive here.
   var expected: [Expected] = []
   var lastExpected: UInt64 = 0
@@ -52,7 +51,6 @@ package actor FoldedLog<Fold: TopicFold>: LoopActor {
     self.pageLimit = min(pageLimit, hub.setup.limits.pageMessages)
     makeFold = fold
     self.fold = fold()
-    changes = Waiters(loop: hub.loop)
     arrivals = Waiters(loop: hub.loop)
     if let folder = hub.setup.stateFolder, let shape = self.fold.keptAs {
       keeper = StateKeeper(folder: folder, name: "\(shape) \(window) \(topic.name)", page: self.pageLimit)
@@ -146,7 +144,6 @@ package actor FoldedLog<Fold: TopicFold>: LoopActor {
   }
 
   private func changed() {
-    changes.resumeAll(())
     for observer in observers { observer() }
   }
 

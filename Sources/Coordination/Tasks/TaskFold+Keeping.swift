@@ -126,13 +126,13 @@ extension TaskRecord {
     let parts = json.members(["id", "label", "title", "body", "gone", "poster", "at", "message", "to", "until"])
     guard let id = parts[0]?.string.flatMap(TaskID.init), let label = parts[1]?.string,
       let title = parts[2]?.string, let gone = parts[4]?.bool, let poster = parts[5].flatMap(TaskActor.init(kept:)),
-      let at = parts[6]?.int, let message = parts[7]?.string, let until = parts[9]?.int
+      let at = parts[6]?.int, let message = parts[7]?.string, let until = parts[9]?.int,
+      let extra = json.relayAttributes("extra")
     else { throw .malformed }
     self.init(
       id: id, label: label, topic: topic, title: title, body: parts[3]?.string, bodyIsGone: gone, poster: poster,
-      postedAt: at, message: MessageID(message), to: parts[8]?.string.map(Handle.init), expiresAt: until)
-    guard let extra = json.relayAttributes("extra") else { throw .malformed }
-    self.extra = extra
+      postedAt: at, message: MessageID(message), to: parts[8]?.string.map(Handle.init), expiresAt: until,
+      extra: extra)
     if let claim = json.member("claim") { self.claim = try TaskClaim(kept: claim) }
     if let ending = json.member("ending") { self.ending = try TaskEnding(kept: ending) }
   }

@@ -118,10 +118,7 @@ public struct TaskRecord: Hashable, Sendable {
     set { fields.value.ending = newValue }
   }
   /// Attributes of the posting message whose names begin with `x-`: what other tool sets keep with a task.
-  package var extra: Attributes {
-    get { fields.storage.value.extra }
-    set { fields.value.extra = newValue }
-  }
+  package var extra: Attributes { fields.storage.value.extra }
 
   private var fields: Shared<Fields>
 
@@ -139,12 +136,12 @@ public struct TaskRecord: Hashable, Sendable {
     let expiresAt: Int64
     var claim: TaskClaim?
     var ending: TaskEnding?
-    var extra: Attributes
+    let extra: Attributes
   }
 
   init(
     id: TaskID, label: String, topic: Topic, title: String, body: String?, bodyIsGone: Bool = false,
-    poster: TaskActor, postedAt: Int64, message: MessageID, to: Handle?, expiresAt: Int64, extra: Attributes = [:]
+    poster: TaskActor, postedAt: Int64, message: MessageID, to: Handle?, expiresAt: Int64, extra: Attributes
   ) {
     fields = Shared(
       Fields(

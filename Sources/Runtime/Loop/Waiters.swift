@@ -56,7 +56,8 @@
     places.remove(at: index)
   }
 
-  /// Waits for the ticket's value, once; must be called on the loop.
+  /// Waits for the ticket's value, once; must be called on the loop. A ticket that was waited with or given back counts as
+  /// cancelled.
   @inlinable package func wait(
     _ ticket: UInt64, until deadline: LoopInstant?, isolation: isolated (any Actor)? = #isolation
   ) async -> WaitOutcome<Value> {
