@@ -41,8 +41,7 @@ struct PostCommand: ParsableCommand {
   var timeout = 60.0
 
   func validate() throws {
-    // In this form NaN fails too.
-    guard timeout > 0, timeout <= 31_536_000 else { throw ValidationError("--timeout must be more than 0.") }
+    try Self.check(timeout: timeout)
     guard let waitFor else { return }
     guard let stage = ReceiptStage(name: waitFor), stage > .stored else {
       throw ValidationError("--wait-for must be pushed, seen or acted.")

@@ -51,3 +51,13 @@ struct SessionOptions: ParsableArguments {
     }
   }
 }
+
+extension ParsableCommand {
+  /// Refuses seconds that no clock can count.
+  static func check(timeout: Double?) throws {
+    // In this form NaN fails too.
+    if let timeout, !(timeout > 0 && timeout <= 31_536_000) {
+      throw ValidationError("--timeout must be more than 0 and at most a year (31536000).")
+    }
+  }
+}

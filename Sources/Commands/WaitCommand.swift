@@ -29,10 +29,7 @@ struct WaitCommand: ParsableCommand {
 
   func validate() throws {
     guard since == nil || topics.count == 1 else { throw ValidationError("--since goes with exactly one topic.") }
-    if let timeout {
-      // In this form NaN fails too.
-      guard timeout > 0, timeout <= 31_536_000 else { throw ValidationError("--timeout must be more than 0.") }
-    }
+    try Self.check(timeout: timeout)
     if let match {
       do { _ = try Regex(match) } catch { throw ValidationError("--match is not a regular expression: \(match)") }
     }

@@ -199,7 +199,7 @@ extension TaskFold.Outcome {
     #expect(log.fold[TaskLog.id(2)] == before && log.fold[Self.id] == nil)
   }
 
-  @Test func leasesAreRoundedUpToTheStoresClock() {
+  @Test func leasesAreLongerByWhatTheStoresTimesLeaveOpen() {
     var log = TaskLog(fold: TaskFold(resolution: 1000))
     log.post(1, at: 10_000)
     #expect(log.claim(1, by: "bob", at: 10_000, lease: 30_000) == .accepted(Self.id))

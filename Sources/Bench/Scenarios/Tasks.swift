@@ -1,7 +1,8 @@
 import Glibc
 
 /// What it costs to hand work over: from `parley_task_post` in one process to the answer of its `parley_wait`, with
-/// claim and `done` by another process; and whether open tasks make a claim dearer.
+/// claim and `done` by another process, which waits for work or is told of it; and whether open tasks make a claim
+/// dearer.
 ///
 /// Both are compared with Parley itself: with a message's way on the same backend in the same round, and with few tasks.
 struct Tasks {
@@ -18,14 +19,17 @@ struct Tasks {
   private var count: Int { max(10, rig.messages / 10 / slowness) }
 
   func run() throws(BenchError) -> Outcome {
-    let (cycles, pushes) = try handOver()
+    let (waited, told, pushes) = try handOver()
     let (many, few) = try claims()
     return Outcome(
       scenario: "tasks",
       lines: [
         Line(
-          "task posted, claimed, done, await answered", parley: cycles, baseline: pushes,
-          checks: [.atMost(4, "x", "p50 / post to push", cycles.summary.median / pushes.summary.median)]),
+          "task posted, claimed by who waits for one, done, await answered", parley: waited, baseline: pushes,
+          checks: [.atMost(4, "x", "p50 / post to push", waited.summary.median / pushes.summary.median)]),
+        Line(
+          "the same, claimed by who is told its id", parley: told, baseline: pushes,
+          checks: [.atMost(4, "x", "p50 / post to push", told.summary.median / pushes.summary.median, guide: true)]),
         Line(
           "claim of the next of \(Self.many) open tasks", parley: many, baseline: few,
           checks: [.atMost(1.3, "x", "p50 / with \(Self.few)", many.summary.median / few.summary.median)]),
@@ -34,8 +38,8 @@ struct Tasks {
 
   // MARK: Hand-over
 
-  private func handOver() throws(BenchError) -> (cycles: Series, pushes: Series) {
-    let (pushes, cycles) = try rig.inWorkspace { (workspace) throws(BenchError) in
+  private func handOver() throws(BenchError) -> (waited: Series, told: Series, pushes: Series) {
+    let (pushes, both) = try rig.inWorkspace { (workspace) throws(BenchError) in
       try rig.interleaved(
         floor: { (round) throws(BenchError) in
           let topic = "\(prefix)-push\(round)"
@@ -47,25 +51,54 @@ struct Tasks {
           return exchange
         },
         parley: { (round) throws(BenchError) in
-          let topic = "\(prefix)-cycle\(round)"
-          let (poster, worker) = try pair([topic], pushes: false, workspace, "cycle\(round)")
-          for index in 0..<min(20, count) { _ = try cycle(index, topic, poster.peer, worker.peer) }
-          let begun = now()
-          var latencies: [Nanoseconds] = []
-          for index in 0..<count { latencies.append(try cycle(index, topic, poster.peer, worker.peer)) }
-          let exchange = Exchange(latencies: latencies, seconds: Double(now() - begun) / 1e9)
-          for server in [poster, worker] { try server.peer.process.finish() }
-          return exchange
+          (
+            waited: try cycles(workspace, "waited\(round)", waited), told: try cycles(workspace, "told\(round)", told)
+          )
         })
     }
-    return (Series("parley", cycles), Series("post to push", pushes))
+    return (
+      Series("parley", both.map(\.waited)), Series("parley", both.map(\.told)), Series("post to push", pushes)
+    )
   }
 
-  private func cycle(_ index: Int, _ topic: String, _ poster: Peer, _ worker: Peer) throws(BenchError) -> Nanoseconds {
+  private func cycles(
+    _ workspace: Workspace, _ name: String,
+    _ cycle: (Int, String, _ poster: Peer, _ worker: Peer) throws(BenchError) -> Nanoseconds
+  ) throws(BenchError) -> Exchange {
+    let topic = "\(prefix)-\(name)"
+    let (poster, worker) = try pair([topic], pushes: false, workspace, name)
+    for index in 0..<min(100, count) { _ = try cycle(index, topic, poster.peer, worker.peer) }
+    let begun = now()
+    var latencies: [Nanoseconds] = []
+    for index in 0..<count { latencies.append(try cycle(index, topic, poster.peer, worker.peer)) }
+    let exchange = Exchange(latencies: latencies, seconds: Double(now() - begun) / 1e9)
+    for server in [poster, worker] { try server.peer.process.finish() }
+    return exchange
+  }
+
+  /// The worker's claim has been there before there is a task.
+  private func waited(_ index: Int, _ topic: String, _ poster: Peer, _ worker: Peer) throws(BenchError) -> Nanoseconds {
+    let claiming = try ask(worker, "parley_task_claim", "\"topic\":\"\(topic)\",\"timeout_ms\":30000")
+    _ = try take(worker, try ping(worker))
+    let begun = now()
+    let waiting = try awaited(try self.task(index, on: topic, poster), poster)
+    let (task, fence) = try claimed(worker, claiming)
+    return try end(task, fence, waiting, poster, worker) - begun
+  }
+
+  /// The worker claims by id what the poster tells.
+  private func told(_ index: Int, _ topic: String, _ poster: Peer, _ worker: Peer) throws(BenchError) -> Nanoseconds {
     let begun = now()
     let task = try self.task(index, on: topic, poster)
-    let waiting = try ask(poster, "parley_wait", "\"tasks\":[\"\(task)\"],\"timeout_ms\":30000")
-    let fence = try claim("\"task\":\"\(task)\"", worker).fence
+    let waiting = try awaited(task, poster)
+    let fence = try claimed(worker, try ask(worker, "parley_task_claim", "\"task\":\"\(task)\"")).fence
+    return try end(task, fence, waiting, poster, worker) - begun
+  }
+
+  /// The worker reports; when the poster's wait was answered.
+  private func end(
+    _ task: String, _ fence: String, _ waiting: Int, _ poster: Peer, _ worker: Peer
+  ) throws(BenchError) -> Nanoseconds {
     let done = try ask(
       worker, "parley_task_update",
       "\"task\":\"\(task)\",\"action\":\"done\",\"fence\":\"\(fence)\",\"text\":\"it is done\"")
@@ -75,7 +108,7 @@ struct Tasks {
       throw BenchError("await answered \(poster.text(answer).prefix(300))")
     }
     _ = try take(worker, done)
-    return end - begun
+    return end
   }
 
   // MARK: Claims
@@ -118,7 +151,7 @@ struct Tasks {
     _ index: Int, _ topic: String, _ poster: Peer, _ worker: Peer
   ) throws(BenchError) -> Nanoseconds {
     let begun = now()
-    let (task, fence) = try claim("\"topic\":\"\(topic)\"", worker)
+    let (task, fence) = try claimed(worker, try ask(worker, "parley_task_claim", "\"topic\":\"\(topic)\""))
     let time = now() - begun
     let done = try ask(
       worker, "parley_task_update", "\"task\":\"\(task)\",\"action\":\"done\",\"fence\":\"\(fence)\",\"text\":\"done\"")
@@ -146,8 +179,12 @@ struct Tasks {
     return try string("\"task\":\"", poster, id)
   }
 
-  private func claim(_ arguments: String, _ worker: Peer) throws(BenchError) -> (task: String, fence: String) {
-    let line = try take(worker, try ask(worker, "parley_task_claim", arguments))
+  private func awaited(_ task: String, _ poster: Peer) throws(BenchError) -> Int {
+    try ask(poster, "parley_wait", "\"tasks\":[\"\(task)\"],\"timeout_ms\":30000")
+  }
+
+  private func claimed(_ worker: Peer, _ id: Int) throws(BenchError) -> (task: String, fence: String) {
+    let line = try take(worker, id)
     guard let task = worker.string(after: "\"task\":\"", in: line),
       let fence = worker.string(after: "\"fence\":\"", in: line)
     else { throw BenchError("nothing was claimed: \(worker.text(line).prefix(300))") }
@@ -165,6 +202,12 @@ struct Tasks {
   private func ask(_ peer: Peer, _ tool: String, _ arguments: String) throws(BenchError) -> Int {
     let id = peer.takeIDs(1)
     try peer.write(Array(Self.request(id, tool, arguments)))
+    return id
+  }
+
+  private func ping(_ peer: Peer) throws(BenchError) -> Int {
+    let id = peer.takeIDs(1)
+    try peer.write(Array("{\"jsonrpc\":\"2.0\",\"id\":\(id),\"method\":\"ping\"}\n".utf8))
     return id
   }
 

@@ -19,12 +19,7 @@ struct TaskAwaitCommand: ParsableCommand {
   @Option(help: "Give up after this many seconds (default: wait for ever).")
   var timeout: Double?
 
-  func validate() throws {
-    // In this form NaN fails too.
-    if let timeout, !(timeout > 0 && timeout <= 31_536_000) {
-      throw ValidationError("--timeout must be more than 0.")
-    }
-  }
+  func validate() throws { try Self.check(timeout: timeout) }
 
   func run() throws {
     let (names, topic, timeout) = (tasks, topic.map { Topic($0) }, timeout)

@@ -32,7 +32,7 @@ public struct TaskFold: TopicFold {
 
   // Not private: `TaskFold+Keeping` writes and reads all of it.
   let bounds: Bounds
-  /// The store's times are multiples of this, in milliseconds; leases are rounded up by it.
+  /// How closely the store's times can be compared, in milliseconds; leases are longer by it.
   let resolution: Int64
   var tasks: [TaskID: TaskRecord] = [:]
   /// In the order of posting; those that are over leave lazily.
@@ -54,7 +54,7 @@ public struct TaskFold: TopicFold {
   /// Messages that looked like events and were damaged, or of a later version.
   public internal(set) var ignoredEvents = 0
 
-  /// No tasks. `resolution` is how fine the store's times are, in milliseconds.
+  /// No tasks. `resolution` is how closely the store's times can be compared, in milliseconds.
   public init(resolution: Int64 = 1) { self.init(resolution: resolution, bounds: Bounds()) }
 
   init(resolution: Int64 = 1, bounds: Bounds) {
@@ -95,6 +95,18 @@ public struct TaskFold: TopicFold {
       if found.count == limit { break }
     }
     return found
+  }
+
+  /// When the first lease ends of a task that somebody could then take; nil where none does.
+  func firstLeaseEnd(after now: Int64, for handle: Handle) -> Int64? {
+    var first: Int64?
+    for id in order[firstLive...] {
+      guard let task = tasks[id], task.to == nil || task.to == handle, let held = task.heldClaim(at: now),
+        held.until < task.expiresAt
+      else { continue }
+      first = min(first ?? .max, held.until)
+    }
+    return first
   }
 
   /// The task that somebody names: one that is not over where there is one, else one that is.
@@ -227,11 +239,10 @@ public struct TaskFold: TopicFold {
     return .success(id)
   }
 
-  /// Never past the task's own time, and rounded up to what the store's clock can tell.
+  /// Never past the task's own time, and never early: the claim may have been stored so much later than its time says,
+  /// in comparison with the next one's.
   private func leaseEnd(_ storedAt: Int64, _ lease: Int64, _ task: TaskRecord) -> Int64 {
-    // The store may have cut up to this much off the time of the claim.
-    let latest = storedAt + resolution - 1 + lease
-    return min((latest + resolution - 1) / resolution * resolution, task.expiresAt)
+    min(storedAt + resolution - 1 + lease, task.expiresAt)
   }
 
   private mutating func asHolder(

@@ -1,26 +1,26 @@
 import ParleyRuntime
 
 extension Tasks {
-  /// Takes the oldest open task of a topic; nil when there is none.
+  /// Takes the oldest open task of a topic, or the first to be open before `deadline`; nil when there is none.
   ///
   /// Claimants that lose a race spread over the oldest ones, so that many get theirs soon and none is passed over.
   public func claimNext(
-    on topic: Topic, lease: Duration = TaskUpdate.defaultLease
+    on topic: Topic, lease: Duration = TaskUpdate.defaultLease, until deadline: LoopInstant? = nil
   ) async throws(HubError) -> TaskRecord? {
-    try await claimNext(on: topic, lease: lease, extra: [:])
+    try await claimNext(on: topic, lease: lease, extra: [:], until: deadline)
   }
 
   /// The same; the claim carries what another tool set keeps with it (see `TaskRecord.extra`).
   package func claimNext(
-    on topic: Topic, lease: Duration, extra: Attributes
+    on topic: Topic, lease: Duration, extra: Attributes, until deadline: LoopInstant? = nil
   ) async throws(HubError) -> TaskRecord? {
     try Self.check(lease: lease)
     try await check(topic)
-    return try await takeNext(on: topic, lease: lease, extra: extra)
+    return try await takeNext(on: topic, lease: lease, extra: extra, until: deadline)
   }
 
   func takeNext(
-    on topic: Topic, lease: Duration, extra: Attributes = [:]
+    on topic: Topic, lease: Duration, extra: Attributes = [:], until end: LoopInstant? = nil
   ) async throws(HubError) -> TaskRecord? {
     let log = try await log(of: topic)
     var choice = 1
@@ -29,20 +29,40 @@ extension Tasks {
       let candidates = open(choice, in: log)
       guard let task = candidates.isEmpty ? nil : candidates[Int(loop.random() % UInt64(candidates.count))] else {
         if isCaughtUp { return nil }
-        try await log.catchUp(until: deadline)
-        isCaughtUp = true
+        if let end, loop.now < end {
+          try await nextMayBeOpen(in: log, until: end)
+        } else {
+          try await log.catchUp(until: deadline)
+          isCaughtUp = true
+        }
         continue
       }
       claiming.insert(task.id)
       defer { claiming.remove(task.id) }
+      let began = loop.now
       do throws(HubError) {
-        return try await take(task, lease: lease, extra: extra, in: log)
+        let taken = try await take(task, lease: lease, extra: extra, in: log)
+        rivalry.won(after: began.duration(to: loop.now))
+        return taken
       } catch {
         guard case .refused = error, !Task.isCancelled else { throw error }
+        rivalry.lost(after: began.duration(to: loop.now))
         choice = min(choice * 2, Self.widestChoice)
         isCaughtUp = false
       }
     }
+  }
+
+  /// Waits for an event, or for the end of a lease; then as long as rivals make advisable.
+  private func nextMayBeOpen(in log: FoldedLog<TaskFold>, until end: LoopInstant) async throws(HubError) {
+    let opening = log.assumeIsolated { [author] in
+      $0.fold.firstLeaseEnd(after: $0.now, for: author.handle).map { [now = $0.now] in $0 - now }
+    }
+    let wake = min(end, loop.now.advanced(by: .milliseconds(min(opening ?? .max, 1 << 40))))
+    var isWaiting = await change(ticket(), within: loop.now.duration(to: wake))
+    let pause = min(rivalry.pause { loop.random() }, loop.now.duration(to: end))
+    if isWaiting, pause > .zero, !open(1, in: log).isEmpty { isWaiting = await loop.sleep(for: pause) }
+    if !isWaiting { throw .seam(SeamError(.cancelled, operation: "task", cause: "the caller cancelled")) }
   }
 
   private func open(_ limit: Int, in log: FoldedLog<TaskFold>) -> [TaskRecord] {

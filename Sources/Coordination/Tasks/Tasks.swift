@@ -20,6 +20,7 @@ public actor Tasks: LoopActor {
   private var logs: [Topic: FoldedLog<TaskFold>] = [:]
   /// Tasks that a call of this process is claiming just now: another call looks for a different one.
   var claiming: Set<TaskID> = []
+  var rivalry = Rivalry()
   /// Tasks of ours that are stored, but have not come back to us by the log.
   var arriving: [TaskID: FoldedLog<TaskFold>] = [:]
   private let changes: Waiters<Void>

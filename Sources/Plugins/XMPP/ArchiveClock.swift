@@ -11,25 +11,23 @@ struct ArchiveClock: Hashable, Sendable {
   private static let tolerance: Int64 = 5000
   /// And from the server's clock at its arrival: so much less that a way of seconds changes no verdict.
   private static let liveTolerance: Int64 = 2000
+  /// So far the times of two messages may be apart from what the server's clock would say: each sender's clock may be
+  /// wrong by the tolerance, and the stamp it is held against is a whole second.
+  static let uncertainty = Duration.milliseconds(2 * tolerance + 1000)
   /// Milliseconds by which the server's clock is ahead of ours; nil while nothing is known of it.
   private var ahead: Int64?
 
   init() {}
 
-  /// The time of an archived message: its own, or the archive's in whole seconds. Events of coordination have none of
-  /// their own, since leases are counted by it.
+  /// The time of an archived message: its own, or the archive's in whole seconds.
   static func time(of content: WireFormat.Content, stamp: Int64) -> Int64 {
-    guard let sent = content.sentAt, content.attributes["kind"] == nil, near(sent, stamp, tolerance) else {
-      return stamp / 1000 * 1000
-    }
+    guard let sent = content.sentAt, near(sent, stamp, tolerance) else { return stamp / 1000 * 1000 }
     return sent
   }
 
   /// The time of a message that has just come live; nil where only the archive can tell.
   func time(ofLive content: WireFormat.Content, arrival: Int64) -> Int64? {
-    guard let ahead, let sent = content.sentAt, content.attributes["kind"] == nil,
-      Self.near(sent, arrival + ahead, Self.liveTolerance)
-    else { return nil }
+    guard let ahead, let sent = content.sentAt, Self.near(sent, arrival + ahead, Self.liveTolerance) else { return nil }
     return sent
   }
 

@@ -135,7 +135,7 @@ extension XMPPBackend {
   }
 
   /// The message, where it is certain to be the same as the archive will give: its time is known (which that of people's
-  /// messages and of events of coordination is not), its sender is, and it is no possible copy.
+  /// messages is not), its sender is, and it is no possible copy.
   private func message(ofLive stanza: XMLElement, id: String, arrival: Int64, in room: Room) -> Message? {
     guard case .joined = room.state, stanza.child("x", Namespace.mucUser) == nil,
       stanza.child("delay", Namespace.delay) == nil, let content = WireFormat.content(of: stanza), !content.isMarked,

@@ -55,9 +55,6 @@ public actor XMPPBackend: Backend {
     reads = Gate(width: 32, loop: loop)
   }
 
-  /// Of `storedAt`. Prosody's archive has nothing finer, and all who read a log must round leases alike.
-  private static let resolution = Duration.seconds(1)
-
   /// The content limit is what the server's largest stanza leaves, as it says or as configuration does.
   public var traits: BackendTraits {
     var notes = notes
@@ -71,7 +68,7 @@ public actor XMPPBackend: Backend {
       name: "xmpp", location: options.location, durability: .unknown, contentLimit: contentLimit,
       authenticatesSenders: true, account: live?.session.jid.bare.description ?? options.account,
       keyWindow: .atLeast(.seconds(86_400)),
-      timeResolution: Self.resolution,
+      timeResolution: ArchiveClock.uncertainty,
       notes: notes)
   }
 

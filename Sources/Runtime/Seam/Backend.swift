@@ -132,7 +132,8 @@ public struct BackendTraits: Hashable, Sendable {
   public var account: String?
   /// The server enforces keys while the message exists (`.always`), for a window, or leaves it to readers.
   public var keyWindow: KeyWindow
-  /// How fine `storedAt` is: 1 ms, or coarser where the server's stamps are.
+  /// How closely the `storedAt` of two messages can be compared: to 1 ms, or worse where the server's stamps are coarse
+  /// or a sender's clock has a say. Leases are longer by it.
   public var timeResolution: Duration
   /// Messages are kept for so long, where the backend knows it; nil for ever, or unknown.
   public var retention: Duration?
