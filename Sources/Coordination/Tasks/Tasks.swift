@@ -78,11 +78,18 @@ public actor Tasks: LoopActor {
 
   /// Waits for the next event after the ticket was taken, at most so long; false when the waiting task was cancelled.
   package func change(_ ticket: UInt64, within time: Duration) async -> Bool {
-    if case .cancelled = await changes.wait(ticket, until: loop.now.advanced(by: min(time, .seconds(1 << 20)))) {
+    if case .cancelled = await change(ticket, until: loop.now.advanced(by: min(time, .seconds(1 << 20)))) {
       false
     } else {
       true
     }
+  }
+
+  /// The same; while somebody waits, events come at once.
+  private func change(_ ticket: UInt64, until deadline: LoopInstant) async -> WaitOutcome<Void> {
+    hub.supervisor.assumeIsolated { $0.expect() }
+    defer { hub.supervisor.assumeIsolated { $0.expectNoMore() } }
+    return await changes.wait(ticket, until: deadline)
   }
 
   /// What is to be done on a topic and what was done lately, with the store's time.
@@ -133,9 +140,9 @@ public actor Tasks: LoopActor {
       log = known
     } else {
       let resolution = traits.timeResolution.milliseconds
-      log = FoldedLog(hub: hub, topic: topic, window: TaskEvent.longest + 3_600_000, pageLimit: pageLimit) {
-        [bounds] in TaskFold(resolution: resolution, bounds: bounds)
-      }
+      log = FoldedLog(
+        hub: hub, topic: topic, window: TaskEvent.longest + 3_600_000, pageLimit: pageLimit, isUrgent: false
+      ) { [bounds] in TaskFold(resolution: resolution, bounds: bounds) }
       logs[topic] = log
       log.assumeIsolated { $0.observe { [weak self] in self?.assumeIsolated { $0.changed() } } }
     }
@@ -177,9 +184,7 @@ public actor Tasks: LoopActor {
     if let found = known(id) { return found }
     guard logs.values.contains(where: \.isReady) else { return nil }
     let deadline = arriving[id] == nil ? loop.now.advanced(by: .milliseconds(5)) : deadline
-    hub.supervisor.assumeIsolated { $0.expect() }
-    defer { hub.supervisor.assumeIsolated { $0.expectNoMore() } }
-    while case .value = await changes.wait(changes.ticket(), until: deadline) {
+    while case .value = await change(changes.ticket(), until: deadline) {
       if let found = known(id) { return found }
     }
     return nil
@@ -297,7 +302,7 @@ public actor Tasks: LoopActor {
       if over > told { progress(over, tasks.count) }
       told = over
       let wake = loop.now.advanced(by: .milliseconds(max(1, min(expiry, 1 << 40))))
-      _ = await changes.wait(ticket, until: min(wake, deadline))
+      _ = await change(ticket, until: min(wake, deadline))
     }
   }
 }
