@@ -67,6 +67,31 @@ import Testing
     }
   }
 
+  @Test func aClaimWaitsForATask() throws {
+    try Workplace.use { place in
+      let ada = try await Self.client(place, "ada")
+      let bob = try await Self.client(place, "bob")
+      bob.request(1, "parley_task_claim", ["topic": "general", "timeout_ms": 30_000])
+      let job = try place.start(["task", "claim", "ops", "--config", "bob.yaml", "--timeout", "30", "--json"])
+      job.closeInput()
+      let posted = await ada.call(1, "parley_task_post", ["topic": "general", "title": "build the docs"])
+      let id = try #require(Self.text(posted, "task", "task"))
+      #expect(Self.text(await bob.answer(1)?["result"], "task", "task") == id)
+      _ = await ada.call(2, "parley_task_post", ["topic": "ops", "title": "deploy"])
+      #expect(await job.waitForExit(until: place.soon) == .status(0))
+      let held = await ada.call(3, "parley_task_claim", ["topic": "ops", "timeout_ms": 100])
+      #expect(held?["isError"] == nil && held?["structuredContent"]?["task"] == nil)
+      // Who gave up waiting takes nothing.
+      bob.request(2, "parley_task_claim", ["topic": "general", "timeout_ms": 30_000])
+      bob.send(#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":2}}"#)
+      _ = await bob.call(3, "parley_status", [:])
+      _ = await ada.call(4, "parley_task_post", ["topic": "general", "title": "water the plants"])
+      await place.loop.sleep(for: .milliseconds(300))
+      let taken = await ada.call(5, "parley_task_claim", ["topic": "general"])
+      #expect(Self.text(taken, "task", "title") == "water the plants")
+    }
+  }
+
   /// What a person writes counts, and one of three processes says so.
   @Test func peopleTakePart() throws {
     try Workplace.use { place in
@@ -135,6 +160,9 @@ import Testing
       expectStatus(0, try await place.run("task", "fail", other.output[0], "--fence", secondFence, "no disk").status)
       expectStatus(7, try await place.run("task", "await", other.output[0]).status)
       expectStatus(4, try await place.run("task", "claim", "general").status)
+      expectStatus(4, try await place.run("task", "claim", "general", "--timeout", "0.2").status)
+      expectStatus(2, try await place.run("task", "claim", "general", "--timeout", "0").status)
+      expectStatus(2, try await place.run("task", "claim", "--task", id, "--timeout", "1").status)
       let expiring = try await place.run(
         "post", "--json", "general", "task 0123: short", "--attribute", "kind=task.post", "--attribute",
         "task=0123456789abcdef", "--attribute", "title=short", "--attribute", "ttl_ms=100")

@@ -99,26 +99,27 @@ import Testing
     #expect(management.acknowledgeReceived() == 1 && !management.isUnacknowledged(1))
   }
 
+  private static func content(at time: Int64?) -> WireFormat.Content {
+    var content = WireFormat.Content(text: "hello")
+    content.sentAt = time
+    return content
+  }
+
   @Test func whatIsBelievedLiveIsBelievedOfTheArchive() {
-    func content(at time: Int64?) -> WireFormat.Content {
-      var content = WireFormat.Content(text: "hello")
-      content.sentAt = time
-      return content
-    }
     var clock = ArchiveClock()
-    #expect(clock.time(ofLive: content(at: 1_000_000), arrival: 1_000_000) == nil, "nothing is known of the server")
+    #expect(clock.time(ofLive: Self.content(at: 1_000_000), arrival: 1_000_000) == nil, "nothing is known of the server")
     // The server's clock is an hour ahead of the reader's.
     let hour: Int64 = 3_600_000
     clock.learn(arrival: 1_000_500, stamp: 1_000_000 + hour)
     for skew in stride(from: Int64(-9000), through: 9000, by: 100) {
       for way in stride(from: Int64(0), through: 4000, by: 250) {
         let stored = 2_000_300 + hour
-        let content = content(at: stored + skew)
+        let content = Self.content(at: stored + skew)
         let archived = ArchiveClock.time(of: content, stamp: stored / 1000 * 1000)
         #expect(archived == (abs(stored / 1000 * 1000 - stored - skew) <= 5000 ? stored + skew : stored / 1000 * 1000))
         for other in [Int64(-6000), -300, 0, 700, 5000] {
-          let difference = archived - ArchiveClock.time(of: content(at: stored + other), stamp: stored / 1000 * 1000)
-          #expect(abs(difference) < ArchiveClock.uncertainty.milliseconds, "\(skew) \(other)")
+          let otherwise = ArchiveClock.time(of: Self.content(at: stored + other), stamp: stored / 1000 * 1000)
+          #expect(abs(archived - otherwise) < ArchiveClock.uncertainty.milliseconds, "\(skew) \(other)")
         }
         if let live = clock.time(ofLive: content, arrival: stored - hour + way) {
           // A clock that is that wrong, and a way that takes just as long.
@@ -126,10 +127,10 @@ import Testing
         }
       }
     }
-    #expect(clock.time(ofLive: content(at: 2_000_300 + hour), arrival: 2_000_310) == 2_000_300 + hour)
+    #expect(clock.time(ofLive: Self.content(at: 2_000_300 + hour), arrival: 2_000_310) == 2_000_300 + hour)
     // People's messages have nothing but the archive's stamp.
     let stamp: Int64 = 2_000_000 + hour
-    for content in [content(at: nil), content(at: .min), content(at: .max)] {
+    for content in [Self.content(at: nil), Self.content(at: .min), Self.content(at: .max)] {
       #expect(clock.time(ofLive: content, arrival: 2_000_000) == nil)
       #expect(ArchiveClock.time(of: content, stamp: stamp + 7) == stamp)
     }

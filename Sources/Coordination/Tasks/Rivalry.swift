@@ -13,7 +13,7 @@ struct Rivalry {
   init() {}
 
   /// A claim was refused that had taken so long.
-  mutating func lost(after time: Duration) { spread = min(max(spread, time) * 2, Self.longest) }
+  mutating func lost(after time: Duration) { spread = min(max(spread, time, .milliseconds(1)) * 2, Self.longest) }
 
   /// A claim counted that had taken so long: what is shorter than one separates nobody.
   mutating func won(after time: Duration) {
