@@ -6,7 +6,9 @@ import Testing
 
 /// Claimants that wait for a task to be open.
 @Suite struct TaskWaitingTests {
-  private static func claim(_ tasks: Tasks, in crowd: Crowd, within seconds: Int, lease: Int = 60) -> Task<String, Never> {
+  private static func claim(
+    _ tasks: Tasks, in crowd: Crowd, within seconds: Int, lease: Int = 60
+  ) -> Task<String, Never> {
     crowd.loop.spawn {
       do throws(HubError) {
         let deadline = crowd.loop.now.advanced(by: .seconds(seconds))
@@ -48,6 +50,38 @@ import Testing
       let begun = crowd.loop.now
       #expect(await Self.claim(carol, in: crowd, within: 600).value == "t")
       #expect((4.5...6).contains(begun.duration(to: crowd.loop.now) / .seconds(1)))
+    }
+  }
+
+  /// Two calls of one process wait; the task goes to another process, whose lease runs out.
+  @Test func theEndOfALeaseThatBeganMeanwhileWakesIt() throws {
+    try Crowd.play(["ada", "bob"]) { crowd in
+      let bob = Tasks(hub: crowd.hubs[1])
+      let waiting = (0..<2).map { _ in Self.claim(bob, in: crowd, within: 600, lease: 86_400) }
+      await crowd.settle(2)
+      // Nobody else can be as fast as who claims what it posts itself.
+      let id = TaskID(random: 1 << 40)
+      let posted = TaskEvent.Posted(title: "t", body: nil, lifetime: 86_400_000, label: id.label)
+      let rival = [TaskEvent.post(id, posted), .claim(id, lease: 5_000)].map { event in
+        let (content, attributes) = event.message(label: id.label, by: Handle("ada"), until: 0)
+        return crowd.loop.spawn {
+          let request = PostRequest(topic: Crowd.general, content: content, attributes: attributes)
+          do throws(HubError) { _ = try await crowd.hubs[0].postUnchecked(request) } catch { Issue.record(error) }
+        }
+      }
+      for one in rival { await one.value }
+      let begun = crowd.loop.now
+      await crowd.settle(4)
+      let held = try #require(try await bob.board(of: Crowd.general).live.first)
+      #expect(held.claim?.holder.handle == Handle("ada") && held.claim?.number == 1)
+      await crowd.settle(2)
+      let taken = try #require(try await bob.board(of: Crowd.general).live.first)
+      #expect(taken.claim?.holder.handle == Handle("bob") && taken.claim?.number == 2)
+      #expect(begun.duration(to: crowd.loop.now) < .seconds(8))
+      for one in waiting { one.cancel() }
+      var titles: [String] = []
+      for one in waiting { titles.append(await one.value) }
+      #expect(titles.sorted() == ["cancelled", "t"])
     }
   }
 

@@ -97,14 +97,14 @@ public struct TaskFold: TopicFold {
     return found
   }
 
-  /// When the first lease ends of a task that somebody could then take; nil where none does.
-  func firstLeaseEnd(after now: Int64, for handle: Handle) -> Int64? {
+  /// When somebody may next take a task, as far as is known now: at once, or at the end of a lease; nil where there is
+  /// nothing to come.
+  func nextOpening(at now: Int64, for handle: Handle, except taken: Set<TaskID>) -> Int64? {
     var first: Int64?
-    for id in order[firstLive...] {
-      guard let task = tasks[id], task.to == nil || task.to == handle, let held = task.heldClaim(at: now),
-        held.until < task.expiresAt
-      else { continue }
-      first = min(first ?? .max, held.until)
+    for id in order[firstLive...] where !taken.contains(id) {
+      guard let task = tasks[id], task.to == nil || task.to == handle, !task.status(at: now).isFinal else { continue }
+      guard let held = task.heldClaim(at: now) else { return now }
+      if held.until < task.expiresAt { first = min(first ?? .max, held.until) }
     }
     return first
   }

@@ -38,7 +38,11 @@ extension Tasks {
         continue
       }
       claiming.insert(task.id)
-      defer { claiming.remove(task.id) }
+      defer {
+        claiming.remove(task.id)
+        // It may be open still, for another call that waits.
+        look()
+      }
       let began = loop.now
       do throws(HubError) {
         let taken = try await take(task, lease: lease, extra: extra, in: log)
@@ -53,16 +57,22 @@ extension Tasks {
     }
   }
 
-  /// Waits for an event, or for the end of a lease; then as long as rivals make advisable.
+  /// Waits until a task may be open; then as long as rivals make advisable.
   private func nextMayBeOpen(in log: FoldedLog<TaskFold>, until end: LoopInstant) async throws(HubError) {
-    let opening = log.assumeIsolated { [author] in
-      $0.fold.firstLeaseEnd(after: $0.now, for: author.handle).map { [now = $0.now] in $0 - now }
-    }
-    let wake = min(end, loop.now.advanced(by: .milliseconds(min(opening ?? .max, 1 << 40))))
-    var isWaiting = await change(ticket(), within: loop.now.duration(to: wake))
+    let opening = nextOpening(in: log)
+    let delay = opening.map { $0 - log.currentTime } ?? .max
+    let wake = min(end, loop.now.advanced(by: .milliseconds(min(delay, 1 << 40))))
+    let outcome = await wait(until: wake) { self.nextOpening(in: log) != opening }
+    var isWaiting = if case .cancelled = outcome { false } else { true }
     let pause = min(rivalry.pause { loop.random() }, loop.now.duration(to: end))
     if isWaiting, pause > .zero, !open(1, in: log).isEmpty { isWaiting = await loop.sleep(for: pause) }
     if !isWaiting { throw .seam(SeamError(.cancelled, operation: "task", cause: "the caller cancelled")) }
+  }
+
+  private func nextOpening(in log: FoldedLog<TaskFold>) -> Int64? {
+    log.assumeIsolated { [author, claiming] in
+      $0.fold.nextOpening(at: $0.now, for: author.handle, except: claiming)
+    }
   }
 
   private func open(_ limit: Int, in log: FoldedLog<TaskFold>) -> [TaskRecord] {

@@ -24,6 +24,9 @@ public actor Tasks: LoopActor {
   /// Tasks of ours that are stored, but have not come back to us by the log.
   var arriving: [TaskID: FoldedLog<TaskFold>] = [:]
   private let changes: Waiters<Void>
+  private let wishes: Waiters<Void>
+  /// What is waited for, in the order of the calls.
+  private var conditions: [(ticket: UInt64, holds: () -> Bool)] = []
   let receipts: Waiters<Posted>
   let verdicts: Waiters<Result<TaskRecord, HubError>>
   private var observers: [@Sendable () -> Void] = []
@@ -48,6 +51,7 @@ public actor Tasks: LoopActor {
     self.pageLimit = pageLimit
     self.bounds = bounds
     changes = Waiters(loop: hub.loop)
+    wishes = Waiters(loop: hub.loop)
     receipts = Waiters(loop: hub.loop)
     verdicts = Waiters(loop: hub.loop)
   }
@@ -67,7 +71,13 @@ public actor Tasks: LoopActor {
   private func changed() {
     for (id, log) in arriving where log.task(id) != nil { arriving[id] = nil }
     changes.resumeAll(())
+    look()
     for observer in observers { observer() }
+  }
+
+  /// Ends the waits whose condition holds by now.
+  func look() {
+    for (ticket, holds) in conditions where holds() { wishes.resume(ticket, ()) }
   }
 
   /// A place to wait for the next event of any topic that was asked about; `forget` gives it back.
@@ -78,18 +88,23 @@ public actor Tasks: LoopActor {
 
   /// Waits for the next event after the ticket was taken, at most so long; false when the waiting task was cancelled.
   package func change(_ ticket: UInt64, within time: Duration) async -> Bool {
-    if case .cancelled = await change(ticket, until: loop.now.advanced(by: min(time, .seconds(1 << 20)))) {
-      false
-    } else {
-      true
-    }
-  }
-
-  /// The same; while somebody waits, events come at once.
-  private func change(_ ticket: UInt64, until deadline: LoopInstant) async -> WaitOutcome<Void> {
     hub.supervisor.assumeIsolated { $0.expect() }
     defer { hub.supervisor.assumeIsolated { $0.expectNoMore() } }
-    return await changes.wait(ticket, until: deadline)
+    let deadline = loop.now.advanced(by: min(time, .seconds(1 << 20)))
+    if case .cancelled = await changes.wait(ticket, until: deadline) { return false }
+    return true
+  }
+
+  /// Waits until something holds, which is looked at now and after each event of a topic that was asked about. While
+  /// somebody waits, events come at once.
+  func wait(until deadline: LoopInstant, for holds: @escaping () -> Bool) async -> WaitOutcome<Void> {
+    if holds() { return .value(()) }
+    hub.supervisor.assumeIsolated { $0.expect() }
+    defer { hub.supervisor.assumeIsolated { $0.expectNoMore() } }
+    let ticket = wishes.ticket()
+    conditions.append((ticket, holds))
+    defer { conditions.removeAll { $0.ticket == ticket } }
+    return await wishes.wait(ticket, until: deadline)
   }
 
   /// What is to be done on a topic and what was done lately, with the store's time.
@@ -184,10 +199,8 @@ public actor Tasks: LoopActor {
     if let found = known(id) { return found }
     guard logs.values.contains(where: \.isReady) else { return nil }
     let deadline = arriving[id] == nil ? loop.now.advanced(by: .milliseconds(5)) : deadline
-    while case .value = await change(changes.ticket(), until: deadline) {
-      if let found = known(id) { return found }
-    }
-    return nil
+    _ = await wait(until: deadline) { self.known(id) != nil }
+    return known(id)
   }
 
   /// The task of a whole id, on the first topic that is known to have it.
@@ -280,29 +293,25 @@ public actor Tasks: LoopActor {
     }
     var told = 0
     while true {
-      // Taken first, so that no change falls between the look and the wait.
-      let ticket = changes.ticket()
       var tasks: [TaskRecord] = []
       var over = 0
       var now: Int64 = 0
       var expiry: Int64 = .max
       for (log, id) in wanted {
-        guard let task = log.task(id) else {
-          changes.forget(ticket)
-          throw HubError(TaskRefusal.unknown(id.text))
-        }
+        guard let task = log.task(id) else { throw HubError(TaskRefusal.unknown(id.text)) }
         now = log.currentTime
         if task.status(at: now).isFinal { over += 1 } else { expiry = min(expiry, task.expiresAt - now) }
         tasks.append(task)
       }
       if over == tasks.count || loop.now >= deadline || Task.isCancelled {
-        changes.forget(ticket)
         return (tasks, now, over == tasks.count)
       }
       if over > told { progress(over, tasks.count) }
       told = over
       let wake = loop.now.advanced(by: .milliseconds(max(1, min(expiry, 1 << 40))))
-      _ = await change(ticket, until: min(wake, deadline))
+      _ = await wait(until: min(wake, deadline)) {
+        wanted.count { log, id in log.task(id).map { $0.status(at: log.currentTime).isFinal } ?? true } != over
+      }
     }
   }
 }

@@ -87,11 +87,24 @@ package struct WaitTool: Tool {
     return TaskHandleState(handle: handle, tasks: found, now: now)
   }
 
+  /// The messages of several topics by the store's time, each topic in the order of its log, which that time need not
+  /// follow everywhere.
+  static func merged(_ topics: [[Message]]) -> [Message] {
+    var timed: [(time: Int64, message: Message)] = []
+    for messages in topics {
+      var latest = Int64.min
+      for message in messages {
+        latest = max(latest, message.storedAt)
+        timed.append((latest, message))
+      }
+    }
+    return timed.enumerated().sorted { ($0.element.time, $0.offset) < ($1.element.time, $1.offset) }
+      .map(\.element.message)
+  }
+
   private static func answer(_ news: [Topic: News], _ query: Query) -> [UInt8] {
-    // Topics are merged by the store's time; within a topic that time never goes back, so its order is kept.
     let found = news.sorted { $0.key < $1.key }
-    let messages = found.flatMap(\.value.messages).enumerated()
-      .sorted { ($0.element.storedAt, $0.offset) < ($1.element.storedAt, $1.offset) }.map(\.element)
+    let messages = merged(found.map(\.value.messages))
     var budget = ResultBudget(query.bytes)
     var writer = JSONWriter(capacity: 1024)
     writer.key("messages")

@@ -1,7 +1,8 @@
 import ParleyConformance
-import ParleyMCP
 import ParleyRuntime
 import Testing
+
+@testable import ParleyMCP
 
 @Suite struct WaitToolTests {
   private let tool = "parley_wait"
@@ -141,5 +142,18 @@ import Testing
       room.store.restart(downtime: .seconds(600))
       #expect(try await room.failure(tool, ["timeout_ms": 5_000])?.contains("the backend is away") == true)
     }
+  }
+
+  /// Where senders' clocks have a say, a topic's times may go back.
+  @Test func topicsAreMergedByTimeAndKeepTheirOrder() {
+    func topic(_ name: String, _ times: [Int64]) -> [Message] {
+      times.enumerated().map { number, time in
+        Message(
+          topic: Topic(name), sender: Handle("s"), content: "\(name)\(number)", timestamp: "", storedAt: time,
+          id: MessageID("\(number)"), cursor: Cursor("c"))
+      }
+    }
+    let merged = WaitTool.merged([topic("a", [10, 700, 0, 20, 900]), topic("b", [15, 705, 800])])
+    #expect(merged.map(\.content) == ["a0", "b0", "a1", "a2", "a3", "b1", "b2", "a4"])
   }
 }
