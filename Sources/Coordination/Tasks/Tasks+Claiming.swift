@@ -27,7 +27,8 @@ extension Tasks {
     var isCaughtUp = false
     while true {
       let candidates = open(choice, in: log)
-      guard let task = candidates.isEmpty ? nil : candidates[Int(loop.random() % UInt64(candidates.count))] else {
+      let place = candidates.count > 1 ? Int(loop.random() % UInt64(candidates.count)) : 0
+      guard let task = candidates.isEmpty ? nil : candidates[place] else {
         if isCaughtUp { return nil }
         if let end, loop.now < end {
           try await nextMayBeOpen(in: log, until: end)

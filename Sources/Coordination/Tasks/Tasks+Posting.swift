@@ -124,6 +124,8 @@ extension Tasks {
         }
       }
     }
+    // Its place in the log is learnt while it is being stored.
+    hub.supervisor.assumeIsolated { $0.deliverWhatWasPutOff() }
     return try Self.value(await verdicts.wait(ticket, until: nil))
   }
 

@@ -75,11 +75,6 @@ public actor Tasks: LoopActor {
     for observer in observers { observer() }
   }
 
-  /// Ends the waits whose condition holds by now.
-  func look() {
-    for (ticket, holds) in conditions where holds() { wishes.resume(ticket, ()) }
-  }
-
   /// A place to wait for the next event of any topic that was asked about; `forget` gives it back.
   package func ticket() -> UInt64 { changes.ticket() }
 
@@ -88,8 +83,8 @@ public actor Tasks: LoopActor {
 
   /// Waits for the next event after the ticket was taken, at most so long; false when the waiting task was cancelled.
   package func change(_ ticket: UInt64, within time: Duration) async -> Bool {
-    hub.supervisor.assumeIsolated { $0.expect() }
-    defer { hub.supervisor.assumeIsolated { $0.expectNoMore() } }
+    expect()
+    defer { expectNoMore() }
     let deadline = loop.now.advanced(by: min(time, .seconds(1 << 20)))
     if case .cancelled = await changes.wait(ticket, until: deadline) { return false }
     return true
@@ -99,13 +94,35 @@ public actor Tasks: LoopActor {
   /// somebody waits, events come at once.
   func wait(until deadline: LoopInstant, for holds: @escaping () -> Bool) async -> WaitOutcome<Void> {
     if holds() { return .value(()) }
-    hub.supervisor.assumeIsolated { $0.expect() }
-    defer { hub.supervisor.assumeIsolated { $0.expectNoMore() } }
+    expect()
     let ticket = wishes.ticket()
     conditions.append((ticket, holds))
-    defer { conditions.removeAll { $0.ticket == ticket } }
-    return await wishes.wait(ticket, until: deadline)
+    let outcome = await wishes.wait(ticket, until: deadline)
+    if let place = conditions.firstIndex(where: { $0.ticket == ticket }) {
+      conditions.remove(at: place)
+      expectNoMore()
+    }
+    return outcome
   }
+
+  /// Ends the waits whose condition holds by now.
+  func look() {
+    var met: [UInt64] = []
+    conditions.removeAll { ticket, holds in
+      guard holds() else { return false }
+      met.append(ticket)
+      return true
+    }
+    for ticket in met {
+      expectNoMore()
+      wishes.resume(ticket, ())
+    }
+  }
+
+  /// Somebody waits for events, until `expectNoMore`: they come at once.
+  func expect() { hub.supervisor.assumeIsolated { $0.expect() } }
+
+  func expectNoMore() { hub.supervisor.assumeIsolated { $0.expectNoMore() } }
 
   /// What is to be done on a topic and what was done lately, with the store's time.
   public struct Board: Sendable {

@@ -48,7 +48,11 @@ extension Supervisor {
   /// One more waits for what comes, until `expectNoMore`: what was put off comes at once.
   package func expect() {
     waiting += 1
-    guard waiting == 1 else { return }
+    if waiting == 1 { deliverWhatWasPutOff() }
+  }
+
+  /// What was put off comes at once; what comes after it may be put off again.
+  package func deliverWhatWasPutOff() {
     for feed in feeds.values where feed.isPutOff {
       feed.isPutOff = false
       if let subscription = feed.subscription { backend.assumeIsolated { $0.resume(subscription) } }
