@@ -25,6 +25,7 @@ extension Tasks {
     let log = try await log(of: topic)
     var choice = 1
     var isCaughtUp = false
+    var refused: TaskID?
     while true {
       let candidates = open(choice, in: log)
       let place = candidates.count > 1 ? Int(loop.random() % UInt64(candidates.count)) : 0
@@ -36,6 +37,12 @@ extension Tasks {
           try await log.catchUp(until: deadline)
           isCaughtUp = true
         }
+        continue
+      }
+      if task.id == refused {
+        // Open as far as is known here, and not where it counts: our idea of the store's clock is off.
+        refused = nil
+        guard await loop.sleep(for: rivalry.spread) else { throw Self.cancelled }
         continue
       }
       claiming.insert(task.id)
@@ -52,6 +59,7 @@ extension Tasks {
       } catch {
         guard case .refused = error, !Task.isCancelled else { throw error }
         rivalry.lost(after: began.duration(to: loop.now))
+        refused = task.id
         choice = min(choice * 2, Self.widestChoice)
         isCaughtUp = false
       }
@@ -67,7 +75,11 @@ extension Tasks {
     var isWaiting = if case .cancelled = outcome { false } else { true }
     let pause = min(rivalry.pause { loop.random() }, loop.now.duration(to: end))
     if isWaiting, pause > .zero, !open(1, in: log).isEmpty { isWaiting = await loop.sleep(for: pause) }
-    if !isWaiting { throw .seam(SeamError(.cancelled, operation: "task", cause: "the caller cancelled")) }
+    if !isWaiting { throw Self.cancelled }
+  }
+
+  private static var cancelled: HubError {
+    .seam(SeamError(.cancelled, operation: "task", cause: "the caller cancelled"))
   }
 
   private func nextOpening(in log: FoldedLog<TaskFold>) -> Int64? {
