@@ -10,8 +10,6 @@ struct Rivalry {
   /// The pause is at most this.
   private(set) var spread: Duration = .zero
 
-  init() {}
-
   /// A claim was refused that had taken so long.
   mutating func lost(after time: Duration) { spread = min(max(spread, time, .milliseconds(1)) * 2, Self.longest) }
 

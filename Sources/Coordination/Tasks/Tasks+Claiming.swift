@@ -70,8 +70,7 @@ extension Tasks {
   private func nextMayBeOpen(in log: FoldedLog<TaskFold>, until end: LoopInstant) async throws(HubError) {
     let opening = nextOpening(in: log)
     let delay = opening.map { $0 - log.currentTime } ?? .max
-    let wake = min(end, loop.now.advanced(by: .milliseconds(min(delay, 1 << 40))))
-    let outcome = await wait(until: wake) { self.nextOpening(in: log) != opening }
+    let outcome = await wait(until: min(instant(in: delay), end)) { self.nextOpening(in: log) != opening }
     var isWaiting = if case .cancelled = outcome { false } else { true }
     let pause = min(rivalry.pause { loop.random() }, loop.now.duration(to: end))
     if isWaiting, pause > .zero, !open(1, in: log).isEmpty { isWaiting = await loop.sleep(for: pause) }

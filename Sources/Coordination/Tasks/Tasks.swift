@@ -24,7 +24,7 @@ public actor Tasks: LoopActor {
   /// Tasks of ours that are stored, but have not come back to us by the log.
   var arriving: [TaskID: FoldedLog<TaskFold>] = [:]
   private let changes: Waiters<Void>
-  private let wishes: Waiters<Void>
+  private let waits: Waiters<Void>
   /// What is waited for, in the order of the calls.
   private var conditions: [(ticket: UInt64, holds: () -> Bool)] = []
   let receipts: Waiters<Posted>
@@ -51,7 +51,7 @@ public actor Tasks: LoopActor {
     self.pageLimit = pageLimit
     self.bounds = bounds
     changes = Waiters(loop: hub.loop)
-    wishes = Waiters(loop: hub.loop)
+    waits = Waiters(loop: hub.loop)
     receipts = Waiters(loop: hub.loop)
     verdicts = Waiters(loop: hub.loop)
   }
@@ -74,55 +74,6 @@ public actor Tasks: LoopActor {
     look()
     for observer in observers { observer() }
   }
-
-  /// A place to wait for the next event of any topic that was asked about; `forget` gives it back.
-  package func ticket() -> UInt64 { changes.ticket() }
-
-  /// Gives a ticket back that is not waited with; no effect for one that was.
-  package func forget(_ ticket: UInt64) { changes.forget(ticket) }
-
-  /// Waits for the next event after the ticket was taken, at most so long; false when the waiting task was cancelled.
-  package func change(_ ticket: UInt64, within time: Duration) async -> Bool {
-    expect()
-    defer { expectNoMore() }
-    let deadline = loop.now.advanced(by: min(time, .seconds(1 << 20)))
-    if case .cancelled = await changes.wait(ticket, until: deadline) { return false }
-    return true
-  }
-
-  /// Waits until something holds, which is looked at now and after each event of a topic that was asked about. While
-  /// somebody waits, events come at once.
-  func wait(until deadline: LoopInstant, for holds: @escaping () -> Bool) async -> WaitOutcome<Void> {
-    if holds() { return .value(()) }
-    expect()
-    let ticket = wishes.ticket()
-    conditions.append((ticket, holds))
-    let outcome = await wishes.wait(ticket, until: deadline)
-    if let place = conditions.firstIndex(where: { $0.ticket == ticket }) {
-      conditions.remove(at: place)
-      expectNoMore()
-    }
-    return outcome
-  }
-
-  /// Ends the waits whose condition holds by now.
-  func look() {
-    var met: [UInt64] = []
-    conditions.removeAll { ticket, holds in
-      guard holds() else { return false }
-      met.append(ticket)
-      return true
-    }
-    for ticket in met {
-      expectNoMore()
-      wishes.resume(ticket, ())
-    }
-  }
-
-  /// Somebody waits for events, until `expectNoMore`: they come at once.
-  func expect() { hub.supervisor.assumeIsolated { $0.expect() } }
-
-  func expectNoMore() { hub.supervisor.assumeIsolated { $0.expectNoMore() } }
 
   /// What is to be done on a topic and what was done lately, with the store's time.
   public struct Board: Sendable {
@@ -162,6 +113,11 @@ public actor Tasks: LoopActor {
   }
 
   var traits: BackendTraits { hub.supervisor.assumeIsolated { $0.traits } }
+
+  /// When so many milliseconds will have passed: at least one, and no more than a clock can count.
+  func instant(in milliseconds: Int64) -> LoopInstant {
+    loop.now.advanced(by: .milliseconds(max(1, min(milliseconds, 1 << 40))))
+  }
 
   var deadline: LoopInstant { loop.now.advanced(by: hub.setup.patience) }
 
@@ -298,6 +254,55 @@ public actor Tasks: LoopActor {
 
   // MARK: Waiting
 
+  /// A place to wait for the next event of any topic that was asked about; `forget` gives it back.
+  package func ticket() -> UInt64 { changes.ticket() }
+
+  /// Gives a ticket back that is not waited with; no effect for one that was.
+  package func forget(_ ticket: UInt64) { changes.forget(ticket) }
+
+  /// Waits for the next event after the ticket was taken, at most so long; false when the waiting task was cancelled.
+  package func change(_ ticket: UInt64, within time: Duration) async -> Bool {
+    expect()
+    defer { expectNoMore() }
+    let deadline = loop.now.advanced(by: min(time, .seconds(1 << 20)))
+    if case .cancelled = await changes.wait(ticket, until: deadline) { return false }
+    return true
+  }
+
+  /// Waits until something holds, which is looked at now and after each event of a topic that was asked about. While
+  /// somebody waits, events come at once.
+  func wait(until deadline: LoopInstant, for holds: @escaping () -> Bool) async -> WaitOutcome<Void> {
+    if holds() { return .value(()) }
+    expect()
+    let ticket = waits.ticket()
+    conditions.append((ticket, holds))
+    let outcome = await waits.wait(ticket, until: deadline)
+    if let place = conditions.firstIndex(where: { $0.ticket == ticket }) {
+      conditions.remove(at: place)
+      expectNoMore()
+    }
+    return outcome
+  }
+
+  /// Ends the waits whose condition holds by now.
+  func look() {
+    var met: [UInt64] = []
+    conditions.removeAll { ticket, holds in
+      guard holds() else { return false }
+      met.append(ticket)
+      return true
+    }
+    for ticket in met {
+      expectNoMore()
+      waits.resume(ticket, ())
+    }
+  }
+
+  /// Somebody waits for events, until `expectNoMore`: they come at once.
+  func expect() { hub.supervisor.assumeIsolated { $0.expect() } }
+
+  func expectNoMore() { hub.supervisor.assumeIsolated { $0.expectNoMore() } }
+
   /// Waits until all of these tasks are over, at most until `deadline`; each as it is then, in the order asked for.
   public func settled(
     _ names: [String], on topic: Topic? = nil, until deadline: LoopInstant,
@@ -325,8 +330,7 @@ public actor Tasks: LoopActor {
       }
       if over > told { progress(over, tasks.count) }
       told = over
-      let wake = loop.now.advanced(by: .milliseconds(max(1, min(expiry, 1 << 40))))
-      _ = await wait(until: min(wake, deadline)) {
+      _ = await wait(until: min(instant(in: expiry), deadline)) {
         wanted.count { log, id in log.task(id).map { $0.status(at: log.currentTime).isFinal } ?? true } != over
       }
     }
